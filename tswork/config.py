@@ -1,0 +1,130 @@
+"""The base of every component's configuration, and the field type that nests one component in another.
+
+Configs are frozen, forbid unknown keys, never coerce a type, and refuse infinities and NaN. `Uses("encoder")` marks a
+field that holds another component, written in YAML as `{uses: NAME, ...}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tswork.errors import ComponentUnknown, did_you_mean
+
+if TYPE_CHECKING:
+    from tswork.registry import Component, Kind
+
+T = TypeVar("T")
+
+NOT_KEYED: dict[str, Any] = {"keyed": False}
+"""`Field(..., json_schema_extra=NOT_KEYED)`: the field does not change results and stays out of stage keys."""
+
+Many = Annotated[tuple[T, ...], Field(strict=False)]
+"""A list of values in YAML or Python; items stay strict."""
+
+FilePath = Annotated[Path, Field(strict=False, json_schema_extra=NOT_KEYED)]
+"""A path as text, relative to the file that names it; only the content it leads to is keyed."""
+
+
+class Config(BaseModel):
+    """Frozen, strict, closed: a typing error in a config is an error, never a silent default."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class NoOptions(Config):
+    """The config of a component that has no options."""
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A component with its validated config, ready to be built."""
+
+    component: Component
+    config: Config
+
+    def build(self, *args: Any, **keywords: Any) -> Any:
+        """The component's target called with its config first."""
+        return self.component.target(self.config, *args, **keywords)
+
+    @property
+    def name(self) -> str:
+        return self.component.name
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Marks a field whose value is a component of this kind."""
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: configure(self.kind, value),
+            serialization=core_schema.plain_serializer_function_ser_schema(dump_configured),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from tswork.registry import component_schema
+
+        return component_schema(self.kind)
+
+
+class NestedInvalid(ValueError):
+    """Carries the faults of a nested block, so that the reader of the file can locate each of them."""
+
+    def __init__(self, errors: ValidationError) -> None:
+        super().__init__("the block has faults")
+        self.errors = errors
+
+
+def configure(kind: Kind, value: Any) -> Configured:
+    """A component and its validated config from `{uses: NAME, option: value, ...}`, from a name, or from `Configured`.
+
+    Raises a pydantic error whose `loc` leads to the fault; faults of the options arrive as `NestedInvalid`.
+    """
+    from tswork import registry
+
+    if isinstance(value, Configured):
+        return value
+    if isinstance(value, str):
+        value = {"uses": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("uses"), str):
+        raise PydanticCustomError(
+            "uses_missing", "should be a block with 'uses: NAME' that names a {kind}", {"kind": kind}
+        )
+    try:
+        component = registry.find(kind, value["uses"])
+    except ComponentUnknown as unknown:
+        raise PydanticCustomError(
+            "component_unknown",
+            "no {kind} is called '{name}'. {hint}",
+            {"kind": kind, "name": unknown.name, "hint": did_you_mean(unknown.name, unknown.known)},
+        ) from unknown
+    options = {key: item for key, item in value.items() if key != "uses"}
+    try:
+        return Configured(component, component.config.model_validate(options))
+    except ValidationError as errors:
+        raise NestedInvalid(errors) from errors
+
+
+def dump_configured(value: Configured) -> dict[str, Any]:
+    """The block that `configure` reads back to the same component."""
+    return {"uses": value.name, **dump(value.config)}
+
+
+def dump(config: BaseModel) -> dict[str, Any]:
+    """All fields with their resolved values as JSON types, defaults included."""
+    return config.model_dump(mode="json")

@@ -1,0 +1,66 @@
+"""The one interface of all encoders: `(batch, time, channel)` and lengths in, frames and their lengths out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Frames(NamedTuple):
+    """Features at every frame, and how many frames of each sequence are real."""
+
+    values: Float[Tensor, "batch frame dim"]
+    lengths: Int[Tensor, "batch"]
+
+
+class Encoder(nn.Module, ABC):
+    """Base of all encoders.
+
+    `forward(x, lengths, keep=...)`: positions at or after a sequence's length are padding and never change its result
+    when `padding_invariant`; NaN in x is missing and never spreads; `keep=False` steps are hidden from the encoder by
+    zeroing the projected row (`masks = "latent"`) or the input (`masks = "input"`). x itself is never modified.
+    """
+
+    dim: int
+    """Width of a frame."""
+    stride: int = 1
+    """Input steps a frame."""
+    masks: ClassVar[Literal["latent", "input"]] = "latent"
+    max_length: int | None = None
+    """The longest input it takes; None: any."""
+    padding_invariant: bool = True
+    """Whether padding leaves results unchanged; else batches must have one length."""
+    exportable: bool = False
+    """Whether `torch.export` with free batch and time is expected to work."""
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        keep: Bool[Tensor, "batch time"] | None = None,
+    ) -> Frames:
+        """Frame features. `lengths=None` means that every sequence is whole."""
+
+    def last(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """The feature of each sequence's last real frame; fast forms override this."""
+        frames: Frames = self(x, lengths)
+        index = (frames.lengths - 1).clamp(min=0)
+        return frames.values[torch.arange(len(x), device=x.device), index]
+
+
+def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]:
+    """The lengths of a batch without padding."""
+    return torch.full((x.shape[0],), x.shape[1], dtype=torch.int64, device=x.device)
+
+
+def valid_steps(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
+    """True before each sequence's length."""
+    return torch.arange(time, device=lengths.device) < lengths[:, None]

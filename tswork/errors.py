@@ -1,0 +1,174 @@
+"""Every error a user can meet: a named class, fields, and a remedy in the message.
+
+`UserError` means that a file, an argument or the data of the user is wrong (exit code 2); any other `TsworkError` means
+that something failed while running (exit code 1). Anything else that escapes is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """Where a fault stands: a file (or `-s argument N`), with line and column counted from 1."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        if self.line is None:
+            return self.file if self.column is None else f"{self.file}, column {self.column}"
+        return f"{self.file}:{self.line}:{self.column if self.column is not None else 1}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault: where it stands, which key or row it concerns, what is wrong, and how to mend it."""
+
+    message: str
+    path: str = ""
+    location: Location | None = None
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.location}  " if self.location else ""
+        path = f"{self.path}: " if self.path else ""
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{place}{path}{self.message}{remedy}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean 'x'?` for the nearest known word, or the list of known words when nothing is near."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else ""
+
+
+class TsworkError(Exception):
+    """Something failed while running; the base of all named errors."""
+
+    exit_code = 1
+
+
+class UserError(TsworkError):
+    """The user's file, arguments or data are wrong; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass
+class InvalidInput(UserError):
+    """All faults of one input at once."""
+
+    problems: Sequence[Problem]
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class PipelineInvalid(InvalidInput):
+    """Faults of a pipeline file, of an override, or of a component's block."""
+
+
+class DataInvalid(InvalidInput):
+    """Faults of a data card or of the files it names."""
+
+
+class LeakFound(InvalidInput):
+    """Groups, contents or time spans are shared between parts of a split."""
+
+
+@dataclass
+class ComponentUnknown(UserError):
+    """No component of that kind has that name."""
+
+    kind: str
+    name: str
+    known: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"no {self.kind} is called {self.name!r}. {did_you_mean(self.name, self.known)}".rstrip()
+
+
+@dataclass
+class PackageMissing(UserError):
+    """An optional package is absent or does not import."""
+
+    package: str
+    needed_by: str
+    install: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return (
+            f"{self.needed_by} needs the package {self.package}, which does not import{why}. Install it: {self.install}"
+        )
+
+
+@dataclass
+class ModelUnfit(UserError):
+    """A model cannot do what a protocol, a method or a data set asks of it."""
+
+    model: str
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.reason}. {self.remedy}".rstrip()
+
+
+@dataclass
+class TrainingDiverged(TsworkError):
+    """A loss stopped being finite."""
+
+    stage: str
+    step: int
+    terms: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        terms = ", ".join(f"{name}={value}" for name, value in self.terms.items())
+        return (
+            f"{self.stage}: the loss is not finite at step {self.step} ({terms}). Lower the learning rate, look for constant"
+            " or extreme values with `tswork data check`, or train in float32."
+        )
+
+
+@dataclass
+class StoreUnwritable(TsworkError):
+    """A result could not be written; the store itself stays usable."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"could not write to the store at {self.path}: {self.reason}. Free space (`tswork gc`) or choose another --root,"
+            " then run again; finished stages are kept."
+        )
+
+
+@dataclass
+class TrackingUnreachable(TsworkError):
+    """The tracking server did not answer."""
+
+    uri: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"the tracking server at {self.uri} cannot be reached: {self.reason}. Start it, or unset MLFLOW_TRACKING_URI"
+            " to log beside the project. Nothing was trained."
+        )
+
+
+class Interrupted(TsworkError):
+    """SIGINT or SIGTERM arrived; the checkpoint is written and the run can be continued."""
+
+    exit_code = 130

@@ -1,0 +1,132 @@
+"""The interface of all training recipes.
+
+A method joins an encoder, views, objectives and a sampler. It says how to build a model, which batches to draw, which
+optimisers to use and what one step computes; the loop in `tswork.training` does everything else (backward, finite check,
+step, averaging, checkpoints, recording). Methods know neither files nor MLflow.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from torch.optim import Optimizer
+
+from tswork.config import Config, Configured
+from tswork.context import Context
+from tswork.data.batches import Batch, Batches
+from tswork.data.collection import DataInfo, Part
+from tswork.data.samplers import Uniform
+from tswork.encoders.base import Encoder
+from tswork.methods.model import Model
+from tswork.random import seeded
+
+Averaging = Literal["none", "mean"]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step that a method asks the loop to make: the sum of `terms` is minimised.
+
+    A method that yields several updates a step sees the parameters already changed when it goes on after a yield.
+    `observed` values are recorded beside the terms and do not take part in the sum.
+    """
+
+    optimiser: str
+    terms: Mapping[str, Float[Tensor, ""]]
+    observed: Mapping[str, Float[Tensor, ""]] | None = None
+
+    @property
+    def loss(self) -> Float[Tensor, ""]:
+        """The sum of the terms."""
+        return torch.stack(list(self.terms.values())).sum()
+
+
+class MethodConfig(Config):
+    """Options that every method has: its encoder and its budget."""
+
+    batch_size: int = Field(default=16, ge=1, description="sequences a batch; reduced to the number there are")
+    epochs: int | None = Field(default=None, ge=1, description="passes over the training part")
+    iterations: int | None = Field(
+        default=None, ge=1, description="optimiser steps; stops at this or at `epochs`, whichever is first"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of AdamW")
+    weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of AdamW")
+    clip_gradient: float | None = Field(
+        default=None, gt=0, description="largest norm of the gradient; none: not clipped"
+    )
+    averaging: Averaging = Field(
+        default="none", description="weights that are judged: the last, or the mean of all since initialisation"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, description="stop after this many validations without improvement; none: never"
+    )
+
+
+C = TypeVar("C", bound=MethodConfig)
+
+
+class Method(ABC, Generic[C]):
+    """A training recipe. `build` alone gives the control `random`."""
+
+    monitor: str | None = None
+    """Name of the validation score that selects the best checkpoint and stops early (greater is better); None: neither."""
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    @abstractmethod
+    def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
+        """An untrained model; equal generators give equal weights. Raises `ModelUnfit` when the data do not suit."""
+
+    @abstractmethod
+    def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
+        """The updates of one step, in order; draws come from `context.generator(purpose)`."""
+
+    def tasks(self, train: Part) -> Sequence[Part]:
+        """The training part as a sequence of tasks; continual methods return several and one model results from each."""
+        return (train,)
+
+    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
+        """Called before the first step of a task (snapshot a teacher, grow a head)."""
+
+    def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+        """Called after the last step of a task (fill a memory)."""
+
+    def batches(self, model: Model, part: Part, context: Context) -> Batches:
+        """The batches of one task."""
+        sampler = Uniform(len(part), batch_size=self.config.batch_size, seed=context.seed)
+        return Batches(part, sampler=sampler, device=context.device, seed=context.seed)
+
+    def steps(self, part: Part, batches: Batches) -> int:
+        """Optimiser steps of one task: the smaller of `epochs` and `iterations`."""
+        by_epochs = sum(batches.steps(epoch) for epoch in range(self.config.epochs)) if self.config.epochs else None
+        limits = [limit for limit in (by_epochs, self.config.iterations) if limit is not None]
+        return min(limits) if limits else self.default_steps(part, batches)
+
+    def default_steps(self, part: Part, batches: Batches) -> int:
+        """Optimiser steps when neither `epochs` nor `iterations` is set."""
+        return 200
+
+    def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
+        """Named optimisers over the model's parameters."""
+        config = self.config
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return {"model": torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
+
+    def validate(self, model: Model, validation: Part, context: Context) -> Mapping[str, float]:
+        """Scores on the validation part after an epoch; a method without any returns nothing and trains to the end."""
+        return {}
+
+
+def build_encoder(encoder: Configured, info: DataInfo, *, generator: torch.Generator) -> Encoder:
+    """An encoder with weights drawn from the generator. Raises `ModelUnfit` when it cannot take such data."""
+    with seeded(int(torch.randint(2**62, (), generator=generator))):
+        built: Encoder = encoder.build(info)
+    return built

@@ -1,0 +1,68 @@
+"""What training returns: an encoder, its heads, and what it can do."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tswork.data.collection import DataInfo
+from tswork.encoders.base import Encoder
+from tswork.encoders.pooling import Pooling, pool
+from tswork.errors import ModelUnfit
+
+
+class Model(nn.Module):
+    """An encoder with named heads.
+
+    `provides` names what it can do: `embed` always; `classify` with a head of that name. Everything that training keeps
+    (projection heads, queues, augmentation networks, memories) is a head, so that it is in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        info: DataInfo,
+        *,
+        heads: dict[str, nn.Module] | None = None,
+        pooling: Pooling = "max",
+        provides: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleDict(heads or {})
+        self.info = info
+        self.pooling: Pooling = pooling
+        self.provides = provides | {"embed"}
+
+    def embed(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        pooling: Pooling | None = None,
+    ) -> Float[Tensor, "batch dim"]:
+        """One vector a sequence, pooled over the real frames."""
+        return pool(self.encoder(x, lengths), pooling or self.pooling)
+
+    def last(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """The feature of the last real step: what a forecast starts from."""
+        return self.encoder.last(x, lengths)
+
+    def classify(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch class"]:
+        """Logits in the order of `info.classes`. Raises `ModelUnfit` without a `classify` head."""
+        if "classify" not in self.heads:
+            raise ModelUnfit(
+                "this model", "it has no 'classify' head", "Train it with `supervised`, or judge it with a probe."
+            )
+        logits: Tensor = self.heads["classify"](self.embed(x, lengths))
+        return logits
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return next(self.parameters()).device

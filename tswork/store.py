@@ -1,0 +1,258 @@
+"""The only cache: results of stages, prepared data, decoded audio and frozen features are entries under a key.
+
+An entry is a folder that is written beside its final place, flushed to disk and renamed, with `done.json` (name, size and
+sha256 of every file) written last: a reader sees a whole entry or none. One process computes a key while others wait;
+a lock whose holder is dead or silent is taken over. Unfinished work (checkpoints) lives in a workspace under the same key.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tswork.errors import StoreUnwritable
+
+DONE = "done.json"
+HEARTBEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal values: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def key_of(value: Any) -> str:
+    """sha256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished entry as `tswork gc` and the reports see it."""
+
+    key: str
+    path: Path
+    bytes: int
+    finished: float
+    about: dict[str, Any]
+
+
+class Store:
+    """A content-addressed folder of finished results.
+
+    `Store(path)` creates nothing until something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get(self, key: str, *, verify: bool = False) -> Path | None:
+        """The folder of a finished entry whose files are all there with their recorded size, or None.
+
+        `verify` also compares the sha256 of every file.
+        """
+        folder = self._folder(key)
+        try:
+            done = json.loads((folder / DONE).read_text())
+            for name, recorded in done["files"].items():
+                file = folder / name
+                if file.stat().st_size != recorded["bytes"] or (verify and file_digest(file) != recorded["sha256"]):
+                    return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return folder
+
+    def about(self, key: str) -> dict[str, Any]:
+        """What the writer recorded about a finished entry (empty when there is none)."""
+        try:
+            about: dict[str, Any] = json.loads((self._folder(key) / DONE).read_text())["about"]
+        except (OSError, ValueError, KeyError):
+            return {}
+        return about
+
+    def compute(self, key: str, write: Callable[[Path], None], *, about: dict[str, Any] | None = None) -> Path:
+        """The entry of a key, computed by `write(folder)` when it is not there.
+
+        `write` fills an empty folder; when it fails nothing is left behind. Of several processes one computes and the
+        others wait for it. Raises `StoreUnwritable` when the disk refuses.
+        """
+        found = self.get(key)
+        if found is not None:
+            return found
+        with self.lock(key):
+            found = self.get(key)
+            return found if found is not None else self._write(key, write, about or {})
+
+    def workspace(self, key: str) -> Path:
+        """A folder for unfinished work under a key; it outlives the process and goes when the entry is finished."""
+        folder = self._beside(key, "work")
+        with self._guarded(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold the key against other processes; waits while a living process holds it."""
+        path = self._beside(key, "lock")
+        with self._guarded(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            token = _acquire(path)
+        stop = threading.Event()
+        beat = threading.Thread(target=_heartbeat, args=(path, stop), daemon=True, name=f"lock {key[:8]}")
+        beat.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            beat.join()
+            _release(path, token)
+
+    def entries(self) -> Iterator[Entry]:
+        """All finished entries, in order of their keys."""
+        for done in sorted(self.path.glob(f"??/*/{DONE}")):
+            try:
+                record = json.loads(done.read_text())
+                size = sum(file["bytes"] for file in record["files"].values())
+                yield Entry(done.parent.name, done.parent, size, record["finished"], record["about"])
+            except (OSError, ValueError, KeyError):
+                continue
+
+    def remove(self, key: str) -> None:
+        """Delete an entry and its workspace."""
+        for path in (self._folder(key), self._beside(key, "work")):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _write(self, key: str, write: Callable[[Path], None], about: dict[str, Any]) -> Path:
+        folder = self._folder(key)
+        temporary = self._beside(key, f"tmp-{uuid.uuid4().hex[:8]}")
+        started = time.time()
+        with self._guarded(folder):
+            try:
+                temporary.mkdir(parents=True)
+                write(temporary)
+                files = {
+                    str(file.relative_to(temporary)): {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+                    for file in sorted(temporary.rglob("*"))
+                    if file.is_file()
+                }
+                done = {
+                    "key": key,
+                    "seconds": time.time() - started,
+                    "finished": time.time(),
+                    "about": about,
+                    "files": files,
+                }
+                for name in files:
+                    _flush(temporary / name)
+                (temporary / DONE).write_text(json.dumps(done, indent=1, sort_keys=True))
+                _flush(temporary / DONE)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                os.replace(temporary, folder)
+                _flush(folder.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(self._beside(key, "work"), ignore_errors=True)
+        return folder
+
+    def _folder(self, key: str) -> Path:
+        return self.path / key[:2] / key
+
+    def _beside(self, key: str, suffix: str) -> Path:
+        return self.path / key[:2] / f"{key}.{suffix}"
+
+    @contextmanager
+    def _guarded(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG):
+                raise StoreUnwritable(str(path), error.strerror or str(error)) from error
+            raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> str:
+    token = uuid.uuid4().hex
+    holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": token})
+    while True:
+        # The lock appears whole (link is atomic), so no reader ever sees one without its holder.
+        draft = path.with_name(f"{path.name}-{token}")
+        draft.write_text(holder)
+        try:
+            os.link(draft, path)
+            return token
+        except FileExistsError:
+            _take_over_when_stale(path)
+            time.sleep(0.1)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _take_over_when_stale(path: Path) -> None:
+    try:
+        holder = json.loads(path.read_text())
+        age = time.time() - path.stat().st_mtime
+    except (OSError, ValueError):
+        return
+    dead = holder.get("host") == socket.gethostname() and not _alive(int(holder.get("pid", 0)))
+    if dead or age > STALE_SECONDS:
+        # Renaming first means that of several waiting processes only one removes this very lock.
+        grave = path.with_name(f"{path.name}-stale-{holder.get('token')}")
+        try:
+            os.rename(path, grave)
+            grave.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _heartbeat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_SECONDS):
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return
+
+
+def _release(path: Path, token: str) -> None:
+    try:
+        if json.loads(path.read_text()).get("token") == token:
+            path.unlink()
+    except (OSError, ValueError):
+        pass
