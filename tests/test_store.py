@@ -18,7 +18,7 @@ KEY = key_of({"a": 1})
 
 
 def store_one(store: Store, text: str = "hello", key: str = KEY) -> Path:
-    return store.compute(key, lambda folder: (folder / "value.txt").write_text(text) and None)
+    return store.compute(key, lambda folder: (folder / "value.txt").write_text(text))
 
 
 def test_a_new_store_creates_nothing(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_workspace_outlives_a_failure_and_goes_with_success(tmp_path: Path) 
 
 def test_entries_tell_what_they_are(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.compute(KEY, lambda folder: (folder / "x").write_bytes(b"12345") and None, about={"stage": "train"})
+    store.compute(KEY, lambda folder: (folder / "x").write_bytes(b"12345"), about={"stage": "train"})
     (entry,) = store.entries()
     assert (entry.key, entry.bytes, entry.about) == (KEY, 5, {"stage": "train"})
     assert json.loads((entry.path / DONE).read_text())["files"]["x"]["bytes"] == 5

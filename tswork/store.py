@@ -89,7 +89,7 @@ class Store:
             return {}
         return about
 
-    def compute(self, key: str, write: Callable[[Path], None], *, about: dict[str, Any] | None = None) -> Path:
+    def compute(self, key: str, write: Callable[[Path], object], *, about: dict[str, Any] | None = None) -> Path:
         """The entry of a key, computed by `write(folder)` when it is not there.
 
         `write` fills an empty folder; when it fails nothing is left behind. Of several processes one computes and the
@@ -141,7 +141,7 @@ class Store:
         for path in (self._folder(key), self._beside(key, "work")):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, key: str, write: Callable[[Path], None], about: dict[str, Any]) -> Path:
+    def _write(self, key: str, write: Callable[[Path], object], about: dict[str, Any]) -> Path:
         folder = self._folder(key)
         temporary = self._beside(key, f"tmp-{uuid.uuid4().hex[:8]}")
         started = time.time()
