@@ -1,0 +1,35 @@
+"""The interface of readers: from files to a collection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tswork.config import Config
+from tswork.data.collection import Collection
+from tswork.data.places import Places
+
+if TYPE_CHECKING:
+    from tswork.data.spec import DataSpec
+
+C = TypeVar("C", bound=Config)
+
+
+class Reader(ABC, Generic[C]):
+    """Reads one layout of files. `spec` carries the options that all readers share (label, groups, target, ...)."""
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    @abstractmethod
+    def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
+        """All files whose content decides the result, in a fixed order, without reading their values.
+
+        Raises `DataInvalid` when one cannot be found.
+        """
+
+    @abstractmethod
+    def read(self, spec: DataSpec, places: Places) -> Collection:
+        """The collection, with all of its faults refused at once as `DataInvalid`."""
