@@ -146,11 +146,12 @@ class Store:
         for path in (self._folder(key), self._beside(key, "work")):
             shutil.rmtree(path, ignore_errors=True)
 
-    def leftovers(self) -> Iterator[tuple[Path, int]]:
-        """Folders that no living process owns: half-written entries, and workspaces whose key is finished or not locked."""
+    def leftovers(self, *, unfinished: bool = False) -> Iterator[tuple[Path, int]]:
+        """Half-written entries without a living writer, and with `unfinished` also the checkpoints of interrupted runs."""
         for path in sorted(self.path.glob("??/*.*")):
             key, _, suffix = path.name.partition(".")
-            if suffix.startswith(("tmp-", "work")) and not self._beside(key, "lock").exists():
+            abandoned = suffix.startswith("tmp-") or (suffix == "work" and (unfinished or self.get(key) is not None))
+            if abandoned and not self._beside(key, "lock").exists():
                 yield path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
     def discard(self, path: Path) -> None:

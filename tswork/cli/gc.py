@@ -14,6 +14,7 @@ def gc(
     older_than: Annotated[
         float | None, typer.Option(help="Also remove finished results older than this many days.", min=0)
     ] = None,
+    unfinished: Annotated[bool, typer.Option(help="Also remove the checkpoints of interrupted runs.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only tell what would be removed.")] = False,
 ) -> None:
     """Remove leftovers of dead writers and, if asked, old results; running stages are left alone."""
@@ -25,7 +26,7 @@ def gc(
 
     store = Store(Places.here(root).store)
     removed = freed = 0
-    for path, size in store.leftovers():
+    for path, size in list(store.leftovers(unfinished=unfinished)):
         removed, freed = removed + 1, freed + size
         if not dry_run:
             store.discard(path)
