@@ -41,7 +41,7 @@ class TinyNested(Method[NestedConfig]):
         tied.weight = head.weight
         turned = nn.Linear(2, encoder.dim)
         turned.weight = nn.Parameter(turned.weight.detach().T.contiguous().T)
-        heads = {"classify": head, "tied": tied, "turned": turned}
+        heads: dict[str, nn.Module] = {"classify": head, "tied": tied, "turned": turned}
         return Model(encoder, info, heads=heads, provides=frozenset({"classify"}))
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
@@ -153,13 +153,13 @@ def test_buffers_take_the_stored_shape_and_parameters_must_fit() -> None:
         module.linear = nn.Linear(2, 2)
     load_weights(fresh, weights_of(grown), source="test")
     assert fresh.get_buffer("queue").tolist() == [0, 1, 2]
-    before = fresh.linear.weight.detach().clone()
+    before = fresh.get_parameter("linear.weight").detach().clone()
     grown.linear = nn.Linear(2, 3)
     with pytest.raises(
         ModelUnfit, match=r"linear.weight has shape \(3, 2\), the model's has \(2, 2\); linear.bias has"
     ):
         load_weights(fresh, weights_of(grown), source="test")
-    assert torch.equal(fresh.linear.weight, before)
+    assert torch.equal(fresh.get_parameter("linear.weight"), before)
 
 
 def test_overlapping_empty_and_zero_dimensional_tensors_are_kept(tmp_path: Path) -> None:
