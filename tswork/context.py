@@ -21,6 +21,9 @@ class Context:
     seed: int = 0
     epoch: int = 0
     step: int = 0
+    rank: int = 0
+    """Position of this process among those that train together; batches are cut by it."""
+    world_size: int = 1
 
     def generator(self, purpose: str) -> torch.Generator:
         """A generator on the context's device that depends on (seed, purpose, epoch, step) alone."""
