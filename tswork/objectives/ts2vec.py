@@ -7,8 +7,9 @@ of the batch, the temporal loss with the other steps of its own series; both vie
 similarities are plain dot products without normalisation or temperature. The hierarchy halves the time axis by max-pooling
 until one step is left, and averages the losses of all scales.
 
-The fast form computes each similarity matrix once, turns it into its softmax in place and keeps that alone: with P the row-wise softmax, the gradient of the sum of row log-sum-exps of
-Z Z^T is (P + P^T) Z. Beyond `BLOCK` elements rows are handled in chunks and recomputed for the gradient, which bounds memory.
+The fast form computes each similarity matrix once, turns it into its softmax in place and keeps that alone: with P the
+row-wise softmax, the gradient of the sum of row log-sum-exps of Z Z^T is (P + P^T) Z. Beyond `BLOCK` elements rows are
+handled in chunks and recomputed for the gradient, which bounds memory.
 """
 
 from __future__ import annotations
