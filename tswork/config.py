@@ -85,9 +85,10 @@ class Uses:
 class NestedInvalid(ValueError):
     """Carries the faults of a nested block, so that the reader of the file can locate each of them."""
 
-    def __init__(self, errors: ValidationError) -> None:
+    def __init__(self, errors: ValidationError, config: type[Config]) -> None:
         super().__init__("the block has faults")
         self.errors = errors
+        self.config = config
 
 
 def configure(kind: Kind, value: Any) -> Configured:
@@ -117,7 +118,7 @@ def configure(kind: Kind, value: Any) -> Configured:
     try:
         return Configured(component, component.config.model_validate(options))
     except ValidationError as errors:
-        raise NestedInvalid(errors) from errors
+        raise NestedInvalid(errors, component.config) from errors
 
 
 def dump_configured(value: Configured) -> dict[str, Any]:

@@ -37,8 +37,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.location}  " if self.location else ""
         path = f"{self.path}: " if self.path else ""
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{place}{path}{self.message}{remedy}"
+        text = f"{self.message.rstrip('.')}. {self.remedy}" if self.remedy else self.message
+        return f"{place}{path}{text}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -109,6 +109,11 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def has_work(self, key: str, name: str) -> bool:
+        """Whether the workspace of a key holds something under a name."""
+        work = self._beside(key, "work") / name
+        return work.is_dir() and any(work.iterdir())
+
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the key against other processes; waits while a living process holds it."""
@@ -140,6 +145,20 @@ class Store:
         """Delete an entry and its workspace."""
         for path in (self._folder(key), self._beside(key, "work")):
             shutil.rmtree(path, ignore_errors=True)
+
+    def leftovers(self, *, unfinished: bool = False) -> Iterator[tuple[Path, int]]:
+        """Half-written entries without a living writer, and with `unfinished` also the checkpoints of interrupted runs."""
+        for path in sorted(self.path.glob("??/*.*")):
+            key, _, suffix = path.name.partition(".")
+            abandoned = suffix.startswith("tmp-") or (suffix == "work" and (unfinished or self.get(key) is not None))
+            if abandoned and not self._beside(key, "lock").exists():
+                yield path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+    def discard(self, path: Path) -> None:
+        """Delete one of the leftovers."""
+        if path.parent.parent != self.path:
+            raise ValueError(f"{path} is not in the store {self.path}")
+        shutil.rmtree(path, ignore_errors=True)
 
     def _write(self, key: str, write: Callable[[Path], object], about: dict[str, Any]) -> Path:
         folder = self._folder(key)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -75,6 +75,8 @@ C = TypeVar("C", bound=MethodConfig)
 class Method(ABC, Generic[C]):
     """A training recipe. `build` alone gives the control `random`."""
 
+    provides: ClassVar[frozenset[str]] = frozenset({"embed"})
+    """What its models can do, known before one is built, so that a plan can refuse a protocol that asks for more."""
     monitor: str | None = None
     """Name of the validation score that selects the best checkpoint and stops early (greater is better); None: neither."""
 

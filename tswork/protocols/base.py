@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from tswork.config import Config
@@ -37,6 +38,7 @@ class Result:
     predictions: pd.DataFrame | None = None
     warnings: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    heads: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     def value(self, row: str, metric: str, at: str = "") -> float:
         """One figure. Raises `KeyError` when there is none."""

@@ -1,0 +1,125 @@
+"""How results look in a terminal: one line a stage, a progress bar on long work, and tables. All of it on stderr or stdout
+as the verb decides; plain lines where the output is not a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tswork.pipeline.plan import Plan, PlannedStage
+    from tswork.pipeline.spec import Member
+
+STYLES = {"cached": "green", "resume": "yellow", "resumed": "yellow", "run": "cyan"}
+KEY_DIGITS = 8
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal; a wide page where there is none, so that tables are not folded in files."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=140)
+
+
+class ConsoleObserver:
+    """Shows a run as it goes."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def member_started(self, member: Member, number: int, count: int) -> None:
+        if count > 1:
+            self._screen.print(f"[bold]{member.name}[/bold]  ({number} of {count})")
+
+    def stage_started(self, stage: PlannedStage) -> None:
+        style = STYLES[stage.status]
+        self._screen.print(
+            f"  {stage.spec.name:<16} [{style}]{stage.status:<7}[/{style}] {stage.reason}  [dim]{stage.key[:KEY_DIGITS]}[/dim]"
+        )
+
+    def stage_progress(self, stage: PlannedStage, done: int, total: int, values: Mapping[str, float]) -> None:
+        if not self._screen.is_terminal:
+            return
+        if self._bar is None:
+            columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._screen, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(stage.spec.name, total=total)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        assert self._task is not None
+        self._bar.update(self._task, completed=done, total=total, description=f"{stage.spec.name} {shown}".rstrip())
+
+    def stage_finished(self, stage: PlannedStage, seconds: float) -> None:
+        self.close()
+        if stage.status != "cached":
+            self._screen.print(f"  {'':<16} [dim]done in {seconds:.1f} s[/dim]")
+
+    def warning(self, text: str) -> None:
+        self._screen.print(f"  [yellow]note[/yellow] {text}")
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+
+def plan_table(plan: Plan) -> Table:
+    """One line a stage: status, reason, key."""
+    several = len(plan.members) > 1
+    table = Table(
+        *(["member"] if several else []),
+        "stage",
+        "uses",
+        "status",
+        "why",
+        "key",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for member in plan.members:
+        for stage in member.stages:
+            style = STYLES[stage.status]
+            cells = [
+                stage.spec.name,
+                stage.spec.component.name,
+                f"[{style}]{stage.status}[/{style}]",
+                stage.reason,
+                stage.key[:KEY_DIGITS],
+            ]
+            table.add_row(*([member.member.name] if several else []), *cells)
+    return table
+
+
+def result_table(stage: str, rows: pd.DataFrame, *, greater_is_better: bool, headline: str) -> Table:
+    """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold."""
+    whole = rows[rows["at"] == ""]
+    metrics = list(dict.fromkeys(whole["metric"]))
+    table = Table(stage, *metrics, box=None, header_style="bold", pad_edge=False)
+    figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False)
+    best = None
+    if headline in figures:
+        best = figures[headline].idxmax() if greater_is_better else figures[headline].idxmin()
+    roles = dict(zip(whole["row"], whole["role"], strict=True))
+    for row in figures.index:
+        name = f"[dim]{row}[/dim]" if roles[row] == "control" else str(row)
+        cells = [f"{figures.loc[row, metric]:.4f}" if pd.notna(figures.loc[row, metric]) else "-" for metric in metrics]
+        table.add_row(name, *cells, style="bold" if row == best else "")
+    return table
+
+
+def readable_bytes(count: float) -> str:
+    """`1.5 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,165 @@
+"""`tswork doctor`: what is installed, which device there is, and whether the parts really work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+
+from tswork.cli.options import Json, print_json
+
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "tsai",
+    "librosa",
+    "scikit-learn",
+    "mlflow",
+    "lightning-fabric",
+    "aeon",
+    "soundfile",
+    "soxr",
+    "pandas",
+    "pyarrow",
+)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check the installation: versions, device, two real steps of training, a sound written, read and resampled."""
+    import typer
+
+    checks: dict[str, Callable[[], str]] = {
+        "device": _device,
+        "training": _train_two_steps,
+        "sound": _decode_a_sound,
+        "audio features": _log_mel,
+        "tsai backbone": _tsai_forward,
+        "bundled data": _bundled_data,
+        "tracking": _tracking,
+    }
+    versions = {name: _version(name) for name in PACKAGES}
+    results = {name: _try(check) for name, check in checks.items()}
+    healthy = all(ok for ok, _ in results.values()) and all(versions.values())
+    if as_json:
+        report = {name: {"ok": ok, "detail": detail} for name, (ok, detail) in results.items()}
+        print_json({"healthy": healthy, "versions": versions, "checks": report})
+    else:
+        for name, version in versions.items():
+            typer.echo(f"{'ok ' if version else 'BAD'}  {name} {version or 'is not installed'}")
+        for name, (ok, detail) in results.items():
+            typer.echo(f"{'ok ' if ok else 'BAD'}  {name}: {detail}")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _try(check: Callable[[], str]) -> tuple[bool, str]:
+    try:
+        return True, check()
+    except Exception as error:
+        return False, f"{type(error).__name__}: {error}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        return f"{torch.cuda.get_device_name()} with {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}"
+    return f"CPU, {torch.get_num_threads()} threads (no CUDA device)"
+
+
+def _train_two_steps() -> str:
+    """Two steps of TS2Vec on a few waves must change the weights and leave them finite."""
+    import numpy as np
+    import torch
+
+    from tswork.config import configure
+    from tswork.context import Context
+    from tswork.data.collection import Collection, DataInfo, Part
+    from tswork.training.loop import train
+
+    time = np.arange(64, dtype=np.float32)
+    waves = np.stack([np.sin(time * (1 + case) / 9) for case in range(8)])[..., None]
+    part = Part.whole(Collection.from_array(waves))
+    block = {"uses": "ts2vec", "iterations": 2, "encoder": {"uses": "dilated_conv", "depth": 3, "dim": 16, "hidden": 8}}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    method = configure("method", block).build()
+    start = method.build(DataInfo.of(part), generator=torch.Generator().manual_seed(0))
+    trained = train(method, train=part, validation=part, info=DataInfo.of(part), context=Context(device), name="doctor")
+    weights = [value for value in trained.models[0].state_dict().values() if value.is_floating_point()]
+    if not all(bool(torch.isfinite(value).all()) for value in weights):
+        raise RuntimeError("weights are not finite after two steps")
+    moved = any(not torch.equal(a.cpu(), b) for a, b in zip(weights, start.state_dict().values(), strict=False))
+    if not moved:
+        raise RuntimeError("two steps did not change the weights")
+    return f"two steps of ts2vec on {device} in {trained.seconds:.1f} s"
+
+
+def _decode_a_sound() -> str:
+    import io
+
+    import numpy as np
+    import soundfile
+    import soxr
+
+    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)).astype(np.float32)
+    file = io.BytesIO()
+    soundfile.write(file, tone, 8000, format="FLAC")
+    file.seek(0)
+    samples, rate = soundfile.read(file, dtype="float32")
+    if rate != 8000 or np.abs(samples - tone).max() > 1e-3:
+        raise RuntimeError("a FLAC sound came back different")
+    doubled = soxr.resample(samples, 8000, 16000)
+    return f"FLAC decoded with soundfile, resampled to {len(doubled)} samples with soxr"
+
+
+def _log_mel() -> str:
+    import torch
+    import torchaudio
+
+    spectrogram = torchaudio.transforms.MelSpectrogram(16000, n_fft=400, hop_length=160, n_mels=40)(torch.randn(16000))
+    return f"mel spectrogram {tuple(spectrogram.shape)} with torchaudio"
+
+
+def _tsai_forward() -> str:
+    import torch
+
+    from tswork.config import configure
+    from tswork.data.collection import DataInfo
+
+    encoder = configure("encoder", {"uses": "tsai", "model": "InceptionTimePlus"}).build(
+        DataInfo(("x",), max_length=32)
+    )
+    frames = encoder.eval()(torch.randn(2, 32, 1))
+    return f"InceptionTimePlus gives frames {tuple(frames.values.shape)}"
+
+
+def _bundled_data() -> str:
+    from pathlib import Path
+
+    from tswork.data.opening import open_collection
+    from tswork.data.places import Places
+    from tswork.data.spec import DataSpec
+
+    block = {"reader": "aeon", "set": "ArrowHead", "label": "label", "split": {"by": "official"}}
+    collection = open_collection(DataSpec.parse(block), Places.here(Path.cwd()))
+    return f"ArrowHead from aeon: {len(collection)} series of {len(collection.classes)} classes"
+
+
+def _tracking() -> str:
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from tswork.tracking.client import Tracking
+
+    with TemporaryDirectory() as folder:
+        run = Tracking.open(Path(folder), experiment="doctor").start("doctor", parent=None)
+        run.metrics({"answer": 42.0})
+        run.finish("FINISHED")
+    return "an MLflow run was written to a new SQLite store"

@@ -1,0 +1,41 @@
+"""`tswork gc`: free space in the store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tswork.cli.options import Root
+
+
+def gc(
+    root: Root = None,
+    older_than: Annotated[
+        float | None, typer.Option(help="Also remove finished results older than this many days.", min=0)
+    ] = None,
+    unfinished: Annotated[bool, typer.Option(help="Also remove the checkpoints of interrupted runs.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only tell what would be removed.")] = False,
+) -> None:
+    """Remove leftovers of dead writers and, if asked, old results; running stages are left alone."""
+    import time
+
+    from tswork.cli.console import readable_bytes
+    from tswork.data.places import Places
+    from tswork.store import Store
+
+    store = Store(Places.here(root).store)
+    removed = freed = 0
+    for path, size in list(store.leftovers(unfinished=unfinished)):
+        removed, freed = removed + 1, freed + size
+        if not dry_run:
+            store.discard(path)
+    for entry in list(store.entries()):
+        if older_than is not None and time.time() - entry.finished > older_than * 86400:
+            removed, freed = removed + 1, freed + entry.bytes
+            if not dry_run:
+                store.remove(entry.key)
+    kept = sum(entry.bytes for entry in store.entries())
+    typer.echo(
+        f"{'would remove' if dry_run else 'removed'} {removed}, {readable_bytes(freed)}; the store holds {readable_bytes(kept)}"
+    )

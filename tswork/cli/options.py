@@ -1,0 +1,41 @@
+"""Arguments and options that several verbs share, and the one way to print JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PipelineFile = Annotated[Path, typer.Argument(help="A pipeline file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s", "--set", metavar="KEY=VALUE", help="Override a value, such as stages.train.epochs=5; repeatable."
+    ),
+]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Folder that holds .tswork/ (store and tracking).", show_default=False)
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="Folder of data sets, before $TSWORK_DATA.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; NaN becomes null."""
+    typer.echo(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value

@@ -1,0 +1,101 @@
+"""`tswork run`: train and judge what is not in the store yet, and record everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tswork.pipeline.plan import Plan
+    from tswork.pipeline.runner import MemberReport, RunReport
+
+
+def run(
+    pipeline: PipelineFile,
+    overrides: Overrides = None,
+    root: Root = None,
+    data_root: DataRoot = None,
+    verify: Annotated[bool, typer.Option(help="Rehash data files and stored results first.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N; none: the pipeline's.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline: stages in the store are reused, interrupted ones go on, the others are computed."""
+    from tswork.cli.console import ConsoleObserver, console
+    from tswork.data.places import Places
+    from tswork.pipeline.loading import load_pipeline
+    from tswork.pipeline.plan import make_plan
+    from tswork.pipeline.runner import run_plan
+    from tswork.tracking.reporter import MlflowReporter, ui_command
+
+    screen = console(stderr=as_json)
+    places = Places.here(root, data_root=data_root)
+    loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
+    plan = make_plan(loaded, places=places.moved(pipeline.absolute().parent), verify=verify)
+    reporter = MlflowReporter(plan, places)
+    observer = ConsoleObserver(screen)
+    try:
+        report = run_plan(
+            plan, places=places.moved(pipeline.absolute().parent), reporter=reporter, observer=observer, device=device
+        )
+    finally:
+        observer.close()
+    if as_json:
+        print_json(_document(report))
+    else:
+        _print_results(screen, plan, report)
+        screen.print(f"\nlook at it with: {' '.join(ui_command(places))}")
+
+
+def _document(report: RunReport) -> dict[str, Any]:
+    members = [_member(member) for member in report.members]
+    if len(members) == 1:
+        return {**members[0], "run_id": report.run_id}
+    return {"run_id": report.run_id, "members": members}
+
+
+def _member(member: MemberReport) -> dict[str, Any]:
+    stages = [
+        {"name": one.name, "status": one.status, "key": one.key, "seconds": round(one.seconds, 3)}
+        for one in member.stages
+    ]
+    return {
+        "name": member.name,
+        "run_id": member.run_id,
+        "axes": dict(member.axes),
+        "stages": stages,
+        "results": member.metrics,
+    }
+
+
+def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
+    """One table a protocol: of the only member, or the mean over the members that differ in their seed alone."""
+    import pandas as pd
+
+    from tswork.cli.console import result_table
+
+    for stage in plan.members[0].stages:
+        if stage.spec.trains:
+            continue
+        protocol = stage.spec.component.component.target
+        groups: dict[str, list[pd.DataFrame]] = {}
+        for member in report.members:
+            rest = " ".join(f"{axis}={value}" for axis, value in member.axes.items() if axis != "seed")
+            groups.setdefault(rest, []).append(member.results[stage.spec.name].rows)
+        for rest, frames in groups.items():
+            title = f"{stage.spec.name} {rest}".strip() + (f" (mean of {len(frames)} seeds)" if len(frames) > 1 else "")
+            screen.print()
+            screen.print(
+                result_table(
+                    title,
+                    pd.concat(frames, ignore_index=True),
+                    greater_is_better=protocol.greater_is_better,  # type: ignore[attr-defined]
+                    headline=protocol.headline,  # type: ignore[attr-defined]
+                )
+            )

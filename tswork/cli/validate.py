@@ -1,0 +1,46 @@
+"""`tswork validate`: is the pipeline file right?"""
+
+from __future__ import annotations
+
+from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
+from tswork.errors import InvalidInput, Problem
+
+
+def validate(
+    pipeline: PipelineFile,
+    overrides: Overrides = None,
+    root: Root = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Check a pipeline file, its card and its data files without reading values; tells all faults at once."""
+    from tswork.cli.console import console
+    from tswork.data.places import Places
+    from tswork.pipeline.loading import load_pipeline
+
+    places = Places.here(root, data_root=data_root)
+    try:
+        loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
+        for member in loaded.members:
+            member.data.reader.build().files(member.data, places.moved(pipeline.absolute().parent))
+    except InvalidInput as fault:
+        if as_json:
+            print_json({"valid": False, "problems": [_as_dict(problem) for problem in fault.problems]})
+        raise
+    stages = len(loaded.members[0].stages)
+    if as_json:
+        print_json({"valid": True, "problems": [], "members": len(loaded.members), "stages": stages})
+    else:
+        console().print(f"{pipeline} is valid: {stages} stages, {len(loaded.members)} members")
+
+
+def _as_dict(problem: Problem) -> dict[str, object]:
+    place = problem.location
+    return {
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "path": problem.path,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }

@@ -1,0 +1,351 @@
+"""From a pipeline file to its members, or to everything that is wrong with it.
+
+The order is: the file, what it `extends`, the `-s` overrides, one combination of the sweep, the data card, and then each
+component's block by itself, so that one bad block does not hide the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tswork import registry
+from tswork.config import Configured, NestedInvalid
+from tswork.data.cards import resolve
+from tswork.data.places import Places
+from tswork.data.spec import DataSpec
+from tswork.data.splits import split_count
+from tswork.errors import InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
+from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
+from tswork.registry import Kind
+from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
+from tswork.validation import problems_of, validate, validate_block
+
+MAX_MEMBERS = 10_000
+
+
+def load_pipeline(path: Path, *, places: Places, overrides: Sequence[str] = ()) -> Pipeline:
+    """A pipeline file with all members of its sweep.
+
+    Raises `PipelineInvalid` with every fault of the file, of its parents, of its card and of the overrides.
+    """
+    source = _with_parents(path, ())
+    for number, override in enumerate(overrides, start=1):
+        key, value = parse_override(override, number)
+        source = replace_at(source, key, value)
+    header, problems = validate(PipelineHeader, source)
+    if header is None:
+        raise PipelineInvalid(_unique([*problems, *_stage_problems(source, places)]))
+    members = tuple(_members(source, header, places.moved(path.absolute().parent)))
+    return Pipeline(str(path), header, members)
+
+
+def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:
+    """`stages.train.epochs=5` as a path and a value that is located as `-s argument N, column C`."""
+    name = f"-s argument {number}"
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        place = Location(name, column=1)
+        raise PipelineInvalid([Problem(f"{text!r} is not an override", location=place, remedy="Write key.key=value.")])
+    try:
+        source = parse_yaml(value, name)
+    except PipelineInvalid as fault:
+        raise PipelineInvalid(
+            [replace(one, location=_shift(one.location, name, len(key) + 1)) for one in fault.problems]
+        ) from fault
+    marks = {path: _shift(place, name, len(key) + 1) for path, place in source.marks.items()}
+    return tuple(key.split(".")), Source(source.data, marks)
+
+
+def _shift(place: Location | None, name: str, columns: int) -> Location:
+    return Location(name, column=(place.column or 1) + columns if place else columns + 1)
+
+
+def _with_parents(path: Path, children: tuple[Path, ...]) -> Source:
+    source = read_yaml(path)
+    if not isinstance(source.data, dict):
+        raise PipelineInvalid([Problem("is not a pipeline: a block of keys is expected", location=source.locate(()))])
+    parent = source.data.get("extends")
+    if not isinstance(parent, str):
+        return source
+    target = (path.parent / parent).resolve()
+    if target in (*children, path.resolve()):
+        raise PipelineInvalid([Problem("files extend each other in a circle", "extends", source.locate(("extends",)))])
+    if not target.is_file():
+        raise PipelineInvalid([Problem(f"there is no file {target}", "extends", source.locate(("extends",)))])
+    return merge(_with_parents(target, (*children, path.resolve())), source)
+
+
+def _members(source: Source, header: PipelineHeader, places: Places) -> Iterator[Member]:
+    """All combinations; the faults of all of them are told once each."""
+    axes, problems = _axes(source, header)
+    members: list[Member] = []
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, values, strict=True))
+        made, faults = _member(source, chosen, places)
+        problems.extend(faults)
+        for member in made:
+            members.extend(_over_splits(member, source, chosen, places))
+    if problems:
+        raise PipelineInvalid(_unique(problems))
+    yield from members
+
+
+def _axes(source: Source, header: PipelineHeader) -> tuple[dict[str, Sequence[Source]], list[Problem]]:
+    axes: dict[str, Sequence[Source]] = {}
+    problems: list[Problem] = []
+    for key, values in header.sweep.items():
+        at: KeyPath = ("sweep", key)
+        if not values:
+            problems.append(Problem("an axis needs at least one value", show_path(at), source.locate(at)))
+        if key.split(".")[0] in ("sweep", "version", "name", "experiment", "extends"):
+            problems.append(Problem("cannot be swept", show_path(at), source.locate((*at, KEY))))
+        axes[key] = [source.at((*at, index)) for index in range(len(values))]
+    count = 1
+    for one in axes.values():
+        count *= len(one)
+    if count > MAX_MEMBERS:
+        problems.append(
+            Problem(f"{count} combinations are more than {MAX_MEMBERS}", "sweep", source.locate(("sweep",)))
+        )
+        return {}, problems
+    return axes, problems
+
+
+def _member(source: Source, chosen: Mapping[str, Source], places: Places) -> tuple[list[Member], list[Problem]]:
+    tree = source
+    for key, value in chosen.items():
+        tree = replace_at(tree, tuple(key.split(".")), value)
+    header, problems = validate(PipelineHeader, tree)
+    data, faults = _data(tree, places)
+    problems += faults
+    check = _Stages(tree)
+    stages = check.read()
+    problems += check.problems
+    if header is None or data is None or problems:
+        return [], problems
+    axes = {key: value.data for key, value in chosen.items()}
+    return [Member(_member_name(axes), axes, header, data.spec, stages, data.tree)], []
+
+
+@dataclass(frozen=True)
+class _Data:
+    spec: DataSpec
+    tree: Source
+
+
+def _data(tree: Source, places: Places) -> tuple[_Data | None, list[Problem]]:
+    """The data block with its card merged in; faults of a card are located in the card's file."""
+    try:
+        block = resolve(tree.at(("data",)), places)
+    except InvalidInput as fault:
+        return None, list(fault.problems)
+    except KeyError:
+        return None, []
+    try:
+        spec = DataSpec.parse(block.data)
+    except ValidationError as errors:
+        return None, [_under_data(one) for one in problems_of(errors, DataSpec, block)]
+    except NestedInvalid as nested:
+        return None, [_under_data(one) for one in problems_of(nested.errors, nested.config, block)]
+    whole = {**tree.data, "data": block.data}
+    marks = {path: place for path, place in tree.marks.items() if path[:1] != ("data",)}
+    marks.update({("data", *path): place for path, place in block.marks.items()})
+    return _Data(spec, Source(whole, marks)), []
+
+
+def _under_data(problem: Problem) -> Problem:
+    return replace(problem, path=f"data.{problem.path}" if problem.path else "data")
+
+
+def _over_splits(member: Member, source: Source, chosen: Mapping[str, Source], places: Places) -> Iterator[Member]:
+    """Folds and repeats of the split are an axis of the sweep."""
+    split = member.data.split
+    count = split_count(split) if split is not None and split.index is None else 1
+    if count == 1:
+        yield member
+        return
+    for index in range(count):
+        value = Source(index, {(): member.source.locate(("data", "split")) or Location("split")})
+        made, faults = _member(source, {**chosen, "data.split.index": value}, places)
+        if faults:
+            raise PipelineInvalid(faults)
+        yield from made
+
+
+def _member_name(axes: Mapping[str, Any]) -> str:
+    """`seed=42 data.set=ArrowHead`; blocks are named by what they use."""
+    return " ".join(f"{key}={_short(value)}" for key, value in axes.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        kind = str(value.get("uses", value.get("card", "block")))
+        rest = ",".join(f"{key}:{_short(item)}" for key, item in value.items() if key not in ("uses", "card"))
+        return f"{kind}({rest})" if rest else kind
+    if isinstance(value, list):
+        return "[" + ",".join(_short(item) for item in value) + "]"
+    return str(value)
+
+
+@dataclass
+class _Stages:
+    """Reads all stage blocks, keeping the faults of each."""
+
+    tree: Source
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self) -> tuple[StageSpec, ...]:
+        """All stages in an order that respects `needs`; () when there are faults."""
+        blocks = self.tree.data.get("stages") if isinstance(self.tree.data, dict) else None
+        names = list(blocks) if isinstance(blocks, dict) else []
+        found = [stage for stage in (self._stage(name, names) for name in names) if stage is not None]
+        self._no_variables(found)
+        ordered = self._ordered({stage.name: stage for stage in found}) if len(found) == len(names) else ()
+        return () if self.problems else tuple(ordered)
+
+    def _stage(self, name: str, names: Sequence[str]) -> StageSpec | None:
+        path: KeyPath = ("stages", name)
+        if not re.fullmatch(STAGE_NAME, name):
+            self._fault("a stage's name is letters, digits, '_' and '-', beginning with a letter", path, key=True)
+        if not isinstance(self.tree.at(path).data, dict):
+            self._fault("should be a block with 'uses: NAME'", path)
+            return None
+        needs = self._needs(path, names)
+        kind = self._kind(path)
+        if kind is None:
+            return None
+        block = self._with_encoder(path, kind)
+        component, problems = validate_block(kind, block, path)
+        self.problems.extend(problems)
+        if component is None:
+            return None
+        stage = StageSpec(name, component, needs)
+        if not stage.trains and not needs:
+            self._fault("a protocol needs at least one stage to judge", path, remedy="Add `needs: STAGE`.")
+        if stage.trains and needs:
+            self._fault("a method trains from the data alone and needs no other stage", (*path, "needs"))
+        return stage
+
+    def _kind(self, path: KeyPath) -> Kind | None:
+        uses = self.tree.at(path).data.get("uses")
+        if not isinstance(uses, str):
+            self._fault("should be a block with 'uses: NAME' that names a method or a protocol", path)
+            return None
+        kinds: tuple[Kind, Kind] = ("method", "protocol")
+        known: dict[str, Kind] = {one.name: kind for kind in kinds for one in registry.components(kind)}
+        if uses not in known:
+            self._fault(f"no method or protocol is called {uses!r}", (*path, "uses"), remedy=did_you_mean(uses, known))
+        return known.get(uses)
+
+    def _with_encoder(self, path: KeyPath, kind: Kind) -> Source:
+        """The whole tree with the stage's own `needs` taken out and the pipeline's encoder put in where one is taken."""
+        block = self.tree.at(path)
+        options = {key: value for key, value in block.data.items() if key != "needs"}
+        stage = Source(options, block.marks)
+        takes_one = "encoder" in registry.find(kind, options["uses"]).config.model_fields
+        if takes_one and self.tree.data.get("encoder") is not None:
+            inherited = self.tree.at(("encoder",))
+            own = stage.at(("encoder",)) if "encoder" in options else None
+            chosen = inherited if own is None else merge(_as_block(inherited), _as_block(own))
+            marks = {("encoder", *mark): place for mark, place in chosen.marks.items()}
+            stage = Source({**options, "encoder": chosen.data}, {**stage.marks, **marks})
+        stages = {**self.tree.data["stages"], path[1]: stage.data}
+        marks = {**self.tree.marks, **{(*path, *mark): place for mark, place in stage.marks.items()}}
+        return Source({**self.tree.data, "stages": stages}, marks)
+
+    def _needs(self, path: KeyPath, names: Sequence[str]) -> tuple[str, ...]:
+        given = self.tree.at(path).data.get("needs", [])
+        needs = [given] if isinstance(given, str) else given
+        at: KeyPath = (*path, "needs")
+        if not isinstance(needs, list) or not all(isinstance(one, str) for one in needs):
+            self._fault("should name a stage or a list of stages", at)
+            return ()
+        for one in needs:
+            if one not in names:
+                others = [name for name in names if name != path[1]]
+                self._fault(f"there is no stage {one!r}", at, remedy=did_you_mean(one, others))
+        if len(set(needs)) < len(needs):
+            self._fault("names a stage twice", at)
+        return tuple(one for one in needs if one in names)
+
+    def _ordered(self, stages: Mapping[str, StageSpec]) -> list[StageSpec]:
+        ordered: list[StageSpec] = []
+        waiting = dict(stages)
+        while waiting:
+            ready = [one for one in waiting.values() if all(need not in waiting for need in one.needs)]
+            if not ready:
+                self._fault(
+                    f"the stages {', '.join(waiting)} need each other in a circle",
+                    ("stages", next(iter(waiting)), "needs"),
+                )
+                return []
+            for one in ready:
+                ordered.append(waiting.pop(one.name))
+                self._can_be_judged(one, stages)
+        return ordered
+
+    def _can_be_judged(self, stage: StageSpec, stages: Mapping[str, StageSpec]) -> None:
+        if stage.trains:
+            return
+        requires: frozenset[str] = getattr(stage.component.component.target, "requires", frozenset())
+        for need in stage.needs:
+            judged = stages[need]
+            provides: frozenset[str] = getattr(judged.component.component.target, "provides", frozenset())
+            if not judged.trains:
+                self._fault(f"{need!r} is a protocol and has no model to judge", ("stages", stage.name, "needs"))
+            elif not requires <= provides:
+                lacking = ", ".join(sorted(requires - provides))
+                message = f"{stage.component.name} asks for models that can {lacking}; those of {need!r} ({judged.component.name}) cannot"
+                self._fault(message, ("stages", stage.name, "needs"))
+
+    def _no_variables(self, stages: Sequence[StageSpec]) -> None:
+        """`${env:NAME}` is expanded in paths only, so that nothing secret or machine-bound gets into a result."""
+        for stage in stages:
+            for path, text in _texts(stage.component, ("stages", stage.name)):
+                if "${env:" in text:
+                    self._fault("environment variables are expanded in paths only", path)
+
+    def _fault(self, message: str, path: KeyPath, *, remedy: str = "", key: bool = False) -> None:
+        place = self.tree.locate((*path, KEY) if key else path)
+        self.problems.append(Problem(message, show_path(path), place, remedy))
+
+
+def _as_block(source: Source) -> Source:
+    """`lstm` as `{uses: lstm}`."""
+    if isinstance(source.data, str):
+        return Source({"uses": source.data}, {**source.marks, ("uses",): source.marks[()]})
+    return source
+
+
+def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Configured):
+        yield from _texts(value.config, path)
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _texts(getattr(value, name), (*path, name))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
+
+
+def _stage_problems(source: Source, places: Places) -> list[Problem]:
+    """What can be said of the stages while the head of the file has faults itself."""
+    try:
+        check = _Stages(source)
+        check.read()
+    except (KeyError, TypeError, AttributeError, InvalidInput):
+        return []
+    return check.problems
+
+
+def _unique(problems: Sequence[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,135 @@
+"""What a stage reported, kept inside its entry of the store so that a cached stage can report it again.
+
+records/scalars.parquet   the full history: name, step, value
+records/tables/NAME.parquet
+records/figures/NAME.png
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tswork.recorder import Recorder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tswork.recorder import Value
+
+FIGURE_DPI = 120
+
+
+class EntryRecorder:
+    """Collects what a stage reports; `write(folder)` puts it into the entry.
+
+    With a journal (a file in the stage's workspace) points survive the process: `flush` appends them, and a resumed
+    stage reads back those before the step it resumes from.
+    """
+
+    def __init__(self, *, journal: Path | None = None) -> None:
+        self._journal = journal
+        self._waiting: list[tuple[int, Mapping[str, Value]]] = []
+        self._points: list[tuple[str, int, float]] = []
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._figures: dict[str, Figure | Path] = {}
+
+    def scalars(self, values: Mapping[str, Value], *, step: int) -> None:
+        self._waiting.append((step, values))
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        self._tables[name] = frame
+
+    def figure(self, name: str, figure: Figure | Path) -> None:
+        self._figures[name] = figure
+
+    def flush(self) -> None:
+        """Read waiting tensors in one transfer and append the points to the journal."""
+        points = list(_read(self._waiting))
+        self._waiting.clear()
+        self._points.extend(points)
+        if self._journal is not None and points:
+            with self._journal.open("a") as journal:
+                journal.writelines(json.dumps(point) + "\n" for point in points)
+
+    def resume(self, *, before: int) -> None:
+        """Take up the journal's points with a step below `before`, and forget later ones."""
+        if self._journal is None:
+            return
+        kept = [point for point in _journal(self._journal) if point[1] < before]
+        self._points = kept
+        self._journal.write_text("".join(json.dumps(point) + "\n" for point in kept))
+
+    @property
+    def scalars_frame(self) -> pd.DataFrame:
+        """The full history: name, step, value."""
+        self.flush()
+        return pd.DataFrame(self._points, columns=["name", "step", "value"]).drop_duplicates(
+            ["name", "step"], keep="last"
+        )
+
+    def write(self, folder: Path) -> None:
+        """Put everything under `folder/records`."""
+        records = folder / "records"
+        records.mkdir(parents=True)
+        self.scalars_frame.to_parquet(records / "scalars.parquet", index=False)
+        for name, frame in self._tables.items():
+            frame.to_parquet(_place(records / "tables", name, ".parquet"), index=False)
+        for name, figure in self._figures.items():
+            write_figure(figure, _place(records / "figures", name, ".png"))
+
+
+def replay(folder: Path, recorder: Recorder) -> None:
+    """Report again what the stage of a finished entry reported."""
+    records = folder / "records"
+    history = pd.read_parquet(records / "scalars.parquet")
+    for step, points in history.groupby("step", sort=True):
+        recorder.scalars(dict(zip(points["name"], points["value"], strict=True)), step=int(str(step)))
+    for file in sorted((records / "tables").rglob("*.parquet")):
+        recorder.table(_name(records / "tables", file), pd.read_parquet(file))
+    for file in sorted((records / "figures").rglob("*.png")):
+        recorder.figure(_name(records / "figures", file), file)
+
+
+def write_figure(figure: Figure | Path, path: Path) -> None:
+    """A figure, or the PNG of one, as a PNG file."""
+    if isinstance(figure, Path):
+        path.write_bytes(figure.read_bytes())
+    else:
+        figure.savefig(path, dpi=FIGURE_DPI, bbox_inches="tight", metadata={"Software": None})
+
+
+def _place(folder: Path, name: str, suffix: str) -> Path:
+    path = folder / f"{name}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _name(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).with_suffix("").as_posix()
+
+
+def _read(waiting: list[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[str, int, float]]:
+    tensors = [value for _, values in waiting for value in values.values() if isinstance(value, Tensor)]
+    read = iter(torch.stack([tensor.detach().double() for tensor in tensors]).tolist() if tensors else [])
+    for step, values in waiting:
+        for name, value in values.items():
+            yield name, step, next(read) if isinstance(value, Tensor) else float(value)
+
+
+def _journal(path: Path) -> Iterator[tuple[str, int, float]]:
+    """All whole lines; a line torn by a crash ends the journal."""
+    if not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        try:
+            name, step, value = json.loads(line)
+        except ValueError:
+            return
+        yield name, step, value

@@ -1,0 +1,76 @@
+"""What a run reports to, besides the store: the interface that tracking implements, and a form that keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tswork.pipeline.plan import PlannedStage
+from tswork.pipeline.spec import Member
+from tswork.recorder import NullRecorder, Recorder
+
+Ending = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class MemberReporter(Protocol):
+    """Receives one member of a run."""
+
+    run_id: str | None
+
+    def recorder(self, stage: str) -> Recorder:
+        """Where a stage reports its curves, tables and figures."""
+
+    def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:
+        """A stage is in the store: its key, its files and its models."""
+
+    def data(self, about: Mapping[str, Any]) -> None:
+        """What the member's data are: name, full-content digest, size, channels, leaks."""
+
+    def metrics(self, metrics: Mapping[str, float]) -> None:
+        """The figures of the member's protocols."""
+
+    def finish(self, status: Ending, reason: str = "") -> None:
+        """No more reports come."""
+
+
+class RunReporter(Protocol):
+    """Receives a whole run."""
+
+    run_id: str | None
+
+    def member(self, member: Member, source_digest: str) -> MemberReporter:
+        """Begin a member."""
+
+    def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
+        """All members are done; `metrics` has one mapping a member."""
+
+    def finish(self, status: Ending, reason: str = "") -> None:
+        """No more members come."""
+
+
+class Unreported:
+    """Keeps nothing: for tests and notebooks that only want results."""
+
+    run_id: str | None = None
+
+    def member(self, member: Member, source_digest: str) -> Unreported:
+        return self
+
+    def recorder(self, stage: str) -> Recorder:
+        return NullRecorder()
+
+    def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:
+        pass
+
+    def data(self, about: Mapping[str, Any]) -> None:
+        pass
+
+    def metrics(self, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
+        pass
+
+    def finish(self, status: Ending, reason: str = "") -> None:
+        pass

@@ -1,0 +1,239 @@
+"""Running a plan: stages that are not in the store are computed, every stage is reported, and nothing finished is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from tswork.context import Context
+from tswork.data.collection import DataInfo, Split
+from tswork.data.opening import open_splits
+from tswork.data.places import Places
+from tswork.errors import Interrupted, TsworkError
+from tswork.pipeline import stages
+from tswork.pipeline.observer import Observer, Silent
+from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
+from tswork.pipeline.provenance import provenance
+from tswork.pipeline.records import replay
+from tswork.pipeline.reporting import MemberReporter, RunReporter
+from tswork.pipeline.results import load_result, metrics_of
+from tswork.pipeline.spec import Member
+from tswork.protocols.base import Protocol, Result
+from tswork.random import generator
+from tswork.store import Store
+
+if TYPE_CHECKING:
+    from tswork.methods.base import Method
+
+Outcome = Literal["cached", "resumed", "run"]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What happened to one stage."""
+
+    name: str
+    status: Outcome
+    key: str
+    seconds: float
+
+
+@dataclass
+class MemberReport:
+    """What happened to one member, and what its protocols found."""
+
+    name: str
+    axes: Mapping[str, Any]
+    run_id: str | None
+    stages: list[StageReport] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+
+
+@dataclass
+class RunReport:
+    """What happened in one `tswork run`."""
+
+    run_id: str | None
+    members: list[MemberReport] = field(default_factory=list)
+
+
+def run_plan(
+    plan: Plan, *, places: Places, reporter: RunReporter, observer: Observer | None = None, device: str | None = None
+) -> RunReport:
+    """Compute what the plan says is missing and report everything.
+
+    All data and all models are checked before anything trains. Raises the named errors of data, methods and training; the
+    runs that were open are then ended as FAILED, or as KILLED after an interrupt.
+    """
+    observer = observer or Silent()
+    chosen = _device(device or plan.pipeline.header.device)
+    _check_everything(plan, places)
+    report = RunReport(reporter.run_id)
+    with _ending(reporter):
+        for number, planned in enumerate(plan.members, start=1):
+            observer.member_started(planned.member, number, len(plan.members))
+            member_reporter = reporter.member(planned.member, planned.source_digest)
+            with _ending(member_reporter):
+                work = _MemberRun(planned, plan, places, member_reporter, observer, chosen)
+                report.members.append(work.run())
+        reporter.summary([member.metrics for member in report.members])
+    return report
+
+
+class _MemberRun:
+    """One member from its first stage to its last; data are opened when the first stage needs them."""
+
+    def __init__(
+        self,
+        planned: PlannedMember,
+        plan: Plan,
+        places: Places,
+        reporter: MemberReporter,
+        observer: Observer,
+        device: torch.device,
+    ) -> None:
+        self._planned = planned
+        self._plan = plan
+        self._places = places
+        self._reporter = reporter
+        self._observer = observer
+        self._device = device
+        self._store = Store(places.store)
+        self._split: Split | None = None
+        self._folders: dict[str, Path] = {}
+
+    def run(self) -> MemberReport:
+        member = self._planned.member
+        report = MemberReport(member.name, member.axes, self._reporter.run_id)
+        for stage in self._planned.stages:
+            self._observer.stage_started(stage)
+            started = time.perf_counter()
+            status = self._compute(stage)
+            seconds = time.perf_counter() - started
+            self._publish(stage, status, report)
+            report.stages.append(StageReport(stage.spec.name, status, stage.key, seconds))
+            self._observer.stage_finished(stage, seconds)
+        self._reporter.data(self._store.about(self._planned.stages[0].key)["data"])
+        self._reporter.metrics(report.metrics)
+        return report
+
+    def _compute(self, stage: PlannedStage) -> Outcome:
+        found = self._store.get(stage.key)
+        if found is not None:
+            self._folders[stage.spec.name] = found
+            return "cached"
+        resumes = self._store.has_work(stage.key, stages.CHECKPOINTS)
+        computed: list[str] = []
+
+        def write(folder: Path) -> None:
+            computed.append(stage.key)
+            self._write(stage, folder)
+
+        self._folders[stage.spec.name] = self._store.compute(stage.key, write, about=self._about(stage))
+        if not computed:
+            return "cached"  # another process finished it while this one waited
+        return "resumed" if resumes else "run"
+
+    def _write(self, stage: PlannedStage, folder: Path) -> None:
+        member = self._planned.member
+        around = stages.Surroundings(
+            split=self.split,
+            context=Context(self._device, store=self._store, seed=member.header.seed),
+            live=self._reporter.recorder(stage.spec.name),
+            workspace=self._store.workspace(stage.key),
+            progress=lambda done, total, values: self._observer.stage_progress(stage, done, total, values),
+        )
+        if stage.spec.trains:
+            stages.compute_method(folder, stage.spec, member, around)
+        else:
+            judged = {name: self._folders[name] for name in stage.spec.needs}
+            stages.compute_protocol(folder, stage.spec, member, around, judged)
+
+    def _publish(self, stage: PlannedStage, status: Outcome, report: MemberReport) -> None:
+        """Bring a finished stage into the member's run: a cached one is replayed, results are added either way."""
+        folder = self._folders[stage.spec.name]
+        if status == "cached":
+            replay(folder, self._reporter.recorder(stage.spec.name))
+        self._reporter.stage_done(stage, status, folder)
+        if not stage.spec.trains:
+            result = load_result(folder)
+            protocol: type[Protocol] = stage.spec.component.component.target  # type: ignore[assignment]
+            report.results[stage.spec.name] = result
+            report.metrics.update(metrics_of(stage.spec.name, result, protocol, stage.spec.needs))
+            for text in result.warnings:
+                self._observer.warning(text)
+
+    @property
+    def split(self) -> Split:
+        """The member's split, opened once."""
+        if self._split is None:
+            self._split = _open(self._planned.member, self._places)
+        return self._split
+
+    def _about(self, stage: PlannedStage) -> dict[str, Any]:
+        member = self._planned.member
+        collection = self.split.train.collection
+        return {
+            "pipeline": self._plan.pipeline.name,
+            "member": member.name,
+            "stage": stage.spec.name,
+            "inputs": stage.inputs,
+            "data": {
+                "name": collection.name,
+                "digest": collection.digest,
+                "sequences": len(collection),
+                "steps": len(collection.values),
+                "channels": list(collection.channels),
+                "leaks": list(self.split.leaks),
+            },
+            **provenance(),
+        }
+
+
+def _check_everything(plan: Plan, places: Places) -> None:
+    """Open the data of every unfinished member, let its protocols look at them, and build every model once."""
+    for planned in plan.members:
+        if planned.finished:
+            continue
+        member = planned.member
+        split = _open(member, places)
+        info = DataInfo.of(split.train)
+        for spec in member.stages:
+            component = spec.component.build()
+            if spec.trains:
+                method: Method[Any] = component
+                method.build(info, generator=generator(member.header.seed, "build"))
+            else:
+                protocol: Protocol[Any] = component
+                protocol.check(split)
+
+
+def _open(member: Member, places: Places) -> Split:
+    splits = open_splits(member.data, places, seed=member.header.seed, store=Store(places.store))
+    return splits[0]
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def _ending(reporter: RunReporter | MemberReporter) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        reporter.finish("KILLED")
+        raise
+    except BaseException as error:
+        reporter.finish("FAILED", str(error) if isinstance(error, TsworkError) else f"{type(error).__name__}: {error}")
+        raise
+    reporter.finish("FINISHED")

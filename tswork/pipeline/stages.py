@@ -1,0 +1,105 @@
+"""Computing one stage into its entry of the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tswork import random
+from tswork.context import Context
+from tswork.data.collection import DataInfo, Split
+from tswork.methods.base import Method
+from tswork.methods.model import Model
+from tswork.methods.saving import load_model, save_model
+from tswork.pipeline.plan import CHECKPOINTS
+from tswork.pipeline.records import EntryRecorder
+from tswork.pipeline.results import load_result, save_result
+from tswork.pipeline.spec import Member, StageSpec
+from tswork.protocols.base import Protocol, Result
+from tswork.recorder import Recorder, Tee
+from tswork.training.checkpoints import Checkpoints
+from tswork.training.loop import train
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a stage is computed with: the data's split, a context without recorder, and where live reports go."""
+
+    split: Split
+    context: Context
+    live: Recorder
+    workspace: Path
+    progress: Progress
+
+
+def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
+    """Train a method and write its models (`model-0`, one a task), records and a summary."""
+    recorder = EntryRecorder(journal=around.workspace / "scalars.jsonl")
+    method: Method = stage.component.build()
+    trained = train(
+        method,
+        train=around.split.train,
+        validation=around.split.validation,
+        info=DataInfo.of(around.split.train),
+        context=_reporting(around, recorder),
+        name=stage.name,
+        checkpoints=Checkpoints(around.workspace / CHECKPOINTS),
+        precision=member.header.precision,
+        progress=around.progress,
+    )
+    for task, model in enumerate(trained.models):
+        save_model(folder / f"model-{task}", model, stage.component)
+    recorder.write(folder)
+    (folder / "stage.json").write_text(json.dumps({"steps": trained.steps, "tasks": len(trained.models)}))
+
+
+def load_models(folder: Path) -> tuple[Model, ...]:
+    """The models of a finished method stage, one a task."""
+    tasks = json.loads((folder / "stage.json").read_text())["tasks"]
+    return tuple(load_model(folder / f"model-{task}") for task in range(tasks))
+
+
+def compute_protocol(
+    folder: Path, stage: StageSpec, member: Member, around: Surroundings, trained: Mapping[str, Path]
+) -> None:
+    """Judge the models of finished stages beside their controls and write the result and its records."""
+    recorder = EntryRecorder()
+    protocol: Protocol = stage.component.build()
+    candidates = {name: load_models(path) for name, path in trained.items()}
+    everything = {**controls(member, stage.needs, around), **candidates}
+    for models in everything.values():
+        for model in models:
+            model.to(around.context.device).eval()
+    result = protocol.evaluate(everything, around.split, _reporting(around, recorder))
+    for name, table in result.tables.items():
+        recorder.table(name, table)
+    save_result(folder, result)
+    recorder.write(folder)
+
+
+def load_stage_result(folder: Path) -> Result:
+    """The result of a finished protocol stage."""
+    return load_result(folder)
+
+
+def controls(member: Member, needs: Sequence[str], around: Surroundings) -> dict[str, tuple[Model, ...]]:
+    """Untrained models, exactly as the judged methods started: `random`, or one a stage where encoders differ."""
+    info = DataInfo.of(around.split.train)
+    blocks = {name: member.stage(name).component for name in needs}
+    encoders = {name: getattr(block.config, "encoder", None) for name, block in blocks.items()}
+    shared = len({repr(encoder) for encoder in encoders.values()}) == 1
+    made: dict[str, tuple[Model, ...]] = {}
+    for name in needs[:1] if shared else needs:
+        method: Method = blocks[name].build()
+        model = method.build(info, generator=random.generator(member.header.seed, "build"))
+        made["random" if shared else f"random.{name}"] = (model,)
+    return made
+
+
+def _reporting(around: Surroundings, recorder: Recorder) -> Context:
+    context = around.context
+    return Context(context.device, Tee([recorder, around.live]), context.store, context.seed)
