@@ -48,9 +48,7 @@ class ArraysConfig(Config):
     scale: str | float = Field(
         default=1.0, description="factor of integer codes, or the name of an array of one a channel"
     )
-    offset: str | float = Field(
-        default=0.0, description="added after the factor, or the name of an array of one a channel"
-    )
+    offset: str | float = Field(default=0.0, description="added after the factor, or the name of such an array")
 
 
 @register("reader", "arrays", version=1, config=ArraysConfig)
@@ -124,7 +122,8 @@ class Arrays(Reader[ArraysConfig]):
             return float(given)
         if given not in arrays:
             raise _fault(path, f"has no array {given!r}", did_you_mean(given, arrays))
-        return arrays[given].astype(np.float64)
+        found = arrays[given].astype(np.float64)
+        return found[:, None, :] if found.ndim == 2 else found
 
     def _names(self, arrays: Mapping[str, np.ndarray], path: Path) -> Sequence[str] | None:
         names = self.config.channel_names
