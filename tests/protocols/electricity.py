@@ -34,9 +34,11 @@ def electricity(data_root: Path, name: str, targets: tuple[str, ...], months: in
             torch.as_tensor(np.concatenate([free, mean], axis=1)),
         ),
     )
-    borders = np.cumsum([0, *counts])
-    parts = [Part(collection, torch.tensor([[0, a, b]])) for a, b in zip(borders[:-1], borders[1:], strict=True)]
-    return Split(*parts)
+    train, validation, test = (
+        Part(collection, torch.tensor([[0, stop - count, stop]]))
+        for count, stop in zip(counts, np.cumsum(counts).tolist(), strict=True)
+    )
+    return Split(train, validation, test)
 
 
 def _standardised(values: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,7 +52,9 @@ def example_forecasts(
             panel.set_ylabel(str(target) if len(names) == 1 else "", color=TEXT)
             if line == 0 and len(names) > 1:
                 panel.set_title(str(target), fontsize=10, color=TEXT)
-            where = f"from step {origin}" if predictions["sequence"].nunique() == 1 else f"{sequence}, from step {origin}"
+            where = (
+                f"from step {origin}" if predictions["sequence"].nunique() == 1 else f"{sequence}, from step {origin}"
+            )
             panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
     for panel in panels[-1]:
         panel.set_xlabel("steps after the forecast start", color=TEXT)

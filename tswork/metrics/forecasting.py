@@ -14,16 +14,30 @@ from torch import Tensor
 
 
 class Errors(NamedTuple):
-    """Squared and absolute error of every forecast start, averaged over steps and targets."""
+    """Errors of every forecast start, averaged over steps and targets.
+
+    `mae_original` is the absolute error in original units, there when the targets' scales are known.
+    """
 
     mse: Float[Tensor, "origin"]
     mae: Float[Tensor, "origin"]
+    mae_original: Float[Tensor, "origin"] | None = None
 
 
-def errors(forecast: Float[Tensor, "origin output"], truth: Float[Tensor, "origin output"]) -> Errors:
-    """The errors of each forecast start."""
-    residual = forecast - truth
-    return Errors(residual.square().mean(dim=1), residual.abs().mean(dim=1))
+def errors(
+    forecast: Float[Tensor, "origin output"],
+    truth: Float[Tensor, "origin output"],
+    *,
+    scale: Float[Tensor, "scales target"] | None = None,
+) -> Errors:
+    """The errors of each forecast start; `scale` (one row, or one an origin) leads from the given to original units."""
+    residual = (forecast - truth).abs_()
+    absolute = residual.mean(dim=1)
+    original = None
+    if scale is not None:
+        of_targets = residual.view(len(residual), -1, scale.shape[1]).mean(dim=1)
+        original = (of_targets * scale).mean(dim=1)
+    return Errors(residual.square_().mean(dim=1), absolute, original)
 
 
 def persistence_steps(position: Int[Tensor, "origin"], horizon: int) -> Int[Tensor, "origin horizon"]:

@@ -102,7 +102,7 @@ class RidgePath:
     def predict(self, x: Float[Tensor, "row dim"], penalty: float) -> Float[Tensor, "row output"]:
         """Predictions with one penalty."""
         weights, intercept = self.coefficients(penalty)
-        return x.double() @ weights + intercept
+        return torch.addmm(intercept, x.double(), weights)
 
     def choose(self, x: Float[Tensor, "row dim"], y: Float[Tensor, "row output"], penalties: Sequence[float]) -> float:
         """The penalty of the lowest RMSE + MAE over the given (validation) rows and all outputs."""
@@ -117,7 +117,7 @@ class RidgePath:
         best, chosen = math.inf, 0
         while float(bounds.min()) < best:
             index = int(bounds.argmin())
-            mae, slope = self._mae(blocks, shrinkages[index])
+            mae, slope = self._mae(blocks, penalties[index])
             if (score := float(rmse[index] + mae)) < best:
                 best, chosen = score, index
             bounds = torch.maximum(bounds, rmse + mae + (shrinkages - shrinkages[index]) @ slope)
@@ -129,7 +129,7 @@ class RidgePath:
         return self._rmse(moments, torch.stack([self._shrinkage(penalty) for penalty in penalties]))
 
     def _shrinkage(self, penalty: float) -> Float[Tensor, "dim"]:
-        return 1 / (self._eigenvalues + penalty)
+        return (self._eigenvalues + penalty).reciprocal()
 
     def _rmse(self, moments: Moments, shrinkages: Float[Tensor, "penalty dim"]) -> Float[Tensor, "penalty"]:
         """Root of |Y - Z diag(s) C|^2 / n with Z the rotated features and C the rotated cross moments.
@@ -145,17 +145,22 @@ class RidgePath:
         linear = ((self._basis.T @ cross) * self._rotated).sum(dim=1)
         quadratic = (self._basis.T @ gram @ self._basis) * (self._rotated @ self._rotated.T)
         errors = square - 2 * shrinkages @ linear + ((shrinkages @ quadratic) * shrinkages).sum(dim=1)
-        return (errors.clamp(min=0) / (count * len(self.y_mean))).sqrt()
+        mean: Tensor = errors.clamp(min=0) / (count * len(self.y_mean))
+        return mean.sqrt()
 
-    def _mae(self, blocks: Blocks, shrinkage: Float[Tensor, "dim"]) -> tuple[Tensor, Float[Tensor, "dim"]]:
-        """The mean absolute error at one shrinkage, and its subgradient with respect to the shrinkage."""
-        total = shrinkage.new_zeros(())
-        pulls = torch.zeros_like(self._rotated)
-        count = 0
+    def _mae(self, blocks: Blocks, penalty: float) -> tuple[Float[Tensor, ""], Float[Tensor, "dim"]]:
+        """The mean absolute error at one penalty, and its subgradient with respect to the shrinkage there."""
+        weights, intercept = self.coefficients(penalty)
+        signs_sum = torch.zeros_like(intercept)
+        pulls = torch.zeros_like(weights)
+        total, count = intercept.new_zeros(()), 0
         for x, y in blocks():
-            rotated = (x.double() - self.x_mean) @ self._basis
-            errors = torch.addmm(self.y_mean - y.double(), rotated * shrinkage, self._rotated)
+            x = x.double()
+            errors = torch.addmm(intercept - y.double(), x, weights)
             count += errors.numel()
-            pulls.addmm_(rotated.T, errors.sign())
+            signs = errors.sign()
+            signs_sum += signs.sum(dim=0)
+            pulls.addmm_(x.T, signs)
             total += errors.abs_().sum()
-        return total / count, (pulls * self._rotated).sum(dim=1) / count
+        pulls.addr_(self.x_mean, signs_sum, alpha=-1)
+        return total / count, ((self._basis.T @ pulls) * self._rotated).sum(dim=1) / count

@@ -129,16 +129,20 @@ class Sample:
         windows = self.series.targets.view(-1).unfold(0, horizon * width, width)
         return windows[self._start(rows) + self.position(rows) + 1]
 
+    def scale(self, rows: Rows) -> Float[Tensor, "scales target"] | None:
+        """Original units a unit of the targets: one row for all origins or one each; None when they are not known."""
+        return None if self.series.scale is None else self._of_sequences(self.series.scale, rows)
+
     def unscaled(self, rows: Rows, values: Float[Tensor, "row output"]) -> Float[Tensor, "row output"]:
         """Forecasts or truths in original units."""
         if self.series.scale is None or self.series.offset is None:
             return values
-        scale, offset = self._affine(self.series.scale, rows), self._affine(self.series.offset, rows)
+        scale, offset = (self._of_sequences(table, rows) for table in (self.series.scale, self.series.offset))
         steps = values.view(len(values), -1, self.series.width)
         return (steps * scale[:, None] + offset[:, None]).view(values.shape)
 
-    def _affine(self, of: Float[Tensor, "sequences target"], rows: Rows) -> Float[Tensor, "... target"]:
-        return of if len(of) == 1 else of[self.origins.sequence[rows].to(of.device)]
+    def _of_sequences(self, table: Float[Tensor, "sequences target"], rows: Rows) -> Float[Tensor, "scales target"]:
+        return table if len(table) == 1 else table[self.origins.sequence[rows].to(table.device)]
 
     def _start(self, rows: Rows) -> Int[Tensor, "row"]:
         offsets = self.series.offsets

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tswork.metrics.forecasting import errors
+from tswork.metrics.forecasting import Errors, errors
 from tswork.metrics.ridge import BLOCK
 from tswork.protocols.base import Heads, Result, make_rows
 from tswork.protocols.forecast_samples import Rows, Sample
@@ -38,13 +38,11 @@ class Scores:
         for start in range(0, count, BLOCK):
             rows = slice(start, min(start + BLOCK, count))
             forecast, truth = forecaster(test, rows, horizon), test.future(rows, horizon)
-            found = list(errors(forecast, truth))
-            if test.series.scale is not None:
-                found.append(errors(test.unscaled(rows, forecast), test.unscaled(rows, truth)).mae)
-            blocks.append(torch.stack(found, dim=1))
+            found = errors(forecast, truth, scale=test.scale(rows))
+            blocks.append(torch.stack([column for column in found if column is not None], dim=1))
         of_origins = torch.cat(blocks).cpu().numpy()
         at = f"h{horizon}"
-        names = ("mse", "mae", "mae_original")[: of_origins.shape[1]]
+        names = Errors._fields[: of_origins.shape[1]]
         self._rows += [
             (row, role, name, at, float(mean)) for name, mean in zip(names, of_origins.mean(axis=0), strict=True)
         ]
@@ -121,7 +119,7 @@ def forecast_frame(
     }
     if collection.times is not None:
         times = _times(sample, sequence, origin[:, None] + step).reshape(-1)
-        columns["time"] = np.repeat(times.numpy(), len(targets))
+        columns["time"] = np.repeat(times.numpy().astype("datetime64[ns]"), len(targets))
     columns["target"] = np.tile(np.array(targets, dtype=object), count * horizon)
     if truth is not None:
         columns["truth"] = sample.unscaled(rows, truth).reshape(-1).cpu().numpy()
@@ -129,9 +127,7 @@ def forecast_frame(
     return pd.DataFrame(columns)
 
 
-def _times(
-    sample: Sample, sequence: Int[Tensor, "row"], steps: Int[Tensor, "row step"]
-) -> Int[Tensor, "row step"]:
+def _times(sample: Sample, sequence: Int[Tensor, "row"], steps: Int[Tensor, "row step"]) -> Int[Tensor, "row step"]:
     """Times of steps; past the end of a sequence its last time step is repeated."""
     collection = sample.series.collection
     assert collection.times is not None

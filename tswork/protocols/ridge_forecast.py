@@ -170,7 +170,9 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         forecasters |= {row.name: _fitted(row, _stored_head(row, heads, chosen, context.device)) for row in rows}
         every = slice(0, len(origins))
         frames = [
-            forecast_frame(sample, every, name, steps, forecaster(sample, every, chosen)[:, : steps * sample.series.width])
+            forecast_frame(
+                sample, every, name, steps, forecaster(sample, every, chosen)[:, : steps * sample.series.width]
+            )
             for name, forecaster in forecasters.items()
         ]
         return pd.concat(frames, ignore_index=True).drop(columns="horizon")
@@ -300,5 +302,5 @@ def _missing_problems(collection: Collection) -> Iterator[Problem]:
         missing = torch.isnan(collection.values).sum(dim=0).tolist()
         for channel, count in zip(collection.channels, missing, strict=True):
             if count:
-                remedy = "Fill them when the data are read (`missing`), or leave the channel out."
+                remedy = "Fill them with `missing: interpolate`, or leave the channel out."
                 yield Problem(f"{count} values are missing; a ridge needs them all", channel, remedy=remedy)
