@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -129,3 +129,23 @@ def dump_configured(value: Configured) -> dict[str, Any]:
 def dump(config: BaseModel) -> dict[str, Any]:
     """All fields with their resolved values as JSON types, defaults included."""
     return config.model_dump(mode="json")
+
+
+def keyed(value: Any) -> Any:
+    """A config as plain data without the fields that do not change results; nested components carry their version."""
+    if isinstance(value, Configured):
+        return {"uses": value.name, "version": value.component.version, **keyed(value.config)}
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {name: keyed(getattr(value, name)) for name, field in fields.items() if _counts(field.json_schema_extra)}
+    if isinstance(value, dict):
+        return {str(key): keyed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [keyed(item) for item in value]
+    if isinstance(value, PurePath):
+        return None
+    return value
+
+
+def _counts(extra: Any) -> bool:
+    return not (isinstance(extra, dict) and extra.get("keyed") is False)

@@ -29,6 +29,10 @@ class Context:
         """A generator on the context's device that depends on (seed, purpose, epoch, step) alone."""
         return random.generator(self.seed, purpose, self.epoch, self.step, device=self.device)
 
+    def host_generator(self, purpose: str) -> torch.Generator:
+        """The same on the host, for numbers that Python itself needs (sizes of crops), without waiting for the device."""
+        return random.generator(self.seed, purpose, self.epoch, self.step)
+
     def at(self, epoch: int, step: int) -> Context:
         """The same context at a position of training."""
         return replace(self, epoch=epoch, step=step)

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from tswork import registry
-from tswork.config import Configured, NestedInvalid
+from tswork.config import Configured
 from tswork.data.cards import resolve
 from tswork.data.places import Places
-from tswork.data.spec import DataSpec
+from tswork.data.spec import DataSpec, read_spec
 from tswork.data.splits import split_count
 from tswork.errors import InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
 from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
-from tswork.validation import problems_of, validate, validate_block
+from tswork.validation import validate, validate_block
 
 MAX_MEMBERS = 10_000
 
@@ -148,12 +148,9 @@ def _data(tree: Source, places: Places) -> tuple[_Data | None, list[Problem]]:
         return None, list(fault.problems)
     except KeyError:
         return None, []
-    try:
-        spec = DataSpec.parse(block.data)
-    except ValidationError as errors:
-        return None, [_under_data(one) for one in problems_of(errors, DataSpec, block)]
-    except NestedInvalid as nested:
-        return None, [_under_data(one) for one in problems_of(nested.errors, nested.config, block)]
+    spec, problems = read_spec(block)
+    if spec is None:
+        return None, [_under_data(one) for one in problems]
     whole = {**tree.data, "data": block.data}
     marks = {path: place for path, place in tree.marks.items() if path[:1] != ("data",)}
     marks.update({("data", *path): place for path, place in block.marks.items()})
@@ -166,7 +163,7 @@ def _under_data(problem: Problem) -> Problem:
 
 def _over_splits(member: Member, source: Source, chosen: Mapping[str, Source], places: Places) -> Iterator[Member]:
     """Folds and repeats of the split are an axis of the sweep."""
-    split = member.data.split
+    split = member.data.options.split
     count = split_count(split) if split is not None and split.index is None else 1
     if count == 1:
         yield member

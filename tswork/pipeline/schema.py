@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tswork import registry
-from tswork.data.spec import DataSpec
+from tswork.data.spec import DataOptions
 from tswork.pipeline.spec import PipelineHeader
 
 
@@ -29,7 +29,7 @@ def pipeline_schema() -> dict[str, Any]:
 
 def data_schema() -> dict[str, Any]:
     """JSON schema of a `data:` block or a data card: the common keys, and any key of a reader."""
-    schema = DataSpec.model_json_schema()
+    schema = DataOptions.model_json_schema()
     schema.pop("required", None)
     schema["additionalProperties"] = True
     readers = [one.name for one in registry.components("reader")]

@@ -20,6 +20,9 @@ MODEL_CONTROLS = ("random", "as_loaded")
 
 ROW_COLUMNS = ("row", "role", "metric", "at", "value")
 
+Heads = Mapping[str, Mapping[str, np.ndarray]]
+"""Fitted heads as numeric arrays by name, grouped by the row (and horizon) they belong to."""
+
 C = TypeVar("C", bound=Config)
 
 
@@ -27,10 +30,11 @@ C = TypeVar("C", bound=Config)
 class Result:
     """What a protocol found.
 
-    `rows`: columns row (a judged stage or a control), role (`candidate` or `control`), metric, at (`h24` for a horizon, a
-    class, a task; empty for the whole), value.
+    `rows`: columns row (a judged stage or a control), role (`candidate`, `control`, or `combined` for a model joined with
+    a control's features), metric, at (`h24` for a horizon, a class, a task; empty for the whole), value.
     `units`: what a test of a difference needs, columns row, at, unit, group and one column a metric that is a mean
     over units (a forecast's start, a segment); groups keep together what must be resampled together.
+    `heads`: what was fitted on the models' features, as plain arrays, so that `predict` works from a stored result.
     """
 
     rows: pd.DataFrame
@@ -38,7 +42,7 @@ class Result:
     predictions: pd.DataFrame | None = None
     warnings: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    heads: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    heads: Heads = field(default_factory=dict)
 
     def value(self, row: str, metric: str, at: str = "") -> float:
         """One figure. Raises `KeyError` when there is none."""
@@ -73,8 +77,20 @@ class Protocol(ABC, Generic[C]):
         Names in `MODEL_CONTROLS`, alone or followed by `.stage`, are controls.
         """
 
-    def predict(self, models: Sequence[Model], split: Split, data: Part, context: Context) -> pd.DataFrame:
-        """Predictions for new data in original units, with heads fitted as in `evaluate`."""
+    def predict(
+        self,
+        candidates: Mapping[str, Sequence[Model]],
+        heads: Heads,
+        data: Part,
+        context: Context,
+        *,
+        horizon: int | None = None,
+    ) -> pd.DataFrame:
+        """Predictions for new data, in original units, from the heads of an earlier result.
+
+        `data` were read and prepared like the data of that result; `candidates` are the models it judged. `horizon` is
+        the number of steps to forecast, where the protocol forecasts. Raises `DataInvalid` when the data do not fit.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no predictions")
 
 
@@ -86,3 +102,18 @@ def role_of(row: str) -> str:
 def make_rows(rows: Sequence[tuple[str, str, str, str, float]]) -> pd.DataFrame:
     """A frame of `ROW_COLUMNS` from tuples."""
     return pd.DataFrame(list(rows), columns=list(ROW_COLUMNS))
+
+
+def not_beaten(rows: pd.DataFrame, metric: str, *, greater_is_better: bool) -> tuple[str, ...]:
+    """One warning for each candidate that does not beat every control in a metric as a whole; it names the best one."""
+    whole = rows[(rows["metric"] == metric) & (rows["at"] == "")].dropna(subset="value")
+    ordered = whole[whole["role"] == "control"].sort_values("value", ascending=not greater_is_better, kind="stable")
+    if ordered.empty:
+        return ()
+    control, best = str(ordered["row"].iloc[0]), float(ordered["value"].iloc[0])
+    candidates = whole[whole["role"] == "candidate"]
+    return tuple(
+        f"{row} does not beat the control {control} in {metric}: {value:.4g} against {best:.4g}"
+        for row, value in zip(candidates["row"], candidates["value"], strict=True)
+        if (value <= best if greater_is_better else value >= best)
+    )

@@ -1,0 +1,60 @@
+"""Digests of data files, remembered by (path, size, time of change, inode), so that a plan reads no file twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tswork.data.places import Places
+from tswork.data.spec import DataSpec
+from tswork.store import file_digest
+
+MEMORY = "digests.json"
+
+
+def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> str:
+    """One digest over the contents of all files the reader would read, in its order; names and places do not count.
+
+    `verify` reads every file again. Raises `DataInvalid` when a file is missing.
+    """
+    files: Sequence[Path] = spec.reader.build().files(spec, places)
+    memory = _Memory(places.root / ".tswork" / MEMORY)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(memory.digest(file, verify=verify).encode())
+    memory.save()
+    return digest.hexdigest()
+
+
+class _Memory:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[str | int]] = {}
+        self._changed = False
+        with suppress(OSError, ValueError):
+            self._known = json.loads(path.read_text())
+
+    def digest(self, file: Path, *, verify: bool) -> str:
+        status = file.stat()
+        mark = [status.st_size, status.st_mtime_ns, status.st_ino]
+        known = self._known.get(str(file))
+        if not verify and known is not None and known[:3] == mark:
+            return str(known[3])
+        digest = file_digest(file)
+        self._known[str(file)] = [*mark, digest]
+        self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Losing this file costs time only, so a failure to write it stops nothing."""
+        if not self._changed:
+            return
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            draft.write_text(json.dumps(self._known))
+            os.replace(draft, self._path)

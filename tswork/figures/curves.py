@@ -1,0 +1,42 @@
+"""Curves over training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tswork.figures.palette import COLOURS, TEXT, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def training_curves(
+    curves: Mapping[str, Sequence[tuple[int, float]]], *, smoothing: int = 25, value: str = "loss"
+) -> Figure:
+    """Each curve faintly as recorded and strongly as a running median over `smoothing` points.
+
+    `curves` maps names to (step, value) points, as `MemoryRecorder.curves` gives them.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    panel = figure.subplots()
+    plain_axes(panel)
+    for index, (name, points) in enumerate(curves.items()):
+        colour = COLOURS[index % len(COLOURS)]
+        step, height = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+        width = min(smoothing, len(height)) // 2 * 2 + 1
+        padded = np.pad(height, width // 2, mode="reflect" if len(height) > width // 2 else "edge")
+        smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+        if width > 1:
+            panel.plot(step, height, color=colour, linewidth=0.7, alpha=0.3)
+        panel.plot(step, smooth, color=colour, linewidth=1.7, label=name)
+    panel.set_xlabel("step", color=TEXT)
+    panel.set_ylabel(value, color=TEXT)
+    panel.margins(x=0.01)
+    if curves:
+        figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,90 @@
+"""Example forecasts: what was known, what came, and what each row said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tswork.figures.palette import COLOURS, MUTED, TEXT, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def example_forecasts(
+    predictions: pd.DataFrame,
+    history: pd.DataFrame | None = None,
+    *,
+    horizon: int | None = None,
+    examples: int = 3,
+    targets: int = 2,
+) -> Figure:
+    """A panel for each of some origins (downwards) and targets (across), from the tables of `ridge_forecast`.
+
+    `predictions` has columns row, horizon, sequence, origin, step, target, truth, prediction; `history` has sequence,
+    origin, step (0 is the origin), target, value. `horizon` defaults to the middle one. The row `persistence` is drawn
+    dashed and grey. Raises `ValueError` when the horizon has no forecasts.
+    """
+    from matplotlib.figure import Figure
+
+    horizons = sorted(predictions["horizon"].unique())
+    chosen = horizons[(len(horizons) - 1) // 2] if horizon is None else horizon
+    shown = predictions[predictions["horizon"] == chosen]
+    if shown.empty:
+        raise ValueError(f"no forecasts with horizon {chosen}; there are {', '.join(map(str, horizons))}")
+    origins = _spread(shown[["sequence", "origin"]].drop_duplicates(), history, examples)
+    names = list(shown["target"].unique())[:targets]
+    rows = sorted(shown["row"].unique(), key=lambda row: (row != "persistence", list(shown["row"].unique()).index(row)))
+    figure = Figure(figsize=(3.4 + 3.8 * len(names), 0.9 + 1.75 * len(origins)), layout="constrained")
+    panels = figure.subplots(len(origins), len(names), squeeze=False, sharex=True)
+    for line, (sequence, origin) in enumerate(origins):
+        for column, target in enumerate(names):
+            mask = (shown["sequence"] == sequence) & (shown["origin"] == origin) & (shown["target"] == target)
+            past = None
+            if history is not None:
+                past = history[(history["sequence"] == sequence) & (history["origin"] == origin)]
+                past = past[past["target"] == target]
+            panel = panels[line, column]
+            _draw(panel, shown[mask], past, rows, reach=int(chosen))
+            panel.set_ylabel(str(target) if len(names) == 1 else "", color=TEXT)
+            if line == 0 and len(names) > 1:
+                panel.set_title(str(target), fontsize=10, color=TEXT)
+            where = (
+                f"from step {origin}" if predictions["sequence"].nunique() == 1 else f"{sequence}, from step {origin}"
+            )
+            panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
+    for panel in panels[-1]:
+        panel.set_xlabel("steps after the forecast start", color=TEXT)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 5), frameon=False, fontsize=9)
+    return figure
+
+
+def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: list[str], *, reach: int) -> None:
+    plain_axes(panel)
+    truth = shown[shown["row"] == rows[0]]
+    step, value = truth["step"].to_numpy(), truth["truth"].to_numpy()
+    if past is not None and len(past):
+        known = past[past["step"] > -reach]
+        step = np.concatenate([known["step"].to_numpy(), step])
+        value = np.concatenate([known["value"].to_numpy(), value])
+    panel.axvline(0, color=MUTED, linewidth=0.8)
+    panel.plot(step, value, color=TEXT, linewidth=1.1, label="truth")
+    colours = iter(COLOURS)
+    for row in rows:
+        of_row = shown[shown["row"] == row]
+        style = {"color": MUTED, "linestyle": (0, (4, 2))} if row == "persistence" else {"color": next(colours)}
+        panel.plot(of_row["step"], of_row["prediction"], linewidth=1.6, label=row, **style)
+    panel.margins(x=0.01)
+
+
+def _spread(origins: pd.DataFrame, history: pd.DataFrame | None, examples: int) -> list[tuple[int, int]]:
+    """Evenly spread origins, of those with a history where there is one."""
+    if history is not None and len(history):
+        known = origins.merge(history[["sequence", "origin"]].drop_duplicates(), on=["sequence", "origin"])
+        origins = known if len(known) else origins
+    places = np.unique(np.linspace(0, len(origins) - 1, min(examples, len(origins))).round().astype(int))
+    return [(int(sequence), int(origin)) for sequence, origin in origins.iloc[places].itertuples(index=False)]

@@ -1,0 +1,67 @@
+"""One vector for every item of a part, in batches of bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tswork.context import Context
+from tswork.data.batches import Batches
+from tswork.data.collection import Part
+from tswork.data.samplers import Sampler
+from tswork.encoders.pooling import Pooling
+from tswork.methods.model import Model
+
+MAX_STEPS = 32_768
+"""Time steps, padding included, that are encoded at once; one longer item makes a batch of its own."""
+
+
+class ByLength(Sampler):
+    """Every item once, sorted by length, in batches of at most `steps` padded steps.
+
+    `equal` gives every batch items of one length, for encoders whose result padding would change.
+    """
+
+    def __init__(self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, equal: bool = False) -> None:
+        order = torch.argsort(lengths, stable=True)
+        ends = _ends(lengths[order].numpy(), steps, equal)
+        self._batches = [order[start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
+        self.batch_size = max((len(batch) for batch in self._batches), default=0)
+
+    def steps(self, epoch: int) -> int:
+        return len(self._batches)
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        return self._batches[step]
+
+
+@torch.inference_mode()
+def embed_part(
+    model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int = MAX_STEPS
+) -> Float[Tensor, "item dim"]:
+    """The embeddings of a part's spans in their order, float32 on the CPU; `pooling=None` takes the model's own."""
+    model.to(context.device).eval()
+    sampler = ByLength(part.lengths, steps=steps, equal=not model.encoder.padding_invariant)
+    batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
+    found = torch.empty(len(part), model.encoder.dim)
+    for step in range(batches.steps(0)):
+        batch = batches.at(0, step)
+        embedded = model.embed(batch.x.float(), batch.lengths, pooling=pooling)
+        found[sampler.at(0, step)] = embedded.float().cpu()
+    return found
+
+
+def _ends(lengths: np.ndarray, steps: int, equal: bool) -> list[int]:
+    """Where batches end among rising lengths."""
+    ends, start = [], 0
+    while start < len(lengths):
+        # Padded steps of a batch that ends at each place rise with the place, so the last that fits is found by bisection.
+        padded = lengths[start:] * np.arange(1, len(lengths) - start + 1)
+        count = max(1, int(np.searchsorted(padded, steps, side="right")))
+        if equal:
+            count = min(count, int(np.searchsorted(lengths[start:], lengths[start], side="right")))
+        start += count
+        ends.append(start)
+    return ends

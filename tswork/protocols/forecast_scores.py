@@ -1,0 +1,138 @@
+"""A forecast table as it fills: errors of every origin, kept forecasts, chosen penalties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tswork.metrics.forecasting import Errors, errors
+from tswork.metrics.ridge import BLOCK
+from tswork.protocols.base import Heads, Result, make_rows
+from tswork.protocols.forecast_samples import Rows, Sample
+
+Forecaster = Callable[[Sample, Rows, int], Float[Tensor, "row output"]]
+"""Forecasts `(row, horizon * target)` at some origins of a sample."""
+
+
+class Scores:
+    """Judges forecasters on the test origins and gathers the result."""
+
+    def __init__(self, test: Sample, horizons: Sequence[int], *, keep_every: int) -> None:
+        self._test = test
+        self._horizons = tuple(horizons)
+        self._kept = (test.origins.age % keep_every == 0).nonzero()[:, 0]
+        self._rows: list[tuple[str, str, str, str, float]] = []
+        self._units: list[pd.DataFrame] = []
+        self._forecasts: list[pd.DataFrame] = []
+        self._penalties: list[tuple[str, int, float]] = []
+
+    def add(self, row: str, role: str, horizon: int, forecaster: Forecaster, *, keep: bool) -> None:
+        """Judge one row at one horizon; `keep` stores the forecasts of the kept origins."""
+        test, count = self._test, self._test.count(horizon)
+        blocks: list[Tensor] = []
+        for start in range(0, count, BLOCK):
+            rows = slice(start, min(start + BLOCK, count))
+            forecast, truth = forecaster(test, rows, horizon), test.future(rows, horizon)
+            found = errors(forecast, truth, scale=test.scale(rows))
+            blocks.append(torch.stack([column for column in found if column is not None], dim=1))
+        of_origins = torch.cat(blocks).cpu().numpy()
+        at = f"h{horizon}"
+        names = Errors._fields[: of_origins.shape[1]]
+        self._rows += [
+            (row, role, name, at, float(mean)) for name, mean in zip(names, of_origins.mean(axis=0), strict=True)
+        ]
+        self._units.append(self._unit_frame(row, at, of_origins))
+        if keep:
+            rows_kept = self._kept[self._kept < count]
+            forecast, truth = forecaster(test, rows_kept, horizon), test.future(rows_kept, horizon)
+            self._forecasts.append(forecast_frame(test, rows_kept, row, horizon, forecast, truth))
+
+    def penalty(self, row: str, horizon: int, penalty: float) -> None:
+        """Note the penalty that was chosen on the validation part."""
+        self._penalties.append((row, horizon, penalty))
+
+    def result(self, *, heads: Heads) -> Result:
+        """Rows with the means over horizons (`at` empty), units, kept forecasts and the table of penalties."""
+        rows = make_rows(self._rows)
+        means = rows.groupby(["row", "role", "metric"], sort=False, as_index=False)["value"].mean().assign(at="")
+        order = {name: position for position, name in enumerate(rows["row"].unique())}
+        rows = pd.concat([rows, means[rows.columns]], ignore_index=True)
+        rows = rows.sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+        penalties = pd.DataFrame(self._penalties, columns=["row", "horizon", "penalty"])
+        return Result(
+            rows=rows,
+            units=pd.concat(self._units, ignore_index=True),
+            predictions=pd.concat(self._forecasts, ignore_index=True) if self._forecasts else None,
+            tables={"penalties": penalties.sort_values(["row", "horizon"], ignore_index=True)},
+            heads=heads,
+        )
+
+    def history(self) -> pd.DataFrame:
+        """The past values of the kept origins that the longest horizon uses, at most eight: sequence, origin, step (0 is
+        the origin), target, value in original units.
+        """
+        test = self._test
+        rows = self._kept[self._kept < test.count(max(self._horizons))][:8]
+        past = test.lags(rows).reshape(len(rows), -1)
+        frame = forecast_frame(test, rows, "", test.window, past).rename(columns={"prediction": "value"})
+        return frame.assign(step=frame["step"] - test.window)[["sequence", "origin", "step", "target", "value"]]
+
+    def _unit_frame(self, row: str, at: str, of_origins: np.ndarray) -> pd.DataFrame:
+        origins = self._test.origins
+        position = origins.position[: len(of_origins)].numpy()
+        sequence = origins.sequence[: len(of_origins)].numpy()
+        order = np.lexsort((position, sequence))
+        frame = {"unit": position, "group": sequence, "mse": of_origins[:, 0], "mae": of_origins[:, 1]}
+        return pd.DataFrame({"row": row, "at": at, **{name: values[order] for name, values in frame.items()}})
+
+
+def forecast_frame(
+    sample: Sample,
+    rows: Rows,
+    name: str,
+    horizon: int,
+    forecast: Float[Tensor, "row output"],
+    truth: Float[Tensor, "row output"] | None = None,
+) -> pd.DataFrame:
+    """Forecasts as a long table in original units, one line an origin, step and target.
+
+    Columns row, horizon, sequence, origin (the last known step, counted inside the sequence), step (from 1), time (where
+    the data have times), target, truth (when given), prediction.
+    """
+    collection = sample.series.collection
+    targets = [collection.channels[index] for index in collection.target_index]
+    origin, sequence = sample.origins.position[rows], sample.origins.sequence[rows]
+    count = len(origin)
+    each = horizon * len(targets)
+    step = torch.arange(1, horizon + 1)
+    columns: dict[str, object] = {
+        "row": name,
+        "horizon": horizon,
+        "sequence": np.repeat(sequence.numpy(), each),
+        "origin": np.repeat(origin.numpy(), each),
+        "step": np.tile(np.repeat(step.numpy(), len(targets)), count),
+    }
+    if collection.times is not None:
+        times = _times(sample, sequence, origin[:, None] + step).reshape(-1)
+        columns["time"] = np.repeat(times.numpy().astype("datetime64[ns]"), len(targets))
+    columns["target"] = np.tile(np.array(targets, dtype=object), count * horizon)
+    if truth is not None:
+        columns["truth"] = sample.unscaled(rows, truth).reshape(-1).cpu().numpy()
+    columns["prediction"] = sample.unscaled(rows, forecast).reshape(-1).cpu().numpy()
+    return pd.DataFrame(columns)
+
+
+def _times(sample: Sample, sequence: Int[Tensor, "row"], steps: Int[Tensor, "row step"]) -> Int[Tensor, "row step"]:
+    """Times of steps; past the end of a sequence its last time step is repeated."""
+    collection = sample.series.collection
+    assert collection.times is not None
+    start, last = collection.offsets[sequence, None], collection.offsets[sequence + 1, None] - 1
+    index = start + steps
+    known = torch.minimum(index, last)
+    pace = collection.times[last] - collection.times[torch.maximum(last - 1, start)]
+    return collection.times[known] + (index - known) * pace

@@ -1,0 +1,297 @@
+"""Classification of frozen embeddings by simple probes, beside the majority class and the untrained encoder.
+
+Protocol of TS2Vec (AAAI 2022; `eval_protocols` of its code), as used by most later work on the UEA and UCR archives:
+the representation of every step is pooled by its maximum over time, and an RBF support vector machine is fitted on the
+training part (gamma 1 / (dim * variance), cost chosen in 5 folds; no cost limit with fewer than 5 items a class or 50 in
+all), with at most 10,000 training items, drawn by class. Added here: logistic regression and the nearest neighbour, both
+on standardised features, metrics beyond accuracy, and controls in the same table.
+
+The validation part, where there is one, is not used. A probe is fitted on each model's own embeddings of the training
+part; test items are seen once. Metrics of the first probe carry plain names (`accuracy`), those of further ones the
+probe's name behind a dot (`accuracy.logistic`).
+
+    protocol = ProbeClassify(ProbeClassifyConfig(heads=("svm", "knn")))
+    result = protocol.evaluate({"ts2vec": [model]}, split, Context())
+    result.value("ts2vec", "accuracy")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, field_validator
+
+from tswork import random
+from tswork.config import Config, Many
+from tswork.context import Context
+from tswork.data.collection import Part, Split
+from tswork.encoders.pooling import Pooling
+from tswork.errors import DataInvalid, Problem
+from tswork.figures.confusion import confusion_matrix
+from tswork.methods.model import Model
+from tswork.metrics import classification, probes
+from tswork.metrics.probes import PROBES, ProbeName
+from tswork.protocols.base import Heads, Protocol, Result, make_rows, not_beaten, role_of
+from tswork.protocols.embedding import embed_part
+from tswork.registry import register
+
+
+class ProbeClassifyConfig(Config):
+    """Options of `probe_classify`; the defaults are the published protocol with two further probes."""
+
+    heads: Many[ProbeName] = Field(
+        default=PROBES, min_length=1, description="probes to fit; the first gives the headline figure"
+    )
+    pooling: Pooling | None = Field(
+        default="max", description="how frames become one vector; none: the model's own way"
+    )
+    max_train: int = Field(default=10_000, ge=2, description="training items above this number are drawn by class")
+
+    @field_validator("heads")
+    @classmethod
+    def _each_once(cls, heads: tuple[ProbeName, ...]) -> tuple[ProbeName, ...]:
+        if len(set(heads)) < len(heads):
+            raise ValueError("a probe is named twice")
+        return heads
+
+
+@register("protocol", "probe_classify", version=1, config=ProbeClassifyConfig)
+class ProbeClassify(Protocol[ProbeClassifyConfig]):
+    """SVM, logistic regression and nearest neighbour on frozen embeddings, beside majority class and untrained encoder."""
+
+    headline = "accuracy"
+    greater_is_better = True
+    unit_kind = "group"
+
+    def check(self, split: Split) -> None:
+        """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
+        problems = list(_label_problems(split))
+        if problems:
+            raise DataInvalid(problems)
+
+    def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
+        """Judge the last model of each candidate; figures of the confusion matrices go to the recorder.
+
+        Units are test items (`unit`: their position in the part), grouped by the first group column where there is one.
+        """
+        self.check(split)
+        train, test = _labelled(split.train), _labelled(split.test)
+        label = split.train.collection.label
+        assert label is not None
+        train = _capped(train, label, self.config.max_train, context.seed)
+        truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
+        first = self.config.heads[0]
+        table = _Table(test, truth, split.train.collection.classes, first)
+        table.add("majority", "control", first, *_majority(truth_train, len(truth), len(table.classes)))
+        heads: dict[str, dict[str, np.ndarray]] = {}
+        for name, models in candidates.items():
+            x_train, x_test = (self._embedded(models[-1], part, context) for part in (train, test))
+            for head in self.config.heads:
+                arrays = probes.fit(head, x_train, truth_train)
+                heads[f"{name}@{head}"] = arrays
+                table.add(name, role_of(name), head, *probes.decide(head, arrays, x_test, len(table.classes)))
+        result = table.result(heads)
+        for row, counts in result.tables["confusion"].groupby("row", sort=False):
+            if row != "majority":
+                context.recorder.figure(f"confusion/{row}", confusion_matrix(counts, title=str(row)))
+        unlabelled = sum(map(len, (split.train, split.test))) - len(_labelled(split.train)) - len(test)
+        told = (f"{unlabelled} items without a label were left out",) if unlabelled else ()
+        beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
+        return replace(result, warnings=(*told, *beaten))
+
+    def predict(
+        self,
+        candidates: Mapping[str, Sequence[Model]],
+        heads: Heads,
+        data: Part,
+        context: Context,
+        *,
+        horizon: int | None = None,
+    ) -> pd.DataFrame:
+        """Classes of new items by every fitted probe.
+
+        Columns: row, head, item (span), sequence, start, stop, predicted. Raises `DataInvalid` when a horizon is asked
+        for.
+        """
+        if horizon is not None:
+            raise DataInvalid([Problem("classes have no horizon", "horizon", remedy="Leave --horizon out.")])
+        frames = [pd.DataFrame(columns=["row", "head", *_item_columns(data), "predicted"])]
+        for name, models in candidates.items():
+            fitted = [head for head in PROBES if f"{name}@{head}" in heads]
+            embedded = self._embedded(models[-1], data, context)
+            classes = np.array(models[-1].info.classes, dtype=object)
+            for head in fitted:
+                chosen, _ = probes.decide(head, heads[f"{name}@{head}"], embedded, len(classes))
+                items = _item_columns(data) | {"predicted": classes[chosen]}
+                frames.append(pd.DataFrame({"row": name, "head": head, **items}))
+        return pd.concat(frames[1:] or frames, ignore_index=True)
+
+    def _embedded(self, model: Model, part: Part, context: Context) -> Float[np.ndarray, "item dim"]:
+        return embed_part(model, part, context, pooling=self.config.pooling).double().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What one probe said of all test items."""
+
+    row: str
+    role: str
+    head: str
+    predicted: Int[np.ndarray, "item"]
+    counts: Int[np.ndarray, "c c"]
+    metrics: Mapping[str, float]
+
+
+class _Table:
+    """The result as it fills; tables of classes and of confusion are those of the first probe."""
+
+    def __init__(self, test: Part, truth: Int[np.ndarray, "item"], classes: tuple[str, ...], first: str) -> None:
+        self.classes = classes
+        self._truth, self._first = truth, first
+        self._test = test
+        self._judged: list[_Judged] = []
+
+    def add(
+        self,
+        row: str,
+        role: str,
+        head: str,
+        predicted: Int[np.ndarray, "item"],
+        scores: Float[np.ndarray, "item class"],
+    ) -> None:
+        """Judge one probe of one row."""
+        counts = classification.confusion(self._truth, predicted, len(self.classes))
+        metrics = {
+            "accuracy": classification.accuracy(counts),
+            "macro_f1": classification.macro_f1(counts),
+            "balanced_accuracy": classification.balanced_accuracy(counts),
+            "macro_auroc": classification.macro_auroc(self._truth, scores),
+            "macro_auprc": classification.macro_auprc(self._truth, scores),
+        }
+        self._judged.append(_Judged(row, role, head, predicted, counts, metrics))
+
+    def result(self, heads: Heads) -> Result:
+        """Everything gathered so far."""
+        firsts = [judged for judged in self._judged if judged.head == self._first]
+        return Result(
+            rows=make_rows(
+                [
+                    (judged.row, judged.role, self._named(metric, judged.head), "", value)
+                    for judged in self._judged
+                    for metric, value in judged.metrics.items()
+                ]
+            ),
+            units=self._units(),
+            predictions=self._predictions(),
+            tables={
+                "classes": pd.concat(
+                    [classification.per_class(one.counts, self.classes).assign(row=one.row) for one in firsts],
+                    ignore_index=True,
+                ),
+                "confusion": pd.concat([self._pairs(one) for one in firsts], ignore_index=True),
+            },
+            heads=heads,
+        )
+
+    def _named(self, metric: str, head: str) -> str:
+        return metric if head == self._first else f"{metric}.{head}"
+
+    def _units(self) -> pd.DataFrame:
+        groups = self._test.collection.groups
+        items = np.arange(len(self._truth))
+        group = self._test.table[groups[0]].astype(str).to_numpy() if groups else items.astype(str)
+        frames: dict[str, pd.DataFrame] = {}
+        for one in self._judged:
+            empty = pd.DataFrame({"row": one.row, "at": "", "unit": items, "group": group})
+            frame = frames.setdefault(one.row, empty)
+            frame[self._named("accuracy", one.head)] = (one.predicted == self._truth).astype(float)
+        return pd.concat(list(frames.values()), ignore_index=True)
+
+    def _predictions(self) -> pd.DataFrame:
+        names = np.array(self.classes, dtype=object)
+        items = _item_columns(self._test) | {"truth": names[self._truth]}
+        return pd.concat(
+            [
+                pd.DataFrame({"row": one.row, "head": one.head, **items, "predicted": names[one.predicted]})
+                for one in self._judged
+            ],
+            ignore_index=True,
+        )
+
+    def _pairs(self, one: _Judged) -> pd.DataFrame:
+        count = len(self.classes)
+        return pd.DataFrame(
+            {
+                "row": one.row,
+                "truth": np.repeat(self.classes, count),
+                "predicted": np.tile(self.classes, count),
+                "count": one.counts.reshape(-1),
+            }
+        )
+
+
+def _item_columns(part: Part) -> dict[str, np.ndarray]:
+    spans = part.spans.numpy()
+    places = {name: spans[:, column] for column, name in enumerate(("sequence", "start", "stop"))}
+    return {"item": np.arange(len(part)), **places}
+
+
+def _majority(
+    truth_train: Int[np.ndarray, "train"], items: int, classes: int
+) -> tuple[Int[np.ndarray, "item"], Float[np.ndarray, "item class"]]:
+    """The most frequent training class for every item; scores are the training shares."""
+    shares = np.bincount(truth_train, minlength=classes) / len(truth_train)
+    return np.full(items, shares.argmax()), np.tile(shares, (items, 1))
+
+
+def _labelled(part: Part) -> Part:
+    label = part.collection.label
+    assert label is not None
+    return Part(part.collection, part.spans[part.codes(label) >= 0])
+
+
+def _capped(part: Part, label: str, limit: int, seed: int) -> Part:
+    """At most `limit` items with the shares of the classes kept, at least one of each."""
+    if len(part) <= limit:
+        return part
+    codes = part.codes(label)
+    shuffled = torch.randperm(len(part), generator=random.generator(seed, "train items"))
+    by_class = shuffled[torch.argsort(codes[shuffled], stable=True)]
+    counts = torch.bincount(codes)
+    rank = torch.arange(len(part)) - (counts.cumsum(0) - counts)[codes[by_class]]
+    # Taking the smallest relative ranks takes the same share of every class; rank 0 comes first whatever its class.
+    place = (rank + 0.5) / counts[codes[by_class]]
+    place[rank == 0] = 0.0
+    chosen = by_class[torch.argsort(place, stable=True)[:limit]]
+    return Part(part.collection, part.spans[chosen.sort().values])
+
+
+def _label_problems(split: Split) -> Iterator[Problem]:
+    collection = split.train.collection
+    if collection.label is None:
+        yield Problem("no column holds the classes", "label", remedy="Name it with `label` in the data block.")
+        return
+    for name in ("train", "test"):
+        part = split.parts[name]
+        if not len(part) or not bool((part.codes(collection.label) >= 0).any()):
+            yield Problem("the part has no labelled items", name, remedy="Give `split` a share for it.")
+            return
+    known, judged = (set(part.codes(collection.label).tolist()) - {-1} for part in (split.train, split.test))
+    if len(known) < 2:
+        found = ", ".join(collection.classes[code] for code in sorted(known))
+        yield Problem(
+            f"only one class ({found}) is in the training part; a probe needs two",
+            collection.label,
+            remedy="Choose another label column, or another split.",
+        )
+    for code in sorted(judged - known):
+        yield Problem(
+            f"class {collection.classes[code]!r} is in the test part but has no training data",
+            collection.label,
+            remedy="Split by class shares (`stratify: true`), or leave the class out.",
+        )

@@ -1,0 +1,306 @@
+"""Forecasting by ridge regression on frozen representations, beside the forecasts that need none.
+
+Protocol of TS2Vec (AAAI 2022), also used by CoST, SimTS and AutoTCL. At every step t the window of the last 201 steps is
+encoded and its last vector predicts the next H values of all targets at once; features and targets lie in the same part,
+so the last H steps of a part are no forecast starts, and the first 200 steps of the training part are left out because
+their windows are not full. The penalty is chosen on the validation part by RMSE + MAE; nothing is refitted. MSE and MAE
+are means over forecast starts, steps and targets on the prepared (scaled) values.
+
+| row | features | predicts |
+| --- | --- | --- |
+| persistence | | the last value |
+| seasonal_naive | | the value one season before |
+| ridge_lags | the last 201 values of the targets, the covariates of the last step | values |
+| ridge_relative_lags | the same values minus the last one, standardised; no covariates | change from the last value |
+| NAME | the representation of model NAME | values (`predict: change`: change) |
+| NAME+lags | as ridge_lags, and the representation | values |
+| NAME+relative_lags | as ridge_relative_lags, and the representation, standardised | change from the last value |
+
+The last two show what a representation adds to the past values that it was computed from.
+
+Departures from the reference code: the ridge is solved in float64; origins above `max_origins` are drawn once for all
+horizons; a window that begins before its sequence is handled by the encoder as missing steps.
+
+    protocol = RidgeForecast(RidgeForecastConfig(horizons=(24, 48)))
+    result = protocol.evaluate({"ts2vec": [model]}, split, Context())
+    result.value("ts2vec", "mse", "h24")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from tswork import random
+from tswork.config import Config, Many
+from tswork.context import Context
+from tswork.data.collection import Collection, Part, Split
+from tswork.encoders.windows import encode_last_windows
+from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.figures.forecasts import example_forecasts
+from tswork.methods.model import Model
+from tswork.metrics.forecasting import persistence_steps, seasonal_period, seasonal_steps
+from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
+from tswork.protocols.forecast_rows import Head, RidgeRow, fit_horizons
+from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
+from tswork.protocols.forecast_scores import Forecaster, Scores, forecast_frame
+from tswork.registry import register
+
+PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+RELATIVE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
+
+
+class RidgeForecastConfig(Config):
+    """Options of `ridge_forecast`; the defaults are the published protocol for hourly data."""
+
+    horizons: Many[int] = Field(default=(24, 48, 168, 336, 720), min_length=1, description="steps to forecast")
+    window: int = Field(default=201, ge=1, description="steps that are encoded, and past values of the lag rows")
+    drop: int = Field(default=200, ge=0, description="first steps of each training span that are no forecast start")
+    predict: Literal["absolute", "change"] = Field(
+        default="absolute", description="what a representation predicts: values, or their change from the last one"
+    )
+    penalties: Many[float] = Field(default=PENALTIES, min_length=1, description="ridge penalties to choose from")
+    relative_penalties: Many[float] = Field(
+        default=RELATIVE_PENALTIES, min_length=1, description="penalties of the rows on relative values"
+    )
+    combine: bool = Field(default=True, description="also fit each representation together with the past values")
+    season: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps of a season; none: one day of shorter steps, 7 days, 52 weeks or 12 months",
+    )
+    max_origins: int = Field(
+        default=100_000, ge=1, description="training and validation origins above this number are drawn at random"
+    )
+    keep_every: int | None = Field(
+        default=None, ge=1, description="steps between kept test forecasts; none: the longest horizon"
+    )
+    keep_heads: Literal["candidates", "all"] = Field(
+        default="candidates", description="which fitted rows can forecast new data later (all: a larger result)"
+    )
+
+
+@register("protocol", "ridge_forecast", version=1, config=RidgeForecastConfig)
+class RidgeForecast(Protocol[RidgeForecastConfig]):
+    """Ridge regression from frozen representations to the next H values, beside forecasts that need none."""
+
+    headline = "mse"
+    greater_is_better = False
+    unit_kind = "time"
+
+    def check(self, split: Split) -> None:
+        """Refuse horizons that do not fit into a part, and missing values. Raises `DataInvalid`."""
+        problems = [*self._length_problems(split), *_missing_problems(split.train.collection)]
+        if problems:
+            raise DataInvalid(problems)
+
+    def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
+        """Judge the last model of each candidate; figures go to the recorder.
+
+        Units are forecast starts (`unit`: step inside the sequence `group`). Predictions are those of the candidates and
+        of persistence, every `keep_every` steps of the test part.
+        """
+        self.check(split)
+        models = {name: models[-1] for name, models in candidates.items()}
+        train, validation, test = self._samples(models, split, context)
+        scores = Scores(test, self._horizons, keep_every=self.config.keep_every or max(self._horizons))
+        period, warnings = self._season(test)
+        for name, forecaster in _naive_forecasters(period).items():
+            for horizon in self._horizons:
+                scores.add(name, "control", horizon, forecaster, keep=name == "persistence")
+        heads: dict[str, dict[str, Tensor]] = {}
+        for row in self._rows(models):
+            for horizon, head in fit_horizons(row, train, validation, self._horizons):
+                scores.add(row.name, row.role, horizon, _fitted(row, head), keep=row.role == "candidate")
+                scores.penalty(row.name, horizon, head.penalty)
+                if row.role == "candidate" or self.config.keep_heads == "all":
+                    heads[f"{row.name}@h{horizon}"] = {"weights": head.weights, "intercept": head.intercept}
+        result = scores.result(
+            heads={
+                key: {name: array.float().cpu().numpy() for name, array in arrays.items()}
+                for key, arrays in heads.items()
+            }
+        )
+        if result.predictions is not None and len(result.predictions):
+            context.recorder.figure("forecasts", example_forecasts(result.predictions, scores.history()))
+        beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
+        return replace(result, warnings=(*warnings, *beaten))
+
+    def predict(
+        self,
+        candidates: Mapping[str, Sequence[Model]],
+        heads: Heads,
+        data: Part,
+        context: Context,
+        *,
+        horizon: int | None = None,
+    ) -> pd.DataFrame:
+        """Forecasts that continue after the end of every span, by each kept row and by persistence.
+
+        `horizon` (default: the longest) may be any number of steps up to the longest fitted horizon; the head of the
+        next longer horizon is used. Columns: row, sequence, origin (last known step), step, time (where the data have
+        times), target, prediction. Raises `DataInvalid` for a longer horizon or other channels.
+        """
+        models = {name: models[-1] for name, models in candidates.items()}
+        fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self._horizons)
+        steps = horizon or fitted[-1]
+        if steps > fitted[-1]:
+            problem = f"no head forecasts {steps} steps; the longest has {fitted[-1]}"
+            remedy = f"Ask for at most {fitted[-1]}, or add {steps} to the protocol's horizons and run again."
+            raise DataInvalid([Problem(problem, "horizon", remedy=remedy)])
+        for name, model in models.items():
+            if model.info.channels and model.info.channels != data.collection.channels:
+                expected, found = ", ".join(model.info.channels), ", ".join(data.collection.channels)
+                raise ModelUnfit(name, f"it was trained on the channels {expected}; these data have {found}")
+        chosen = next(length for length in fitted if length >= steps)
+        if problems := list(_missing_problems(data.collection)):
+            raise DataInvalid(problems)
+        origins = Origins.at_the_end(data)
+        rows = [row for row in self._rows(models) if f"{row.name}@h{chosen}" in heads]
+        needed = {row.model: models[row.model] for row in rows if row.model is not None}
+        sample = self._encoded(needed, data.collection, [origins], context)[0]
+        forecasters = {"persistence": _naive_forecasters(None)["persistence"]}
+        forecasters |= {row.name: _fitted(row, _stored_head(row, heads, chosen, context.device)) for row in rows}
+        every = slice(0, len(origins))
+        frames = [
+            forecast_frame(
+                sample, every, name, steps, forecaster(sample, every, chosen)[:, : steps * sample.series.width]
+            )
+            for name, forecaster in forecasters.items()
+        ]
+        return pd.concat(frames, ignore_index=True).drop(columns="horizon")
+
+    @property
+    def _horizons(self) -> tuple[int, ...]:
+        return tuple(sorted(set(self.config.horizons)))
+
+    def _rows(self, models: Mapping[str, Model]) -> Iterator[RidgeRow]:
+        """The rows of the table in order: the controls on past values, then every model alone and combined."""
+        config = self.config
+        raw, relative = config.penalties, config.relative_penalties
+        yield RidgeRow("ridge_lags", "control", raw, lags="raw")
+        yield RidgeRow("ridge_relative_lags", "control", relative, lags="relative", change=True, standardise=True)
+        for name in models:
+            yield RidgeRow(name, role_of(name), raw, name, change=config.predict == "change")
+            if config.combine:
+                yield RidgeRow(f"{name}+lags", "combined", raw, name, "raw")
+                yield RidgeRow(f"{name}+relative_lags", "combined", relative, name, "relative", True, True)
+
+    def _samples(self, models: Mapping[str, Model], split: Split, context: Context) -> list[Sample]:
+        least, limit = min(self._horizons), self.config.max_origins
+        train = Origins.of(split.train, drop=self.config.drop, least=least)
+        validation = Origins.of(split.validation, least=least)
+        origins = [
+            train.sampled(limit, random.generator(context.seed, "train origins")),
+            validation.sampled(limit, random.generator(context.seed, "validation origins")),
+            Origins.of(split.test, least=least),
+        ]
+        return self._encoded(models, split.train.collection, origins, context)
+
+    def _encoded(
+        self, models: Mapping[str, Model], collection: Collection, origins: Sequence[Origins], context: Context
+    ) -> list[Sample]:
+        series, window = Series(collection, context.device), self.config.window
+        features = {name: encode_origins(model, collection, origins, window, context) for name, model in models.items()}
+        return [
+            Sample(one, series, window, {name: of_parts[part] for name, of_parts in features.items()})
+            for part, one in enumerate(origins)
+        ]
+
+    def _season(self, test: Sample) -> tuple[int | None, tuple[str, ...]]:
+        """The period of the seasonal row, or a warning that says why it is left out."""
+        step = _step_seconds(test.series.collection)
+        period = self.config.season or (seasonal_period(step) if step else None)
+        if period is None:
+            return None, ("seasonal_naive is left out: no season follows from the data's time step; set `season`",)
+        known = int(test.origins.position.min()) + 1
+        if period > known:
+            reason = f"a season of {period} steps is longer than the {known} steps before the first test forecast"
+            return None, (f"seasonal_naive is left out: {reason}",)
+        return period, ()
+
+    def _length_problems(self, split: Split) -> Iterator[Problem]:
+        for name, part in split.parts.items():
+            if not len(part):
+                yield Problem("the part is empty; ridge_forecast needs all three", name, remedy="Give `split` a share.")
+                continue
+            drop = self.config.drop if name == "train" else 0
+            longest = int(part.lengths.max())
+            for horizon in self._horizons:
+                needed = drop + horizon + 1
+                if longest < needed:
+                    dropped = f" (the first {drop} are left out)" if drop else ""
+                    yield Problem(
+                        f"horizon {horizon} needs a span of at least {needed} steps{dropped}; the longest has {longest}",
+                        name,
+                        remedy="Shorten `horizons`, or give this part more steps.",
+                    )
+
+
+@torch.inference_mode()
+def encode_origins(
+    model: Model, collection: Collection, origins: Sequence[Origins], window: int, context: Context
+) -> list[Float[Tensor, "origin dim"]]:
+    """The last vector of the window that ends at each origin, for several sets of origins (each sequence is read once)."""
+    model.to(context.device).eval()
+    found: list[Tensor | None] = [None] * len(origins)
+    sequences = torch.cat([one.sequence for one in origins])
+    positions = torch.cat([one.position for one in origins])
+    for sequence in sequences.unique().tolist():
+        wanted = positions[sequences == sequence]
+        first = max(0, int(wanted.min()) - window + 1)
+        series = collection.sequence(sequence)[first : int(wanted.max()) + 1]
+        features = encode_last_windows(model, series.to(context.device, torch.float32), window=window)
+        for part, one in enumerate(origins):
+            rows = (one.sequence == sequence).nonzero()[:, 0]
+            into = found[part]
+            if into is None:
+                into = found[part] = features.new_empty(len(one), features.shape[1])
+            into[rows.to(into.device)] = features[(one.position[rows] - first).to(features.device)]
+    return [part if part is not None else torch.empty(0, 0) for part in found]
+
+
+def _naive_forecasters(period: int | None) -> dict[str, Forecaster]:
+    def persistence(sample: Sample, rows: Rows, horizon: int) -> Tensor:
+        return sample.at(rows, persistence_steps(sample.position(rows), horizon)).flatten(1)
+
+    def seasonal(sample: Sample, rows: Rows, horizon: int) -> Tensor:
+        assert period is not None
+        return sample.at(rows, seasonal_steps(sample.position(rows), horizon, period=period)).flatten(1)
+
+    return {"persistence": persistence} if period is None else {"persistence": persistence, "seasonal_naive": seasonal}
+
+
+def _fitted(row: RidgeRow, head: Head) -> Forecaster:
+    return lambda sample, rows, horizon: head.forecast(row.features(sample, rows), sample.present(rows))
+
+
+def _stored_head(row: RidgeRow, heads: Heads, horizon: int, device: torch.device) -> Head:
+    arrays = heads[f"{row.name}@h{horizon}"]
+    weights, intercept = (torch.as_tensor(arrays[name], dtype=torch.float64) for name in ("weights", "intercept"))
+    return Head(weights.to(device), intercept.to(device), row.change, float("nan"))
+
+
+def _step_seconds(collection: Collection) -> float | None:
+    """Seconds from one step to the next: by the rate, else the most usual difference of the times."""
+    if collection.rate:
+        return 1 / collection.rate
+    if collection.times is None or len(collection.times) < 2:
+        return None
+    return float(collection.times.diff().median()) / 1e9
+
+
+def _missing_problems(collection: Collection) -> Iterator[Problem]:
+    if collection.values.is_floating_point():
+        missing = torch.isnan(collection.values).sum(dim=0).tolist()
+        for channel, count in zip(collection.channels, missing, strict=True):
+            if count:
+                remedy = "Fill them with `missing: interpolate`, or leave the channel out."
+                yield Problem(f"{count} values are missing; a ridge needs them all", channel, remedy=remedy)
