@@ -18,6 +18,7 @@ from tests.training.tiny import TinyConfig, TinyContinual, TinyContrast, TinyVal
 from tswork.config import Configured
 from tswork.context import Context
 from tswork.data.batches import Batch
+from tswork.data.collection import Part
 from tswork.errors import Interrupted, TsworkWarning
 from tswork.methods.base import Update
 from tswork.methods.model import Model
@@ -164,6 +165,15 @@ def test_a_signal_writes_a_checkpoint_and_ends_training(tmp_path: Path, number: 
     assert bits(resumed) == bits(run(method))
 
 
+def test_a_signal_after_the_last_step_is_not_lost() -> None:
+    class Ending(TinyContrast):
+        def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="when the last step was made"):
+        run(Ending(TinyConfig(iterations=5)))
+
+
 def test_a_second_signal_ends_at_once() -> None:
     method = TinyContrast(TinyConfig(iterations=9))
 
@@ -276,3 +286,11 @@ def test_a_method_may_keep_state_of_its_own(tmp_path: Path) -> None:
     resumed = run(Counting(TinyConfig()), folder=tmp_path)
     assert resumed.resumed_from == 12
     assert bits(resumed) == bits(run(Counting(TinyConfig())))
+
+
+def test_mixed_precision_goes_on_with_the_same_bits_too(tmp_path: Path) -> None:
+    method = TinyContrast(TinyConfig(iterations=12))
+    stopped(method, tmp_path, after=9, precision="bf16-mixed")
+    resumed = run(method, folder=tmp_path, precision="bf16-mixed")
+    assert resumed.resumed_from == 8
+    assert bits(resumed) == bits(run(method, precision="bf16-mixed"))

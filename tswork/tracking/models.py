@@ -28,7 +28,11 @@ def log_model(tracking: Tracking, run_id: str, stage: PlannedStage, folder: Path
     source = folder / f"model-{tasks - 1}"
     tags = {names.STAGE_KEYS: json.dumps({stage.spec.name: stage.key})}
     logged = tracking.client.create_logged_model(
-        tracking.experiment_id, name=stage.spec.name, source_run_id=run_id, tags=tags, model_type=stage.spec.component.name
+        tracking.experiment_id,
+        name=stage.spec.name,
+        source_run_id=run_id,
+        tags=tags,
+        model_type=stage.spec.component.name,
     )
     with tempfile.TemporaryDirectory() as temporary:
         packed = Path(temporary) / "model"
@@ -79,7 +83,9 @@ def register_when(tracking: Tracking, member: Member, run_id: str, metrics: Mapp
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = tracking.client.create_model_version(name, chosen.artifact_location, run_id=run_id, model_id=chosen.model_id)
+    version = tracking.client.create_model_version(
+        name, chosen.artifact_location, run_id=run_id, model_id=chosen.model_id
+    )
     tracking.client.set_registered_model_alias(name, gate.alias, version.version)
 
 

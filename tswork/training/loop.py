@@ -90,6 +90,8 @@ def train(
             method, train, validation, info, _in_process(context, used), name, used, checkpoints, interruption, progress
         )
         trained = training.run()
+        if interruption.requested:  # after the last step, where nothing looks at it any more
+            raise Interrupted(f"{name}: interrupted when the last step was made; run it again to finish")
     return replace(trained, seconds=time.perf_counter() - started)
 
 
