@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from tswork import random
+from tswork.data.backends import Backend, Pinned, windows
 from tswork.data.collection import Part
 from tswork.data.samplers import Sampler
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """`x` holds zeros past each length; `span` rows are (sequence, start, stop) of what was read."""
+    """`x` holds zeros past each length.
+
+    `span` rows are (sequence, start, stop) of what was read; it stays on the host, so that lengths can be looked at without
+    waiting for the device. `codes` are the asked-for columns of the table.
+    """
 
     x: Float[Tensor, "batch time channel"]
     lengths: Int[Tensor, "batch"]
@@ -32,7 +39,7 @@ class Batch:
 class Crop:
     """A random window of `length` steps inside each item; shorter items are read whole.
 
-    `shared` draws one offset for the whole batch instead of one an item (as TS2Vec does with its training pieces).
+    `shared` draws one place for the whole batch instead of one an item (as TS2Vec does with its training pieces).
     """
 
     length: int
@@ -40,7 +47,10 @@ class Crop:
 
 
 class Batches:
-    """A part as batches on a device; `at(epoch, step)` is a pure function, so seeking and resuming cost nothing."""
+    """A part as batches on a device; `at(epoch, step)` is a pure function, so seeking and resuming cost nothing.
+
+    Of several processes each takes every `world_size`-th row of the same batch, beginning with its `rank`.
+    """
 
     def __init__(
         self,
@@ -51,15 +61,28 @@ class Batches:
         device: torch.device | str = "cpu",
         seed: int = 0,
         columns: tuple[str, ...] = (),
+        backend: Backend = "auto",
+        budget: int | None = None,
+        scratch: Path | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.part = part
         self.sampler = sampler
         self.crop = crop
         self.device = torch.device(device)
         self._seed = seed
-        self._values = part.collection.values.to(self.device)
-        self._offsets = part.collection.offsets[part.spans[:, 0]]
-        self._codes = {column: part.codes(column) for column in columns}
+        self._rows = slice(rank, None, world_size) if world_size > 1 else None
+        self._windows = windows(
+            part.collection.values, device=self.device, backend=backend, budget=budget, scratch=scratch
+        )
+        self._origin = part.collection.offsets[part.spans[:, 0]] + part.spans[:, 1]
+        # Everything about windows that does not depend on the draw is known per item, once.
+        self._lengths = part.lengths if crop is None else part.lengths.clamp(max=crop.length)
+        self._places = part.lengths - self._lengths + 1
+        alike = len(part) > 0 and bool((self._lengths == self._lengths[0]).all())
+        self._length = int(self._lengths[0]) if alike else None
+        self._codes = {column: part.codes(column).to(self.device) for column in columns}
 
     def steps(self, epoch: int) -> int:
         """Number of batches of an epoch."""
@@ -67,23 +90,38 @@ class Batches:
 
     def at(self, epoch: int, step: int) -> Batch:
         """The batch of one step."""
-        items = self.sampler.at(epoch, step)
-        spans = self._window(self.part.spans[items], epoch, step)
-        lengths = spans[:, 2] - spans[:, 1]
-        time = int(lengths.max())
-        index = (self._offsets[items] + spans[:, 1])[:, None] + torch.arange(time)
-        valid = torch.arange(time) < lengths[:, None]
-        x = self._values[index.clamp(max=len(self._values) - 1).to(self.device)]
-        x = x.masked_fill(~valid.to(self.device)[..., None], 0)
-        codes = {column: values[items].to(self.device) for column, values in self._codes.items()}
-        return Batch(x, lengths.to(self.device), spans, codes)
+        plan = self._plan(epoch, step)
+        x = self._windows.gather(plan.start, plan.lengths, self._length)
+        if isinstance(self._windows, Pinned) and step + 1 < self.steps(epoch):
+            coming = self._plan(epoch, step + 1)
+            self._windows.ahead(coming.start, coming.lengths, self._length)
+        codes = {}
+        if self._codes:
+            items = plan.items.to(self.device, non_blocking=True)
+            codes = {column: values[items] for column, values in self._codes.items()}
+        return Batch(x, plan.lengths.to(self.device, non_blocking=True), plan.span, codes)
 
-    def _window(self, spans: Tensor, epoch: int, step: int) -> Tensor:
-        if self.crop is None:
-            return spans
-        length = (spans[:, 2] - spans[:, 1]).clamp(max=self.crop.length)
-        room = spans[:, 2] - spans[:, 1] - length
-        draws = 1 if self.crop.shared else len(spans)
-        share = torch.rand(draws, generator=random.generator(self._seed, "crop", epoch, step))
-        start = spans[:, 1] + (share * (room + 1)).long().clamp(max=room)
-        return torch.stack([spans[:, 0], start, start + length], dim=1)
+    def _plan(self, epoch: int, step: int) -> _Plan:
+        """Which items, and which window of each."""
+        items = self.sampler.at(epoch, step)
+        start, lengths, span = self._origin[items], self._lengths[items], self.part.spans[items]
+        if self.crop is not None:
+            draws = 1 if self.crop.shared else len(items)
+            share = torch.rand(draws, generator=random.generator(self._seed, "crop", epoch, step), dtype=torch.float64)
+            moved = share.mul(self._places[items]).long()
+            start += moved
+            span[:, 1] += moved
+            torch.add(span[:, 1], lengths, out=span[:, 2])
+        rows = self._rows
+        return (
+            _Plan(items, start, lengths, span)
+            if rows is None
+            else _Plan(items[rows], start[rows], lengths[rows], span[rows])
+        )
+
+
+class _Plan(NamedTuple):
+    items: Tensor
+    start: Tensor
+    lengths: Tensor
+    span: Tensor

@@ -78,7 +78,7 @@ class Collection:
 
     @staticmethod
     def from_sequences(
-        sequences: Sequence[Shaped[np.ndarray, "time channel"]],
+        sequences: Sequence[Shaped[np.ndarray, "_ channel"]],
         *,
         table: pd.DataFrame | None = None,
         channels: Sequence[str] | None = None,
