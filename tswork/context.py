@@ -21,10 +21,17 @@ class Context:
     seed: int = 0
     epoch: int = 0
     step: int = 0
+    rank: int = 0
+    """Position of this process among those that train together; batches are cut by it."""
+    world_size: int = 1
 
     def generator(self, purpose: str) -> torch.Generator:
         """A generator on the context's device that depends on (seed, purpose, epoch, step) alone."""
         return random.generator(self.seed, purpose, self.epoch, self.step, device=self.device)
+
+    def host_generator(self, purpose: str) -> torch.Generator:
+        """The same on the host, for numbers that Python itself needs (sizes of crops), without waiting for the device."""
+        return random.generator(self.seed, purpose, self.epoch, self.step)
 
     def at(self, epoch: int, step: int) -> Context:
         """The same context at a position of training."""

@@ -50,6 +50,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(names)}." if names else ""
 
 
+class TsworkWarning(UserWarning):
+    """Something the user should know that does not stop the work."""
+
+
 class TsworkError(Exception):
     """Something failed while running; the base of all named errors."""
 

@@ -31,6 +31,17 @@ class Recorder(Protocol):
         """A matplotlib figure, or the PNG file of one that was stored."""
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """A recorder whose points outlive the process: training flushes it with every checkpoint and takes it up again."""
+
+    def flush(self) -> None:
+        """Write down what was received so far."""
+
+    def resume(self, *, before: int) -> None:
+        """Take up the points with a step below `before` and forget later ones."""
+
+
 class NullRecorder:
     """Forgets everything."""
 
@@ -90,3 +101,13 @@ class Tee:
     def figure(self, name: str, figure: Figure | Path) -> None:
         for recorder in self._recorders:
             recorder.figure(self._prefix + name, figure)
+
+    def flush(self) -> None:
+        for recorder in self._recorders:
+            if isinstance(recorder, Resumable):
+                recorder.flush()
+
+    def resume(self, *, before: int) -> None:
+        for recorder in self._recorders:
+            if isinstance(recorder, Resumable):
+                recorder.resume(before=before)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from tswork.config import Config, Configured
 from tswork.context import Context
@@ -25,7 +26,7 @@ from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import Uniform
 from tswork.encoders.base import Encoder
 from tswork.methods.model import Model
-from tswork.random import seeded
+from tswork.random import derive, generator, seeded
 
 Averaging = Literal["none", "mean"]
 
@@ -64,6 +65,9 @@ class MethodConfig(Config):
     averaging: Averaging = Field(
         default="none", description="weights that are judged: the last, or the mean of all since initialisation"
     )
+    validate_every: int | None = Field(
+        default=None, ge=1, description="steps from one validation to the next; none: after every epoch"
+    )
     patience: int | None = Field(
         default=None, ge=1, description="stop after this many validations without improvement; none: never"
     )
@@ -96,10 +100,14 @@ class Method(ABC, Generic[C]):
         return (train,)
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
-        """Called before the first step of a task (snapshot a teacher, grow a head)."""
+        """Called before the first step of a task (snapshot a teacher, grow a head).
+
+        A resumed training calls it again for every task up to the one it resumes in, each time with the weights that the
+        task began with, so that the model has its shape before the weights of the checkpoint are put back.
+        """
 
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
-        """Called after the last step of a task (fill a memory)."""
+        """Called after the last step of a task with the weights that are judged (fill a memory)."""
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         """The batches of one task."""
@@ -122,9 +130,36 @@ class Method(ABC, Generic[C]):
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return {"model": torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
-    def validate(self, model: Model, validation: Part, context: Context) -> Mapping[str, float]:
-        """Scores on the validation part after an epoch; a method without any returns nothing and trains to the end."""
+    def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
+        """Learning-rate schedules by the name of their optimiser, stepped after each of its steps; default none."""
         return {}
+
+    def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor] | None:
+        """Embeddings `(batch, dim)` of two views of each sequence, for the health panel; None: there are no views.
+
+        Must leave the model as it is; called in evaluation mode and without gradients.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """State that is not in the model's modules (better: keep it there); tensors, numbers, text and containers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+
+    def validate(self, model: Model, validation: Part, context: Context) -> Mapping[str, float]:
+        """Scores on the validation part after an epoch; a method without any returns nothing and trains to the end.
+
+        Called in evaluation mode and without gradients, with the weights that would be judged.
+        """
+        return {}
+
+
+def build_model(method: Method[Any], info: DataInfo, *, seed: int) -> Model:
+    """The untrained model of a method: what training starts from, and the control `random`."""
+    with seeded(derive(seed, "build")):
+        return method.build(info, generator=generator(seed, "build"))
 
 
 def build_encoder(encoder: Configured, info: DataInfo, *, generator: torch.Generator) -> Encoder:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -10,6 +13,19 @@ from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.encoders.pooling import Pooling, pool
 from tswork.errors import ModelUnfit
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while, without gradients; every submodule returns to the mode it had."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for child, training in modes:
+            child.training = training
 
 
 class Model(nn.Module):

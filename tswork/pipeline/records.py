@@ -16,14 +16,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tswork.figures.files import write_figure
 from tswork.recorder import Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tswork.recorder import Value
-
-FIGURE_DPI = 120
 
 
 class EntryRecorder:
@@ -95,14 +94,6 @@ def replay(folder: Path, recorder: Recorder) -> None:
         recorder.table(_name(records / "tables", file), pd.read_parquet(file))
     for file in sorted((records / "figures").rglob("*.png")):
         recorder.figure(_name(records / "figures", file), file)
-
-
-def write_figure(figure: Figure | Path, path: Path) -> None:
-    """A figure, or the PNG of one, as a PNG file."""
-    if isinstance(figure, Path):
-        path.write_bytes(figure.read_bytes())
-    else:
-        figure.savefig(path, dpi=FIGURE_DPI, bbox_inches="tight", metadata={"Software": None})
 
 
 def _place(folder: Path, name: str, suffix: str) -> Path:

@@ -21,6 +21,9 @@ class MemberReporter(Protocol):
     def recorder(self, stage: str) -> Recorder:
         """Where a stage reports its curves, tables and figures."""
 
+    def stage_started(self, stage: PlannedStage, workspace: Path) -> None:
+        """A stage is about to be computed; notes may be left in its workspace."""
+
     def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:
         """A stage is in the store: its key, its files and its models."""
 
@@ -59,6 +62,9 @@ class Unreported:
 
     def recorder(self, stage: str) -> Recorder:
         return NullRecorder()
+
+    def stage_started(self, stage: PlannedStage, workspace: Path) -> None:
+        pass
 
     def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:
         pass

@@ -150,6 +150,7 @@ class _MemberRun:
             workspace=self._store.workspace(stage.key),
             progress=lambda done, total, values: self._observer.stage_progress(stage, done, total, values),
         )
+        self._reporter.stage_started(stage, around.workspace)
         if stage.spec.trains:
             stages.compute_method(folder, stage.spec, member, around)
         else:

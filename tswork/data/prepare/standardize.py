@@ -1,7 +1,8 @@
 """Zero mean and unit variance a channel, as scikit-learn's StandardScaler: population variance, constant channels to zero.
 
 `per: data` learns mean and deviation from the training spans alone. `per: recording` scales every sequence by itself; a
-sequence that is cut in time is scaled by its training spans, so that nothing of its future is used. Missing values take no part. The way back to the user's units stays in `Collection.affine`.
+sequence that is cut in time is scaled by its training spans, so that nothing of its future is used. Missing values take no
+part. The way back to the user's units stays in `Collection.affine`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+"""Where runs are recorded: beside the project, unless the environment names a server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SERVER = "MLFLOW_TRACKING_URI"
+
+
+def tracking_uri(root: Path) -> str:
+    """`$MLFLOW_TRACKING_URI`, else a SQLite database below the root."""
+    return os.environ.get(SERVER) or f"sqlite:///{(root / '.tswork' / 'mlflow.db').absolute()}"
+
+
+def artifact_location(root: Path) -> str | None:
+    """Where artifacts go; None leaves it to the server."""
+    return None if os.environ.get(SERVER) else (root / ".tswork" / "artifacts").absolute().as_uri()
+
+
+def ui_command(root: Path, *, port: int = 5000) -> list[str]:
+    """The command that shows the runs, on this machine only."""
+    command = ["mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--host", "127.0.0.1", "--port", str(port)]
+    location = artifact_location(root)
+    return [*command, "--default-artifact-root", location] if location else command

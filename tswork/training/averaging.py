@@ -1,0 +1,57 @@
+"""The uniform mean of the initial weights and of every iterate after it.
+
+This is the average that TS2Vec and AutoTCL judge (stochastic weight averaging from the first step on), not an
+exponential one. Only parameters are averaged; buffers such as running statistics keep their latest values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Mean over snapshots of a module's parameters; the first snapshot is taken at once."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._names = [name for name, parameter in module.named_parameters() if parameter.is_floating_point()]
+        parameters = dict(module.named_parameters())
+        self._live: list[Tensor] = [parameters[name] for name in self._names]
+        self._means = [parameter.detach().clone() for parameter in self._live]
+        self.count = 1
+
+    @property
+    def means(self) -> dict[str, Tensor]:
+        """The mean of each parameter by name."""
+        return dict(zip(self._names, self._means, strict=True))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the parameters as they are into the mean."""
+        self.count += 1
+        torch._foreach_lerp_(self._means, self._live, 1 / self.count)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set the module's parameters to the mean."""
+        torch._foreach_copy_(self._live, self._means)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module with averaged parameters for a while."""
+        latest = [parameter.detach().clone() for parameter in self._live]
+        self.apply()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self._live, latest)
+
+    @torch.no_grad()
+    def restore(self, means: Mapping[str, Tensor], count: int) -> None:
+        """Go on from a mean over `count` snapshots."""
+        torch._foreach_copy_(self._means, [means[name].to(mean) for name, mean in self.means.items()])
+        self.count = count
