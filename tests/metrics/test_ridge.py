@@ -67,7 +67,8 @@ def test_the_chosen_penalty_is_that_of_the_full_search(seed: int, heavy: bool, c
 @pytest.mark.parametrize("seed", range(5))
 def test_the_choice_is_that_of_scikit_learn_refits(seed: int) -> None:
     train, held_out = rows(seed), rows(seed + 100)
-    expected, _ = fit_and_choose(*(tuple(part.numpy() for part in pair) for pair in (train, held_out)), PENALTIES)
+    plain = [(x.numpy(), y.numpy()) for x, y in (train, held_out)]
+    expected, _ = fit_and_choose(plain[0], plain[1], PENALTIES)
     assert RidgePath.fit(*train).choose(*held_out, PENALTIES) == expected
 
 

@@ -152,6 +152,15 @@ def test_horizons_are_averaged_over_the_starts_that_all_have() -> None:
     assert only["difference"].tolist() == pytest.approx([-1.0])
 
 
+def test_fewer_comparisons_are_corrected_less() -> None:
+    random, own = np.random.default_rng(0), np.arange(80)
+    frames = pd.concat([units(random.normal(size=80), own, row=row, at="") for row in "abcd"])
+    every = compare_rows(frames, "mse", candidate="a", kind="group").set_index("row")["p"].to_dict()
+    one = compare_rows(frames, "mse", candidate="a", kind="group", against=["c"])
+    assert one["row"].tolist() == ["c"]
+    assert one["p_holm"].tolist() == one["p"].tolist() == [every["c"]]
+
+
 def test_an_unknown_candidate_is_named() -> None:
     with pytest.raises(ValueError, match="no row is called 'mine'; there are ours"):
         compare_rows(units(np.ones(5), row="ours", at=""), "mse", candidate="mine", kind="time")
@@ -168,9 +177,9 @@ def test_many_sets_are_compared_by_signed_ranks() -> None:
         }
     )
     scores = scores[(scores["row"] != "few") | (scores["set"] < 5)]
-    table = compare_sets(scores, candidate="ours").set_index("row")
-    assert table.loc["other", "p"] == pytest.approx(wilcoxon(ours - other).pvalue)
-    assert table.loc["other", "p_holm"] == table.loc["other", "p"]
-    assert table.loc["few", "note"] == TOO_FEW
-    assert table.loc["few", ["wins", "ties", "losses"]].tolist() == [0, 5, 0]
-    assert math.isnan(table.loc["few", "p"])
+    table = compare_sets(scores, candidate="ours").set_index("row").to_dict("index")
+    assert table["other"]["p"] == pytest.approx(wilcoxon(ours - other).pvalue)
+    assert table["other"]["p_holm"] == table["other"]["p"]
+    assert table["few"]["note"] == TOO_FEW
+    assert [table["few"][name] for name in ("wins", "ties", "losses")] == [0, 5, 0]
+    assert math.isnan(table["few"]["p"])

@@ -86,12 +86,12 @@ def test_tables_of_classes_and_confusion_agree() -> None:
     split = toy_classes()
     tables = judge(split, ours=toy_model(split.train)).tables
     confusion = tables["confusion"][tables["confusion"]["row"] == "ours"]
-    classes = tables["classes"][tables["classes"]["row"] == "ours"].set_index("class")
+    classes = tables["classes"][tables["classes"]["row"] == "ours"].set_index("class").to_dict("index")
     assert confusion["count"].sum() == len(split.test)
     for name, of_class in confusion.groupby("truth"):
         right = of_class.loc[of_class["predicted"] == name, "count"].sum()
-        assert classes.loc[name, "support"] == of_class["count"].sum()
-        assert classes.loc[name, "recall"] == pytest.approx(right / of_class["count"].sum())
+        assert classes[str(name)]["support"] == of_class["count"].sum()
+        assert classes[str(name)]["recall"] == pytest.approx(right / of_class["count"].sum())
 
 
 def test_a_second_evaluation_gives_the_same_result() -> None:
@@ -163,7 +163,7 @@ def test_data_without_labels_are_refused() -> None:
     split = toy_classes()
     collection = split.train.collection.replaced(label=None)
     with pytest.raises(
-        DataInvalid, match="label: no column holds the classes. Name it with `label` in the data block."
+        DataInvalid, match=r"label: no column holds the classes. Name it with `label` in the data block."
     ):
         ProbeClassify(ProbeClassifyConfig()).check(on(split, collection))
 

@@ -265,7 +265,7 @@ def test_too_long_a_forecast_and_other_channels_are_refused() -> None:
     split = toy_series()
     model = toy_model(split.train)
     heads = judge(split, ours=model).heads
-    with pytest.raises(DataInvalid, match="no head forecasts 13 steps; the longest has 12. Ask for at most 12"):
+    with pytest.raises(DataInvalid, match=r"no head forecasts 13 steps; the longest has 12. Ask for at most 12"):
         RidgeForecast(SMALL).predict({"ours": [model]}, heads, split.test, Context(), horizon=13)
     other = toy_series(targets=1)
     with pytest.raises(
@@ -295,7 +295,7 @@ def test_missing_values_and_empty_parts_are_refused() -> None:
     collection = split.train.collection.replaced(values=values)
     nothing = torch.empty(0, 3, dtype=torch.int64)
     parts = (split.train.spans, nothing, split.test.spans)
-    with pytest.raises(DataInvalid, match="(?s)validation: the part is empty.*y0: 1 values are missing"):
+    with pytest.raises(DataInvalid, match=r"(?s)validation: the part is empty.*y0: 1 values are missing"):
         RidgeForecast(SMALL).check(Split(*(Part(collection, spans) for spans in parts)))  # type: ignore[arg-type]
 
 

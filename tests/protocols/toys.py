@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import torch
@@ -71,7 +73,7 @@ def toy_series(
     borders = [[0] * len(lengths), first, second, list(lengths)]
     train, validation, test = (
         Part(collection, torch.tensor([[index, a, b] for index, (a, b) in enumerate(zip(*pair, strict=True))]))
-        for pair in zip(borders[:-1], borders[1:], strict=True)
+        for pair in pairwise(borders)
     )
     return Split(train, validation, test)
 

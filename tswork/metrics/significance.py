@@ -17,7 +17,7 @@ rule asks of this row, so that it excludes 0 exactly when the row is called sign
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,11 +129,12 @@ def compare_rows(
     *,
     candidate: str,
     kind: Kind,
+    against: Sequence[str] | None = None,
     at: str = "",
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The candidate against every other row of one protocol's units, corrected over the rows.
+    """The candidate against other rows (all, or those named by `against`) of one protocol's units, corrected over the rows.
 
     `at=""` takes the units as a whole; where there are only units of several horizons, their mean over the horizons, for
     the forecast starts that all horizons have. Columns: row, difference (candidate - row), low, high, p, p_holm,
@@ -142,14 +143,15 @@ def compare_rows(
     horizon = _longest(units["at"].unique().tolist() if at == "" else [at])
     chosen = _whole(units, metric) if at == "" else units[units["at"] == at]
     rows = {str(name): frame for name, frame in chosen.groupby("row", sort=False)}
-    if candidate not in rows:
-        raise ValueError(f"no row is called {candidate!r}; there are {', '.join(rows)}")
+    others = [name for name in rows if name != candidate] if against is None else against
+    for name in (candidate, *others):
+        if name not in rows:
+            raise ValueError(f"no row is called {name!r}; there are {', '.join(rows)}")
     found = {
         name: paired_difference(
-            rows[candidate], frame, metric, kind=kind, horizon=horizon, seed=seed, resamples=resamples
+            rows[candidate], rows[name], metric, kind=kind, horizon=horizon, seed=seed, resamples=resamples
         )
-        for name, frame in rows.items()
-        if name != candidate
+        for name in others
     }
     return _table(found)
 

@@ -39,7 +39,7 @@ class ByLength(Sampler):
         return self._batches[step]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_part(
     model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int = MAX_STEPS
 ) -> Float[Tensor, "item dim"]:

@@ -244,7 +244,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def encode_origins(
     model: Model, collection: Collection, origins: Sequence[Origins], window: int, context: Context
 ) -> list[Float[Tensor, "origin dim"]]:
@@ -257,7 +257,7 @@ def encode_origins(
         wanted = positions[sequences == sequence]
         first = max(0, int(wanted.min()) - window + 1)
         series = collection.sequence(sequence)[first : int(wanted.max()) + 1]
-        features = encode_last_windows(model, series.to(context.device, torch.float32), window=window)
+        features = encode_last_windows(model.encoder, series.to(context.device, torch.float32), window=window)
         for part, one in enumerate(origins):
             rows = (one.sequence == sequence).nonzero()[:, 0]
             into = found[part]
