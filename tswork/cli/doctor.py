@@ -159,7 +159,8 @@ def _tracking() -> str:
     from tswork.tracking.client import Tracking
 
     with TemporaryDirectory() as folder:
-        run = Tracking.open(Path(folder), experiment="doctor").start("doctor", parent=None)
-        run.metrics({"answer": 42.0})
-        run.finish("FINISHED")
+        tracking = Tracking.open(Path(folder), experiment="doctor")
+        run = tracking.start("doctor", parent=None)
+        tracking.params(run, {"answer": 42})
+        tracking.client.set_terminated(run)
     return "an MLflow run was written to a new SQLite store"

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 import tswork
-from tswork.cli.compare import compare
 from tswork.cli.data import data
 from tswork.cli.doctor import doctor
 from tswork.cli.embed import embed
@@ -38,7 +37,6 @@ for name, verb in {
     "run": run,
     "plan": plan,
     "validate": validate,
-    "compare": compare,
     "predict": predict,
     "embed": embed,
     "list": list_components,

@@ -32,7 +32,8 @@ def run(
     from tswork.pipeline.loading import load_pipeline
     from tswork.pipeline.plan import make_plan
     from tswork.pipeline.runner import run_plan
-    from tswork.tracking.reporter import MlflowReporter, ui_command
+    from tswork.tracking.locations import ui_command
+    from tswork.tracking.reporter import MlflowReporter
 
     screen = console(stderr=as_json)
     places = Places.here(root, data_root=data_root)
@@ -50,7 +51,7 @@ def run(
         print_json(_document(report))
     else:
         _print_results(screen, plan, report)
-        screen.print(f"\nlook at it with: {' '.join(ui_command(places))}")
+        screen.print(f"\nlook at it with: {' '.join(ui_command(places.root))}")
 
 
 def _document(report: RunReport) -> dict[str, Any]:

@@ -8,7 +8,7 @@ any batch is one gather by index arithmetic.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -75,6 +75,39 @@ class Collection:
         for target in self.targets:
             if target not in self.channels:
                 raise ValueError(f"no channel is called {target!r}")
+
+    @staticmethod
+    def from_sequences(
+        sequences: Sequence[Shaped[np.ndarray, "time channel"]],
+        *,
+        table: pd.DataFrame | None = None,
+        channels: Sequence[str] | None = None,
+        **fields: Any,
+    ) -> Collection:
+        """A collection of `(time, channel)` arrays of any lengths; `fields` are those of the class (label, groups, ...)."""
+        if not sequences:
+            raise ValueError("a collection needs at least one sequence")
+        width = sequences[0].shape[1]
+        return Collection(
+            values=torch.from_numpy(np.concatenate(sequences)),
+            offsets=torch.from_numpy(np.cumsum([0, *map(len, sequences)]).astype(np.int64)),
+            table=pd.DataFrame({"id": np.arange(len(sequences))}) if table is None else table.reset_index(drop=True),
+            channels=tuple(channels) if channels is not None else tuple(f"channel_{number}" for number in range(width)),
+            **fields,
+        )
+
+    @staticmethod
+    def from_array(
+        values: Shaped[np.ndarray, "case time channel"],
+        *,
+        labels: Sequence[Any] | None = None,
+        channels: Sequence[str] | None = None,
+        **fields: Any,
+    ) -> Collection:
+        """A collection of cases of one length; `labels` become the table's `label` column."""
+        table = None if labels is None else pd.DataFrame({"id": np.arange(len(values)), "label": list(labels)})
+        named = {"label": "label", **fields} if labels is not None else fields
+        return Collection.from_sequences(list(values), table=table, channels=channels, **named)
 
     def __len__(self) -> int:
         """Number of sequences."""

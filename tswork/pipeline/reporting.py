@@ -16,7 +16,9 @@ Ending = Literal["FINISHED", "FAILED", "KILLED"]
 class MemberReporter(Protocol):
     """Receives one member of a run."""
 
-    run_id: str | None
+    @property
+    def run_id(self) -> str | None:
+        """Id of the member's run."""
 
     def recorder(self, stage: str) -> Recorder:
         """Where a stage reports its curves, tables and figures."""
@@ -40,7 +42,9 @@ class MemberReporter(Protocol):
 class RunReporter(Protocol):
     """Receives a whole run."""
 
-    run_id: str | None
+    @property
+    def run_id(self) -> str | None:
+        """Id of the whole run."""
 
     def member(self, member: Member, source_digest: str) -> MemberReporter:
         """Begin a member."""

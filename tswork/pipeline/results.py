@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,9 @@ def load_result(folder: Path) -> Result:
     )
 
 
-def metrics_of(stage: str, result: Result, protocol: type[Protocol], needs: tuple[str, ...]) -> Mapping[str, float]:
+def metrics_of(
+    stage: str, result: Result, protocol: type[Protocol[Any]], needs: tuple[str, ...]
+) -> Mapping[str, float]:
     """`<stage>/<row>/<metric>[@at]`, and the headline `<stage>/<metric>` of the first stage that was judged."""
     metrics = {}
     for row, metric, at, value in result.rows[["row", "metric", "at", "value"]].itertuples(index=False):

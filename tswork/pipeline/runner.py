@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,20 +16,17 @@ from tswork.data.collection import DataInfo, Split
 from tswork.data.opening import open_splits
 from tswork.data.places import Places
 from tswork.errors import Interrupted, TsworkError
+from tswork.methods.base import Method, build_model
 from tswork.pipeline import stages
 from tswork.pipeline.observer import Observer, Silent
-from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
+from tswork.pipeline.plan import CHECKPOINTS, Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.records import replay
 from tswork.pipeline.reporting import MemberReporter, RunReporter
 from tswork.pipeline.results import load_result, metrics_of
 from tswork.pipeline.spec import Member
 from tswork.protocols.base import Protocol, Result
-from tswork.random import generator
 from tswork.store import Store
-
-if TYPE_CHECKING:
-    from tswork.methods.base import Method
 
 Outcome = Literal["cached", "resumed", "run"]
 
@@ -129,7 +126,7 @@ class _MemberRun:
         if found is not None:
             self._folders[stage.spec.name] = found
             return "cached"
-        resumes = self._store.has_work(stage.key, stages.CHECKPOINTS)
+        resumes = self._store.has_work(stage.key, CHECKPOINTS)
         computed: list[str] = []
 
         def write(folder: Path) -> None:
@@ -165,7 +162,7 @@ class _MemberRun:
         self._reporter.stage_done(stage, status, folder)
         if not stage.spec.trains:
             result = load_result(folder)
-            protocol: type[Protocol] = stage.spec.component.component.target  # type: ignore[assignment]
+            protocol: type[Protocol[Any]] = stage.spec.component.component.target  # type: ignore[assignment]
             report.results[stage.spec.name] = result
             report.metrics.update(metrics_of(stage.spec.name, result, protocol, stage.spec.needs))
             for text in result.warnings:
@@ -210,14 +207,14 @@ def _check_everything(plan: Plan, places: Places) -> None:
             component = spec.component.build()
             if spec.trains:
                 method: Method[Any] = component
-                method.build(info, generator=generator(member.header.seed, "build"))
+                build_model(method, info, seed=member.header.seed)
             else:
                 protocol: Protocol[Any] = component
                 protocol.check(split)
 
 
 def _open(member: Member, places: Places) -> Split:
-    splits = open_splits(member.data, places, seed=member.header.seed, store=Store(places.store))
+    splits = open_splits(member.data, places, seed=member.header.seed)
     return splits[0]
 
 

@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tswork import random
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Split
-from tswork.methods.base import Method
+from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model, save_model
 from tswork.pipeline.plan import CHECKPOINTS
 from tswork.pipeline.records import EntryRecorder
-from tswork.pipeline.results import load_result, save_result
+from tswork.pipeline.results import save_result
 from tswork.pipeline.spec import Member, StageSpec
-from tswork.protocols.base import Protocol, Result
+from tswork.protocols.base import Protocol
 from tswork.recorder import Recorder, Tee
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import train
@@ -39,7 +39,7 @@ class Surroundings:
 def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
     """Train a method and write its models (`model-0`, one a task), records and a summary."""
     recorder = EntryRecorder(journal=around.workspace / "scalars.jsonl")
-    method: Method = stage.component.build()
+    method: Method[Any] = stage.component.build()
     trained = train(
         method,
         train=around.split.train,
@@ -68,7 +68,7 @@ def compute_protocol(
 ) -> None:
     """Judge the models of finished stages beside their controls and write the result and its records."""
     recorder = EntryRecorder()
-    protocol: Protocol = stage.component.build()
+    protocol: Protocol[Any] = stage.component.build()
     candidates = {name: load_models(path) for name, path in trained.items()}
     everything = {**controls(member, stage.needs, around), **candidates}
     for models in everything.values():
@@ -81,11 +81,6 @@ def compute_protocol(
     recorder.write(folder)
 
 
-def load_stage_result(folder: Path) -> Result:
-    """The result of a finished protocol stage."""
-    return load_result(folder)
-
-
 def controls(member: Member, needs: Sequence[str], around: Surroundings) -> dict[str, tuple[Model, ...]]:
     """Untrained models, exactly as the judged methods started: `random`, or one a stage where encoders differ."""
     info = DataInfo.of(around.split.train)
@@ -94,8 +89,7 @@ def controls(member: Member, needs: Sequence[str], around: Surroundings) -> dict
     shared = len({repr(encoder) for encoder in encoders.values()}) == 1
     made: dict[str, tuple[Model, ...]] = {}
     for name in needs[:1] if shared else needs:
-        method: Method = blocks[name].build()
-        model = method.build(info, generator=random.generator(member.header.seed, "build"))
+        model = build_model(blocks[name].build(), info, seed=member.header.seed)
         made["random" if shared else f"random.{name}"] = (model,)
     return made
 

@@ -28,7 +28,11 @@ def log_model(tracking: Tracking, run_id: str, stage: PlannedStage, folder: Path
     source = folder / f"model-{tasks - 1}"
     tags = {names.STAGE_KEYS: json.dumps({stage.spec.name: stage.key})}
     logged = tracking.client.create_logged_model(
-        tracking.experiment_id, name=stage.spec.name, source_run_id=run_id, tags=tags, model_type=stage.spec.component.name
+        tracking.experiment_id,
+        name=stage.spec.name,
+        source_run_id=run_id,
+        tags=tags,
+        model_type=stage.spec.component.name,
     )
     with tempfile.TemporaryDirectory() as temporary:
         packed = Path(temporary) / "model"
@@ -42,12 +46,11 @@ def log_model(tracking: Tracking, run_id: str, stage: PlannedStage, folder: Path
 
 def pack(source: Path, target: Path, *, run_id: str | None = None, model_id: str | None = None) -> None:
     """A model folder of the store as a folder in MLflow's layout."""
+    import numpy as np
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
     from mlflow.pyfunc import add_to_model
     from mlflow.types.schema import Schema, TensorSpec
-
-    import numpy as np
 
     shutil.copytree(source, target / DATA)
     channels = len(json.loads((source / "model.json").read_text())["info"]["channels"])
@@ -68,8 +71,8 @@ def register_when(tracking: Tracking, member: Member, run_id: str, metrics: Mapp
         return
     from mlflow.exceptions import MlflowException
 
-    outputs = tracking.client.get_run(run_id).outputs.model_outputs
-    models = [tracking.client.get_logged_model(output.model_id) for output in outputs]
+    outputs = tracking.client.get_run(run_id).outputs
+    models = [tracking.client.get_logged_model(one.model_id) for one in (outputs.model_outputs if outputs else [])]
     chosen = next((model for model in models if model.name == gate.stage), None)
     if chosen is None:
         return
@@ -79,7 +82,9 @@ def register_when(tracking: Tracking, member: Member, run_id: str, metrics: Mapp
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = tracking.client.create_model_version(name, chosen.artifact_location, run_id=run_id, model_id=chosen.model_id)
+    version = tracking.client.create_model_version(
+        name, chosen.artifact_location, run_id=run_id, model_id=chosen.model_id
+    )
     tracking.client.set_registered_model_alias(name, gate.alias, version.version)
 
 

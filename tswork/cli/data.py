@@ -1,0 +1,163 @@
+"""`tswork data`: list, show, check, fetch and add data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tswork.cli.options import DataRoot, Json, Root, print_json
+
+if TYPE_CHECKING:
+    from tswork.data.places import Places
+    from tswork.data.spec import DataSpec
+
+data = typer.Typer(help="List, show, check, fetch and add data sets.", no_args_is_help=True)
+
+Card = Annotated[str, typer.Argument(help="Name of a card, or a card file.", show_default=False)]
+Set = Annotated[
+    str | None, typer.Option("--set", help="A set of a family, such as ArrowHead of ucr.", show_default=False)
+]
+
+
+@data.command("list")
+def list_cards(root: Root = None, as_json: Json = False) -> None:
+    """List the data cards that can be named in a pipeline."""
+    from rich.table import Table
+
+    from tswork.cli.console import console
+    from tswork.data import cards
+    from tswork.data.places import Places
+    from tswork.source import read_yaml
+
+    found = {
+        name: str(read_yaml(path).data.get("title") or "") for name, path in cards.list_cards(Places.here(root)).items()
+    }
+    if as_json:
+        print_json([{"name": name, "title": title} for name, title in found.items()])
+        return
+    table = Table("card", "what it is", box=None, header_style="bold", pad_edge=False)
+    for name, title in found.items():
+        table.add_row(name, title)
+    console().print(table)
+
+
+@data.command()
+def show(name: Card, member: Set = None, root: Root = None, data_root: DataRoot = None, as_json: Json = False) -> None:
+    """Show a card, and what its data hold: channels, lengths, classes, groups, missing values."""
+    from rich.table import Table
+
+    from tswork.cli.console import console
+    from tswork.data.describing import describe
+    from tswork.data.reading import read_collection
+
+    spec, places = _spec(name, member, root, data_root)
+    facts = describe(read_collection(spec, places))
+    texts = {key: getattr(spec.options, key) for key in ("title", "description", "source", "licence", "citation")}
+    about = {key: text for key, text in texts.items() if text}
+    if as_json:
+        print_json({"card": {**about, "flaws": list(spec.options.flaws)}, "data": facts})
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for key, value in {**about, **{"known flaw": flaw for flaw in spec.options.flaws}, **facts}.items():
+        table.add_row(f"[bold]{key}[/bold]", _shown(value))
+    console().print(table)
+
+
+@data.command()
+def check(
+    name: Card,
+    member: Set = None,
+    values: Annotated[bool, typer.Option("--values/--no-values", help="Also read the values.")] = True,
+    root: Root = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Check a data set: files, digests, columns, and with --values everything that can be wrong inside."""
+    from tswork.cli.console import console
+    from tswork.data.checking import check_data
+
+    spec, places = _spec(name, member, root, data_root)
+    findings = check_data(spec, places, read_values=values)
+    faults = [one for one in findings if one.severe]
+    if as_json:
+        print_json({"findings": [{"severe": one.severe, "what": one.what, "text": one.text} for one in findings]})
+    else:
+        for one in findings:
+            console().print(
+                f"[{'red' if one.severe else 'yellow'}]{'fault' if one.severe else 'note '}[/] {one.what}: {one.text}"
+            )
+        console().print(f"{name}: {len(faults)} faults, {len(findings) - len(faults)} notes")
+    if faults:
+        raise typer.Exit(2)
+
+
+@data.command()
+def fetch(name: Card, member: Set = None, root: Root = None, data_root: DataRoot = None) -> None:
+    """Download the files of a card into the data root or the user's cache, and check their digests."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from tswork.cli.console import console
+    from tswork.data.fetch import fetch_files
+
+    spec, places = _spec(name, member, root, data_root)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console(stderr=True),
+    ) as bar:
+        tasks = {file.name: bar.add_task(file.name, total=file.bytes) for file in spec.options.files}
+
+        def progress(file: str, done: int, total: int | None) -> None:
+            bar.update(tasks[file], completed=done, total=total)
+
+        written = fetch_files(spec, places, progress=progress)
+    for path in written:
+        typer.echo(str(path))
+
+
+@data.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the new card.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="The data: a CSV of series, a manifest, npy or npz.", show_default=False)
+    ],
+    label: Annotated[str | None, typer.Option(help="Column of the classes.", show_default=False)] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Column never shared between parts; repeatable.", show_default=False)
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Write data_cards/NAME.yaml for local files, guessing reader and columns, and print it."""
+    from tswork.data.add import write_card
+    from tswork.data.places import Places
+
+    written = write_card(name, path, label=label, groups=tuple(group or ()), root=Places.here(root).root)
+    typer.echo(written.read_text(), nl=False)
+    typer.echo(f"wrote {written}", err=True)
+
+
+def _spec(name: str, member: str | None, root: Path | None, data_root: Path | None) -> tuple[DataSpec, Places]:
+    from tswork.data.cards import resolve
+    from tswork.data.places import Places
+    from tswork.data.spec import read_spec
+    from tswork.errors import DataInvalid
+    from tswork.source import Source
+
+    places = Places.here(root, data_root=data_root)
+    block = {"card": name, **({"set": member} if member else {})}
+    spec, problems = read_spec(resolve(Source(block), places))
+    if spec is None:
+        raise DataInvalid(problems)
+    return spec, places
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)

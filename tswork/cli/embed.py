@@ -1,0 +1,38 @@
+"""`tswork embed`: one vector a sequence for new data, from a finished training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tswork.cli.options import DataRoot, Overrides, PipelineFile, Root
+from tswork.cli.predict import Member
+
+
+def embed(
+    pipeline: PipelineFile,
+    data: Annotated[Path, typer.Argument(help="New data in the layout of the pipeline's own.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write (.csv or .parquet).", show_default=False)],
+    stage: Annotated[
+        str | None, typer.Option(help="Method stage whose model is used; none: the only one.", show_default=False)
+    ] = None,
+    member: Member = None,
+    overrides: Overrides = None,
+    root: Root = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Write the embeddings of new data beside the ids of their sequences."""
+    from tswork.data.places import Places
+    from tswork.pipeline.finding import find_finished
+    from tswork.pipeline.predicting import embed_new
+
+    places = Places.here(root, data_root=data_root)
+    finished = find_finished(pipeline, places=places, overrides=tuple(overrides or ()), member=member)
+    frame = embed_new(finished, data.absolute(), places.moved(pipeline.absolute().parent), stage=stage)
+    if out.suffix == ".parquet":
+        frame.to_parquet(out, index=False)
+    else:
+        frame.to_csv(out, index=False)
+    typer.echo(f"wrote {len(frame)} embeddings to {out}")

@@ -1,0 +1,50 @@
+"""`tswork predict`: forecasts or classes for new data, from a finished pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tswork.cli.options import DataRoot, Overrides, PipelineFile, Root
+
+Member = Annotated[
+    str | None,
+    typer.Option("--member", help="A member of the sweep, such as 'seed=42'; none: the first.", show_default=False),
+]
+
+
+def predict(
+    pipeline: PipelineFile,
+    data: Annotated[Path, typer.Argument(help="New data in the layout of the pipeline's own.", show_default=False)],
+    horizon: Annotated[
+        int | None, typer.Option(help="Steps to forecast; none: the longest of the pipeline.", min=1)
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Protocol stage whose heads are used; none: the only one.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write (.csv or .parquet); none: CSV on stdout.", show_default=False)
+    ] = None,
+    member: Member = None,
+    overrides: Overrides = None,
+    root: Root = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Predict new data with the heads and models of a finished pipeline, in original units."""
+    from tswork.data.places import Places
+    from tswork.pipeline.finding import find_finished
+    from tswork.pipeline.predicting import predict_new
+
+    places = Places.here(root, data_root=data_root)
+    finished = find_finished(pipeline, places=places, overrides=tuple(overrides or ()), member=member)
+    frame = predict_new(
+        finished, data.absolute(), places.moved(pipeline.absolute().parent), stage=stage, horizon=horizon
+    )
+    if out is None:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    elif out.suffix == ".parquet":
+        frame.to_parquet(out, index=False)
+    else:
+        frame.to_csv(out, index=False)
