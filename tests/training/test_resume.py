@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.killed import METHODS, MOMENTS
+from tests.training.killed import METHODS
 from tests.training.tiny import TinyConfig, TinyContinual, TinyContrast, TinyValidated, bits, run, series
 from tswork.config import Configured
 from tswork.context import Context
 from tswork.data.batches import Batch
+from tswork.data.collection import Part
 from tswork.errors import Interrupted, TsworkWarning
 from tswork.methods.base import Update
 from tswork.methods.model import Model
@@ -26,8 +27,16 @@ from tswork.recorder import MemoryRecorder, Tee
 from tswork.registry import find
 from tswork.training.loop import Trained
 
-KILLED = [f"{name}-{moment}" for name, moments in MOMENTS.items() for moment in moments]
-KILLED += ["averaged-writing", "averaged-whenever"]
+KILLED: dict[str, int | None] = {
+    "averaged-2": None,
+    "averaged-6": 4,
+    "averaged-29": 28,
+    "alternating-13": 12,
+    "continual-9": 8,
+    "continual-22": 19,
+    "averaged-writing": 8,
+}
+"""Where trainings were killed, and the step of the newest checkpoint then: one after every four steps and every task."""
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +64,25 @@ def one_thread() -> Iterator[None]:
 def test_after_a_kill_the_saved_weights_are_those_of_an_uninterrupted_training(
     killed: Path, tmp_path: Path, moment: str
 ) -> None:
-    name, _, when = moment.partition("-")
-    METHODS[name].on_step = None
-    resumed = run(METHODS[name], folder=killed / moment)
-    uninterrupted = run(METHODS[name])
+    resumed = weights_are_those_of_an_uninterrupted_training(killed / moment, tmp_path)
+    assert resumed.resumed_from == KILLED[moment]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_moment_of_the_kill_does_not_matter(killed: Path, tmp_path: Path) -> None:
+    resumed = weights_are_those_of_an_uninterrupted_training(killed / "averaged-whenever", tmp_path)
+    assert resumed.resumed
+
+
+def weights_are_those_of_an_uninterrupted_training(folder: Path, tmp_path: Path) -> Trained:
+    """Go on in a folder and compare the saved files, byte for byte."""
+    method = METHODS[folder.name.partition("-")[0]]
+    method.on_step = None
+    resumed, uninterrupted = run(method, folder=folder), run(method)
     assert saved(resumed, tmp_path / "resumed") == saved(uninterrupted, tmp_path / "uninterrupted")
     assert resumed.steps == uninterrupted.steps == 30
     assert resumed.bit_identical
-    assert resumed.resumed_from == {"writing": 8, "whenever": resumed.resumed_from}.get(when, last_kept(when))
-
-
-def last_kept(when: str) -> int | None:
-    """The step of the newest checkpoint when training dies in a step, written every 4 steps and between tasks."""
-    step = int(when) if when.isdigit() else 0
-    if step >= 15 and step == 22:
-        return 19
-    return step // 4 * 4 or None
+    return resumed
 
 
 def saved(trained: Trained, folder: Path) -> list[bytes]:
@@ -151,6 +163,15 @@ def test_a_signal_writes_a_checkpoint_and_ends_training(tmp_path: Path, number: 
     resumed = run(method, folder=tmp_path)
     assert resumed.resumed_from == 6
     assert bits(resumed) == bits(run(method))
+
+
+def test_a_signal_after_the_last_step_is_not_lost() -> None:
+    class Ending(TinyContrast):
+        def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="when the last step was made"):
+        run(Ending(TinyConfig(iterations=5)))
 
 
 def test_a_second_signal_ends_at_once() -> None:
@@ -265,3 +286,11 @@ def test_a_method_may_keep_state_of_its_own(tmp_path: Path) -> None:
     resumed = run(Counting(TinyConfig()), folder=tmp_path)
     assert resumed.resumed_from == 12
     assert bits(resumed) == bits(run(Counting(TinyConfig())))
+
+
+def test_mixed_precision_goes_on_with_the_same_bits_too(tmp_path: Path) -> None:
+    method = TinyContrast(TinyConfig(iterations=12))
+    stopped(method, tmp_path, after=9, precision="bf16-mixed")
+    resumed = run(method, folder=tmp_path, precision="bf16-mixed")
+    assert resumed.resumed_from == 8
+    assert bits(resumed) == bits(run(method, precision="bf16-mixed"))

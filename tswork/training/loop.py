@@ -11,7 +11,7 @@ import copy
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -79,25 +79,19 @@ def train(
     """Train a method on its tasks, going on from the newest whole checkpoint when there is one.
 
     A task ends with the weights that are judged (the best validated, else the mean, else the latest); the next begins
-    with them. `name` stands in errors. `runtime` overrides the context's device and `precision`. Raises
+    with them. `name` stands in errors. `runtime` overrides the context's device and `precision`, and stays open. Raises
     `TrainingDiverged` when a loss stops being finite, `Interrupted` after SIGINT or SIGTERM (a checkpoint is written
     first), and `ModelUnfit` or `DataInvalid` when model and data do not suit each other.
     """
     started = time.perf_counter()
-    runtime = runtime or open_runtime(context.device, precision=precision)
-    context = replace(
-        context,
-        device=runtime.device,
-        recorder=context.recorder if runtime.rank == 0 else NullRecorder(),
-        rank=runtime.rank,
-        world_size=runtime.world_size,
-    )
-    cuda = [runtime.device] if runtime.device.type == "cuda" else []
-    with runtime, torch.random.fork_rng(devices=cuda), Interruption() as interruption:
+    mine = open_runtime(context.device, precision=precision) if runtime is None else nullcontext(runtime)
+    with mine as used, _generators_put_back(used.device), Interruption() as interruption:
         training = _Training(
-            method, train, validation, info, context, name, runtime, checkpoints, interruption, progress
+            method, train, validation, info, _in_process(context, used), name, used, checkpoints, interruption, progress
         )
         trained = training.run()
+        if interruption.requested:  # after the last step, where nothing looks at it any more
+            raise Interrupted(f"{name}: interrupted when the last step was made; run it again to finish")
     return replace(trained, seconds=time.perf_counter() - started)
 
 
@@ -325,3 +319,17 @@ class _Training:
         task = self._task(len(self.stops), before=state["task"]["before"])
         task.load_state_dict(state["task"], snapshot)
         return task
+
+
+def _in_process(context: Context, runtime: Runtime) -> Context:
+    return replace(
+        context,
+        device=runtime.device,
+        recorder=context.recorder if runtime.rank == 0 else NullRecorder(),
+        rank=runtime.rank,
+        world_size=runtime.world_size,
+    )
+
+
+def _generators_put_back(device: torch.device) -> AbstractContextManager[None]:
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

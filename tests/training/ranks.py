@@ -1,0 +1,111 @@
+"""What one of two processes does, run as `python -m tests.training.ranks FOLDER` with torchrun's variables set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
+from tswork.context import Context
+from tswork.data.batches import Batch, Batches
+from tswork.data.collection import DataInfo, Part
+from tswork.errors import ModelUnfit
+from tswork.methods.base import Update, build_model
+from tswork.methods.model import Model
+from tswork.recorder import MemoryRecorder
+from tswork.training.distributed import average_gradients, gather_with_gradient
+from tswork.training.runtime import Runtime, open_runtime
+
+
+class TinyGathered(TinyContrast):
+    """NT-Xent over the batch of all processes, whatever their number."""
+
+    def batches(self, model: Model, part: Part, context: Context) -> Batches:
+        batches = super().batches(model, part, context)
+        whole, share = batches.at, slice(context.rank, None, context.world_size)
+
+        def at(epoch: int, step: int) -> Batch:
+            batch = whole(epoch, step)
+            return Batch(batch.x[share], batch.lengths[share], batch.span[share], {})
+
+        batches.at = at  # type: ignore[method-assign]
+        return batches
+
+    def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
+        z = model.heads["projection"](model.embed(batch.x, batch.lengths))
+        halves = model.heads["projection"](model.embed(batch.x[:, ::2]))
+        yield Update("model", {"contrast": nt_xent(gather_with_gradient(z), gather_with_gradient(halves))})
+
+
+def contrast(world_size: int, rank: int) -> dict[str, Any]:
+    """Loss and gradient of 64 rows in float64, from this process's share, in two ways of writing the loss."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 5, dtype=torch.float64, generator=generator).chunk(world_size)[rank]
+    found: dict[str, Any] = {}
+    for way in ("all rows", "own rows"):
+        torch.manual_seed(1)
+        encoder = nn.Linear(5, 3).double()
+        z1, z2 = encoder(x), encoder(x + 0.1)
+        loss = nt_xent(gather_with_gradient(z1), gather_with_gradient(z2)) if way == "all rows" else own_rows(z1, z2)
+        loss.backward()
+        if world_size > 1:
+            average_gradients(list(encoder.parameters()))
+            distributed.all_reduce(loss.detach().div_(world_size))
+        gradients = [
+            parameter.grad.flatten().tolist() for parameter in encoder.parameters() if parameter.grad is not None
+        ]
+        found[way] = {"loss": loss.item(), "gradients": gradients}
+    return found
+
+
+def own_rows(z1: Tensor, z2: Tensor) -> Tensor:
+    """NT-Xent of this process's anchors against the candidates of all."""
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    unit = nn.functional.normalize
+    logits = unit(z1, dim=-1) @ unit(gather_with_gradient(z2), dim=-1).T / 0.5
+    return nn.functional.cross_entropy(logits, torch.arange(len(z1)) + rank * len(z1))
+
+
+def trained(runtime: Runtime | None, folder: Path | None = None) -> dict[str, Any]:
+    """A whole training."""
+    recorder = MemoryRecorder()
+    config = TinyConfig(iterations=30, batch_size=6, dropout=0, averaging="mean", clip_gradient=1.0)
+    result = run(TinyGathered(config), recorder=recorder, folder=folder, every_steps=25, runtime=runtime)
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": [loss for _, loss in recorder.curves.get("loss", [])],
+        "resumed_from": result.resumed_from,
+    }
+
+
+def main(folder: Path) -> None:
+    """Do everything once and write down what came out."""
+    torch.set_num_threads(1)
+    runtime = open_runtime(torch.device("cpu"))
+    rank = runtime.rank
+    found: dict[str, Any] = {
+        "world_size": runtime.world_size,
+        "contrast": contrast(runtime.world_size, rank),
+        "codes": gather_with_gradient(torch.tensor([[rank, 7]])).tolist(),
+        "agree": runtime.agree(rank == 1, False),
+        "broadcast": runtime.broadcast({"score": rank}),
+    }
+    try:
+        runtime.prepare(build_model(TinyContrast(TinyConfig(batch_norm=True)), DataInfo.of(series()), seed=0))
+    except ModelUnfit as unfit:
+        found["batch norm"] = str(unfit)
+    found["training"] = trained(runtime, folder / "checkpoints")
+    found["resumed training"] = trained(runtime, folder / "checkpoints")
+    runtime.close()
+    found["still open"] = distributed.is_initialized()
+    (folder / f"rank-{rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
