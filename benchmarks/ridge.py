@@ -27,7 +27,7 @@ from tswork.methods.model import Model
 from tswork.protocols.forecast_rows import RidgeRow, fit_horizons
 from tswork.protocols.forecast_samples import Sample
 from tswork.protocols.forecast_scores import Scores
-from tswork.protocols.ridge_forecast import RidgeForecast, RidgeForecastConfig, _fitted
+from tswork.protocols.ridge_forecast import RidgeForecast, RidgeForecastConfig, fitted_forecaster
 from tswork.random import seeded
 
 LOADS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")
@@ -45,16 +45,16 @@ def main() -> None:
     models = {name: untrained(split, seed) for seed, name in enumerate(("random", "model"))}
     print(f"{options.set}, {len(targets)} targets, {torch.get_num_threads()} threads")
     with timed("features of both models"):
-        train, validation, test = protocol._samples(models, split, Context())
+        train, validation, test = protocol.samples(models, split, Context())
     with timed("all fits"):
-        for row in protocol._rows(models):
+        for row in protocol.ridge_rows(models):
             with timed(f"  {row.name}"):
-                mse = judge(row, train, validation, test, protocol._horizons)
+                mse = judge(row, train, validation, test, protocol.horizons)
             print(f"{'':26} mean MSE {mse:.4f}")
     if not options.no_refits:
-        for row in protocol._rows(models):
+        for row in protocol.ridge_rows(models):
             if row.name in ("ridge_lags", "model"):
-                compare(row, train, validation, test, protocol._horizons)
+                compare(row, train, validation, test, protocol.horizons)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
@@ -67,7 +67,7 @@ def untrained(split: Split, seed: int) -> Model:
 def judge(row: RidgeRow, train: Sample, validation: Sample, test: Sample, horizons: tuple[int, ...]) -> float:
     scores = Scores(test, horizons, keep_every=max(horizons))
     for horizon, head in fit_horizons(row, train, validation, horizons):
-        scores.add(row.name, row.role, horizon, _fitted(row, head), keep=False)
+        scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=False)
     return scores.result(heads={}).value(row.name, "mse")
 
 

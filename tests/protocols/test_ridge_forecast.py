@@ -329,6 +329,18 @@ def test_many_origins_are_drawn_alike_for_all_rows() -> None:
     assert one.value("ridge_lags", "mse") != judge(split).value("ridge_lags", "mse")
 
 
+def test_of_many_test_origins_an_even_selection_is_kept_as_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = judge(toy_series())
+    monkeypatch.setattr("tswork.protocols.forecast_scores.MAX_UNITS", 20)
+    thinned = judge(toy_series())
+    assert whole.units is not None
+    assert thinned.units is not None
+    of_one = thinned.units[(thinned.units["row"] == "persistence") & (thinned.units["at"] == "h2")]
+    assert 10 < len(of_one) <= 20
+    assert of_one["unit"].diff().dropna().nunique() == 1
+    assert thinned.rows.equals(whole.rows)
+
+
 def test_a_figure_of_forecasts_is_recorded() -> None:
     split, recorder = toy_series(), MemoryRecorder()
     RidgeForecast(SMALL).evaluate({"ours": [toy_model(split.train)]}, split, Context(recorder=recorder))
