@@ -60,7 +60,8 @@ def show(name: Card, member: Set = None, root: Root = None, data_root: DataRoot 
         print_json({"card": {**about, "flaws": list(spec.options.flaws)}, "data": facts})
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for key, value in {**about, **{"known flaw": flaw for flaw in spec.options.flaws}, **facts}.items():
+    known = {"known flaws": " ".join(spec.options.flaws)} if spec.options.flaws else {}
+    for key, value in {**about, **known, **facts}.items():
         table.add_row(f"[bold]{key}[/bold]", _shown(value))
     console().print(table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for name, verb in {
+VERBS: dict[str, Callable[..., None]] = {
     "run": run,
     "plan": plan,
     "validate": validate,
@@ -46,7 +47,8 @@ for name, verb in {
     "ui": ui,
     "gc": gc,
     "doctor": doctor,
-}.items():
+}
+for name, verb in VERBS.items():
     app.command(name)(verb)
 app.add_typer(data, name="data")
 

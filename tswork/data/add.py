@@ -81,7 +81,7 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
         found = next(column for column in columns if column.lower() in PATH_NAMES)
         return {"reader": "manifest", "path": whole, **({"columns": {"path": found}} if found != "path" else {})}
     stamp = next((column for column in columns if column.lower() in TIME_NAMES), None)
-    options = {"reader": "series_csv", "path": whole, **({"time": stamp} if stamp else {})}
+    options: dict[str, Any] = {"reader": "series_csv", "path": whole, **({"time": stamp} if stamp else {})}
     if "id" in columns:
         options["layout"] = "long"
     if stamp:

@@ -58,3 +58,34 @@ class Uniform(Sampler):
                 order = torch.arange(self.items)
             self._order = (epoch, order)
         return self._order[1]
+
+
+class EqualLength(Sampler):
+    """Batches of items of exactly one length, for encoders that padding would change.
+
+    Every item comes once an epoch; the items of a length are in random order, and so are the batches.
+    """
+
+    def __init__(self, lengths: Int[Tensor, "item"], *, batch_size: int, seed: int) -> None:
+        self.batch_size = batch_size
+        self._lengths = lengths
+        self._seed = seed
+        _, counts = torch.unique(lengths, return_counts=True)
+        self._steps = int(((counts + batch_size - 1) // batch_size).sum())
+        self._epoch: tuple[int, list[Tensor]] | None = None
+
+    def steps(self, epoch: int) -> int:
+        return self._steps
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, self._drawn(epoch))
+        return self._epoch[1][step]
+
+    def _drawn(self, epoch: int) -> list[Tensor]:
+        draw = random.generator(self._seed, "equal lengths", epoch)
+        shuffled = torch.randperm(len(self._lengths), generator=draw)
+        ordered = shuffled[torch.argsort(self._lengths[shuffled], stable=True)]
+        _, counts = torch.unique_consecutive(self._lengths[ordered], return_counts=True)
+        batches = [batch for group in ordered.split(counts.tolist()) for batch in group.split(self.batch_size)]
+        return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]

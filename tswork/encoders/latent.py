@@ -1,0 +1,29 @@
+"""The first layer of encoders that hide steps in latent space: projected rows, with hidden and missing ones zero."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tswork.encoders.base import valid_steps
+
+
+def project_visible(
+    project: nn.Linear,
+    x: Float[Tensor, "batch time channel"],
+    lengths: Int[Tensor, "batch"] | None,
+    keep: Bool[Tensor, "batch time"] | None,
+) -> Float[Tensor, "batch time hidden"]:
+    """The projection of each step; a step past its length, not kept, or with a missing value is the zero vector.
+
+    Zeroing comes after the bias, so a hidden step carries nothing at all. x is not modified.
+    """
+    missing = torch.isnan(x)
+    shown = ~missing.any(dim=-1)
+    if lengths is not None:
+        shown = shown & valid_steps(lengths, x.shape[1])
+    if keep is not None:
+        shown = shown & keep
+    projected: Tensor = project(torch.where(missing, 0.0, x))
+    return torch.where(shown[..., None], projected, 0.0)
