@@ -1,6 +1,6 @@
 """All ridge fits of a forecast table: time of every row, and the ratio to one scikit-learn refit a penalty.
 
-    TSWORK_DATA=... python -m benchmarks.ridge [--set ETTh1] [--multivariate] [--no-refits]
+    TSWORK_DATA=... python -m benchmarks.ridge [--set ETTh1] [--multivariate] [--combine all] [--no-refits]
 
 Features are those of two untrained `dilated_conv` encoders (dim 320): one as the control, one as the judged model. Their
 encoding is told apart; what is timed is fits, choice of penalties on validation and errors on test, all horizons.
@@ -37,11 +37,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", default="ETTh1", choices=["ETTh1", "ETTh2"])
     parser.add_argument("--multivariate", action="store_true")
+    parser.add_argument("--combine", default="candidates", choices=["none", "candidates", "all"])
     parser.add_argument("--no-refits", action="store_true", help="leave the scikit-learn refits out")
     options = parser.parse_args()
     targets = (*LOADS, "OT") if options.multivariate else ("OT",)
     split = electricity(Path(os.environ["TSWORK_DATA"]), options.set, targets)
-    protocol = RidgeForecast(RidgeForecastConfig())
+    protocol = RidgeForecast(RidgeForecastConfig(combine=options.combine))
     models = {name: untrained(split, seed) for seed, name in enumerate(("random", "model"))}
     print(f"{options.set}, {len(targets)} targets, {torch.get_num_threads()} threads")
     with timed("features of both models"):

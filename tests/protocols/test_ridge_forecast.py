@@ -309,6 +309,22 @@ def test_a_candidate_that_does_not_beat_the_controls_is_named() -> None:
     assert roles["blind+lags"] == "combined"
 
 
+def test_controls_are_combined_with_past_values_only_when_asked() -> None:
+    split = toy_series()
+    models = {"random": toy_model(split.train, seed=1), "ours": toy_model(split.train)}
+    combined = {
+        combine: {
+            row
+            for row in judge(split, SMALL.model_copy(update={"combine": combine}), **models).rows["row"]
+            if "+" in row
+        }
+        for combine in ("none", "candidates", "all")
+    }
+    assert combined["none"] == set()
+    assert combined["candidates"] == {"ours+lags", "ours+relative_lags"}
+    assert combined["all"] == combined["candidates"] | {"random+lags", "random+relative_lags"}
+
+
 def test_a_season_that_cannot_be_known_is_left_out_with_a_reason() -> None:
     split = toy_series(lengths=(120,))
     collection = split.train.collection.replaced(times=None)

@@ -69,7 +69,10 @@ class RidgeForecastConfig(Config):
     relative_penalties: Many[float] = Field(
         default=RELATIVE_PENALTIES, min_length=1, description="penalties of the rows on relative values"
     )
-    combine: bool = Field(default=True, description="also fit each representation together with the past values")
+    combine: Literal["none", "candidates", "all"] = Field(
+        default="candidates",
+        description="which representations are also fitted together with the past values (all: those of controls too)",
+    )
     season: int | None = Field(
         default=None,
         ge=1,
@@ -191,7 +194,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         yield RidgeRow("ridge_relative_lags", "control", relative, lags="relative", change=True, standardise=True)
         for name in models:
             yield RidgeRow(name, role_of(name), raw, name, change=config.predict == "change")
-            if config.combine:
+            if config.combine == "all" or (config.combine == "candidates" and role_of(name) == "candidate"):
                 yield RidgeRow(f"{name}+lags", "combined", raw, name, "raw")
                 yield RidgeRow(f"{name}+relative_lags", "combined", relative, name, "relative", True, True)
 
