@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def training_curves(
     curves: Mapping[str, Sequence[tuple[int, float]]], *, smoothing: int = 25, value: str = "loss"
 ) -> Figure:
-    """Each curve faintly as recorded and strongly as a running median over `smoothing` points.
+    """Each curve faintly as recorded and strongly as a running median over at most `smoothing` points and an eighth of them.
 
     `curves` maps names to (step, value) points, as `MemoryRecorder.curves` gives them.
     """
@@ -28,8 +28,8 @@ def training_curves(
     for index, (name, points) in enumerate(curves.items()):
         colour = COLOURS[index % len(COLOURS)]
         step, height = (np.array(column, dtype=float) for column in zip(*points, strict=True))
-        width = min(smoothing, len(height)) // 2 * 2 + 1
-        padded = np.pad(height, width // 2, mode="reflect" if len(height) > width // 2 else "edge")
+        width = min(smoothing, len(height) // 8) // 2 * 2 + 1
+        padded = np.pad(height, width // 2, mode="reflect")
         smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
         if width > 1:
             panel.plot(step, height, color=colour, linewidth=0.7, alpha=0.3)

@@ -129,7 +129,7 @@ class RidgePath:
         return self._rmse(moments, torch.stack([self._shrinkage(penalty) for penalty in penalties]))
 
     def _shrinkage(self, penalty: float) -> Float[Tensor, "dim"]:
-        return (self._eigenvalues + penalty).reciprocal()
+        return torch.reciprocal(self._eigenvalues + penalty)
 
     def _rmse(self, moments: Moments, shrinkages: Float[Tensor, "penalty dim"]) -> Float[Tensor, "penalty"]:
         """Root of |Y - Z diag(s) C|^2 / n with Z the rotated features and C the rotated cross moments.

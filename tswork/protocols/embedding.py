@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -27,7 +29,7 @@ class ByLength(Sampler):
     def __init__(self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, equal: bool = False) -> None:
         order = torch.argsort(lengths, stable=True)
         ends = _ends(lengths[order].numpy(), steps, equal)
-        self._batches = [order[start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
+        self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
         self.batch_size = max((len(batch) for batch in self._batches), default=0)
 
     def steps(self, epoch: int) -> int:
@@ -37,7 +39,7 @@ class ByLength(Sampler):
         return self._batches[step]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_part(
     model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int = MAX_STEPS
 ) -> Float[Tensor, "item dim"]:

@@ -18,7 +18,7 @@ probe's name behind a dot (`accuracy.logistic`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -34,9 +34,10 @@ from tswork.encoders.pooling import Pooling
 from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.model import Model
-from tswork.metrics import classification, probes
+from tswork.metrics import probes
 from tswork.metrics.probes import PROBES, ProbeName
-from tswork.protocols.base import Heads, Protocol, Result, make_rows, not_beaten, role_of
+from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
+from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.embedding import embed_part
 from tswork.registry import register
 
@@ -86,7 +87,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         train = _capped(train, label, self.config.max_train, context.seed)
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
         first = self.config.heads[0]
-        table = _Table(test, truth, split.train.collection.classes, first)
+        table = ClassTable(test, truth, split.train.collection.classes, first)
         table.add("majority", "control", first, *_majority(truth_train, len(truth), len(table.classes)))
         heads: dict[str, dict[str, np.ndarray]] = {}
         for name, models in candidates.items():
@@ -120,125 +121,19 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         """
         if horizon is not None:
             raise DataInvalid([Problem("classes have no horizon", "horizon", remedy="Leave --horizon out.")])
-        frames = [pd.DataFrame(columns=["row", "head", *_item_columns(data), "predicted"])]
+        frames = [pd.DataFrame(columns=["row", "head", *item_columns(data), "predicted"])]
         for name, models in candidates.items():
             fitted = [head for head in PROBES if f"{name}@{head}" in heads]
             embedded = self._embedded(models[-1], data, context)
             classes = np.array(models[-1].info.classes, dtype=object)
             for head in fitted:
                 chosen, _ = probes.decide(head, heads[f"{name}@{head}"], embedded, len(classes))
-                items = _item_columns(data) | {"predicted": classes[chosen]}
+                items = item_columns(data) | {"predicted": classes[chosen]}
                 frames.append(pd.DataFrame({"row": name, "head": head, **items}))
         return pd.concat(frames[1:] or frames, ignore_index=True)
 
     def _embedded(self, model: Model, part: Part, context: Context) -> Float[np.ndarray, "item dim"]:
         return embed_part(model, part, context, pooling=self.config.pooling).double().numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """What one probe said of all test items."""
-
-    row: str
-    role: str
-    head: str
-    predicted: Int[np.ndarray, "item"]
-    counts: Int[np.ndarray, "c c"]
-    metrics: Mapping[str, float]
-
-
-class _Table:
-    """The result as it fills; tables of classes and of confusion are those of the first probe."""
-
-    def __init__(self, test: Part, truth: Int[np.ndarray, "item"], classes: tuple[str, ...], first: str) -> None:
-        self.classes = classes
-        self._truth, self._first = truth, first
-        self._test = test
-        self._judged: list[_Judged] = []
-
-    def add(
-        self,
-        row: str,
-        role: str,
-        head: str,
-        predicted: Int[np.ndarray, "item"],
-        scores: Float[np.ndarray, "item class"],
-    ) -> None:
-        """Judge one probe of one row."""
-        counts = classification.confusion(self._truth, predicted, len(self.classes))
-        metrics = {
-            "accuracy": classification.accuracy(counts),
-            "macro_f1": classification.macro_f1(counts),
-            "balanced_accuracy": classification.balanced_accuracy(counts),
-            "macro_auroc": classification.macro_auroc(self._truth, scores),
-            "macro_auprc": classification.macro_auprc(self._truth, scores),
-        }
-        self._judged.append(_Judged(row, role, head, predicted, counts, metrics))
-
-    def result(self, heads: Heads) -> Result:
-        """Everything gathered so far."""
-        firsts = [judged for judged in self._judged if judged.head == self._first]
-        return Result(
-            rows=make_rows(
-                [
-                    (judged.row, judged.role, self._named(metric, judged.head), "", value)
-                    for judged in self._judged
-                    for metric, value in judged.metrics.items()
-                ]
-            ),
-            units=self._units(),
-            predictions=self._predictions(),
-            tables={
-                "classes": pd.concat(
-                    [classification.per_class(one.counts, self.classes).assign(row=one.row) for one in firsts],
-                    ignore_index=True,
-                ),
-                "confusion": pd.concat([self._pairs(one) for one in firsts], ignore_index=True),
-            },
-            heads=heads,
-        )
-
-    def _named(self, metric: str, head: str) -> str:
-        return metric if head == self._first else f"{metric}.{head}"
-
-    def _units(self) -> pd.DataFrame:
-        groups = self._test.collection.groups
-        items = np.arange(len(self._truth))
-        group = self._test.table[groups[0]].astype(str).to_numpy() if groups else items.astype(str)
-        frames: dict[str, pd.DataFrame] = {}
-        for one in self._judged:
-            empty = pd.DataFrame({"row": one.row, "at": "", "unit": items, "group": group})
-            frame = frames.setdefault(one.row, empty)
-            frame[self._named("accuracy", one.head)] = (one.predicted == self._truth).astype(float)
-        return pd.concat(list(frames.values()), ignore_index=True)
-
-    def _predictions(self) -> pd.DataFrame:
-        names = np.array(self.classes, dtype=object)
-        items = _item_columns(self._test) | {"truth": names[self._truth]}
-        return pd.concat(
-            [
-                pd.DataFrame({"row": one.row, "head": one.head, **items, "predicted": names[one.predicted]})
-                for one in self._judged
-            ],
-            ignore_index=True,
-        )
-
-    def _pairs(self, one: _Judged) -> pd.DataFrame:
-        count = len(self.classes)
-        return pd.DataFrame(
-            {
-                "row": one.row,
-                "truth": np.repeat(self.classes, count),
-                "predicted": np.tile(self.classes, count),
-                "count": one.counts.reshape(-1),
-            }
-        )
-
-
-def _item_columns(part: Part) -> dict[str, np.ndarray]:
-    spans = part.spans.numpy()
-    places = {name: spans[:, column] for column, name in enumerate(("sequence", "start", "stop"))}
-    return {"item": np.arange(len(part)), **places}
 
 
 def _majority(

@@ -34,7 +34,6 @@ from typing import Literal
 
 import pandas as pd
 import torch
-from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
@@ -42,12 +41,12 @@ from tswork import random
 from tswork.config import Config, Many
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
-from tswork.encoders.windows import encode_last_windows
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.figures.forecasts import example_forecasts
 from tswork.methods.model import Model
 from tswork.metrics.forecasting import persistence_steps, seasonal_period, seasonal_steps
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
+from tswork.protocols.forecast_features import encode_origins
 from tswork.protocols.forecast_rows import Head, RidgeRow, fit_horizons
 from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
 from tswork.protocols.forecast_scores import Forecaster, Scores, forecast_frame
@@ -70,7 +69,10 @@ class RidgeForecastConfig(Config):
     relative_penalties: Many[float] = Field(
         default=RELATIVE_PENALTIES, min_length=1, description="penalties of the rows on relative values"
     )
-    combine: bool = Field(default=True, description="also fit each representation together with the past values")
+    combine: Literal["none", "candidates", "all"] = Field(
+        default="candidates",
+        description="which representations are also fitted together with the past values (all: those of controls too)",
+    )
     season: int | None = Field(
         default=None,
         ge=1,
@@ -109,16 +111,16 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         """
         self.check(split)
         models = {name: models[-1] for name, models in candidates.items()}
-        train, validation, test = self._samples(models, split, context)
-        scores = Scores(test, self._horizons, keep_every=self.config.keep_every or max(self._horizons))
+        train, validation, test = self.samples(models, split, context)
+        scores = Scores(test, self.horizons, keep_every=self.config.keep_every or max(self.horizons))
         period, warnings = self._season(test)
         for name, forecaster in _naive_forecasters(period).items():
-            for horizon in self._horizons:
+            for horizon in self.horizons:
                 scores.add(name, "control", horizon, forecaster, keep=name == "persistence")
         heads: dict[str, dict[str, Tensor]] = {}
-        for row in self._rows(models):
-            for horizon, head in fit_horizons(row, train, validation, self._horizons):
-                scores.add(row.name, row.role, horizon, _fitted(row, head), keep=row.role == "candidate")
+        for row in self.ridge_rows(models):
+            for horizon, head in fit_horizons(row, train, validation, self.horizons):
+                scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
                 scores.penalty(row.name, horizon, head.penalty)
                 if row.role == "candidate" or self.config.keep_heads == "all":
                     heads[f"{row.name}@h{horizon}"] = {"weights": head.weights, "intercept": head.intercept}
@@ -149,7 +151,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         times), target, prediction. Raises `DataInvalid` for a longer horizon or other channels.
         """
         models = {name: models[-1] for name, models in candidates.items()}
-        fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self._horizons)
+        fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self.horizons)
         steps = horizon or fitted[-1]
         if steps > fitted[-1]:
             problem = f"no head forecasts {steps} steps; the longest has {fitted[-1]}"
@@ -163,11 +165,13 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         if problems := list(_missing_problems(data.collection)):
             raise DataInvalid(problems)
         origins = Origins.at_the_end(data)
-        rows = [row for row in self._rows(models) if f"{row.name}@h{chosen}" in heads]
+        rows = [row for row in self.ridge_rows(models) if f"{row.name}@h{chosen}" in heads]
         needed = {row.model: models[row.model] for row in rows if row.model is not None}
         sample = self._encoded(needed, data.collection, [origins], context)[0]
         forecasters = {"persistence": _naive_forecasters(None)["persistence"]}
-        forecasters |= {row.name: _fitted(row, _stored_head(row, heads, chosen, context.device)) for row in rows}
+        forecasters |= {
+            row.name: fitted_forecaster(row, _stored_head(row, heads, chosen, context.device)) for row in rows
+        }
         every = slice(0, len(origins))
         frames = [
             forecast_frame(
@@ -178,10 +182,11 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         return pd.concat(frames, ignore_index=True).drop(columns="horizon")
 
     @property
-    def _horizons(self) -> tuple[int, ...]:
+    def horizons(self) -> tuple[int, ...]:
+        """The horizons, the shortest first."""
         return tuple(sorted(set(self.config.horizons)))
 
-    def _rows(self, models: Mapping[str, Model]) -> Iterator[RidgeRow]:
+    def ridge_rows(self, models: Mapping[str, Model]) -> Iterator[RidgeRow]:
         """The rows of the table in order: the controls on past values, then every model alone and combined."""
         config = self.config
         raw, relative = config.penalties, config.relative_penalties
@@ -189,12 +194,13 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         yield RidgeRow("ridge_relative_lags", "control", relative, lags="relative", change=True, standardise=True)
         for name in models:
             yield RidgeRow(name, role_of(name), raw, name, change=config.predict == "change")
-            if config.combine:
+            if config.combine == "all" or (config.combine == "candidates" and role_of(name) == "candidate"):
                 yield RidgeRow(f"{name}+lags", "combined", raw, name, "raw")
                 yield RidgeRow(f"{name}+relative_lags", "combined", relative, name, "relative", True, True)
 
-    def _samples(self, models: Mapping[str, Model], split: Split, context: Context) -> list[Sample]:
-        least, limit = min(self._horizons), self.config.max_origins
+    def samples(self, models: Mapping[str, Model], split: Split, context: Context) -> list[Sample]:
+        """Training, validation and test origins with the features of all models."""
+        least, limit = min(self.horizons), self.config.max_origins
         train = Origins.of(split.train, drop=self.config.drop, least=least)
         validation = Origins.of(split.validation, least=least)
         origins = [
@@ -233,7 +239,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                 continue
             drop = self.config.drop if name == "train" else 0
             longest = int(part.lengths.max())
-            for horizon in self._horizons:
+            for horizon in self.horizons:
                 needed = drop + horizon + 1
                 if longest < needed:
                     dropped = f" (the first {drop} are left out)" if drop else ""
@@ -242,29 +248,6 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                         name,
                         remedy="Shorten `horizons`, or give this part more steps.",
                     )
-
-
-@torch.inference_mode()
-def encode_origins(
-    model: Model, collection: Collection, origins: Sequence[Origins], window: int, context: Context
-) -> list[Float[Tensor, "origin dim"]]:
-    """The last vector of the window that ends at each origin, for several sets of origins (each sequence is read once)."""
-    model.to(context.device).eval()
-    found: list[Tensor | None] = [None] * len(origins)
-    sequences = torch.cat([one.sequence for one in origins])
-    positions = torch.cat([one.position for one in origins])
-    for sequence in sequences.unique().tolist():
-        wanted = positions[sequences == sequence]
-        first = max(0, int(wanted.min()) - window + 1)
-        series = collection.sequence(sequence)[first : int(wanted.max()) + 1]
-        features = encode_last_windows(model.encoder, series.to(context.device, torch.float32), window=window)
-        for part, one in enumerate(origins):
-            rows = (one.sequence == sequence).nonzero()[:, 0]
-            into = found[part]
-            if into is None:
-                into = found[part] = features.new_empty(len(one), features.shape[1])
-            into[rows.to(into.device)] = features[(one.position[rows] - first).to(features.device)]
-    return [part if part is not None else torch.empty(0, 0) for part in found]
 
 
 def _naive_forecasters(period: int | None) -> dict[str, Forecaster]:
@@ -278,7 +261,8 @@ def _naive_forecasters(period: int | None) -> dict[str, Forecaster]:
     return {"persistence": persistence} if period is None else {"persistence": persistence, "seasonal_naive": seasonal}
 
 
-def _fitted(row: RidgeRow, head: Head) -> Forecaster:
+def fitted_forecaster(row: RidgeRow, head: Head) -> Forecaster:
+    """A fitted row as a forecaster of any sample."""
     return lambda sample, rows, horizon: head.forecast(row.features(sample, rows), sample.present(rows))
 
 

@@ -1,0 +1,83 @@
+"""Figures are pure functions: they draw what the tables hold and leave no state behind."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from tswork.figures.confusion import confusion_matrix
+from tswork.figures.curves import training_curves
+from tswork.figures.forecasts import example_forecasts
+
+
+def drawn(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=50, metadata={"Software": None})
+    return file.getvalue()
+
+
+def predictions(
+    origins: int = 5, horizons: tuple[int, ...] = (4, 8), targets: tuple[str, ...] = ("y",)
+) -> pd.DataFrame:
+    lines = [
+        (row, horizon, 0, 10 * origin, step, target, float(step), float(step + shift))
+        for shift, row in enumerate(("ours", "persistence"))
+        for horizon in horizons
+        for origin in range(origins)
+        for step in range(1, horizon + 1)
+        for target in targets
+    ]
+    names = ["row", "horizon", "sequence", "origin", "step", "target", "truth", "prediction"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def test_forecasts_are_shown_from_evenly_spread_origins() -> None:
+    figure = example_forecasts(predictions(), examples=3)
+    assert [text.get_text() for panel in figure.axes for text in panel.texts] == [
+        "from step 0",
+        "from step 20",
+        "from step 40",
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "persistence", "ours"]
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert np.asarray(lines["ours"].get_ydata()).tolist() == [1, 2, 3, 4]
+
+
+def test_history_stands_before_the_forecast() -> None:
+    past = pd.DataFrame({"sequence": 0, "origin": 20, "step": range(-8, 1), "target": "y", "value": 7.0})
+    figure = example_forecasts(predictions(), past, horizon=8)
+    assert len(figure.axes) == 1
+    truth = next(line for line in figure.axes[0].lines if line.get_label() == "truth")
+    assert np.asarray(truth.get_xdata()).tolist() == list(range(-7, 9))
+
+
+def test_a_horizon_without_forecasts_is_refused() -> None:
+    with pytest.raises(ValueError, match="no forecasts with horizon 5; there are 4, 8"):
+        example_forecasts(predictions(), horizon=5)
+
+
+@pytest.mark.parametrize("classes", [2, 8, 45])
+def test_confusion_matrices_of_any_size_are_drawn(classes: int) -> None:
+    names = [f"class {index}" for index in range(classes)]
+    counts = np.random.default_rng(0).integers(0, 9, size=classes * classes)
+    table = pd.DataFrame({"truth": np.repeat(names, classes), "predicted": np.tile(names, classes), "count": counts})
+    figure = confusion_matrix(table, title="ours")
+    assert len(figure.axes[0].texts) == (int((counts > 0).sum()) if classes <= 20 else 0)
+    assert drawn(figure) == drawn(confusion_matrix(table, title="ours"))
+
+
+@pytest.mark.parametrize("points", [1, 3, 400])
+def test_curves_of_any_length_are_drawn(points: int) -> None:
+    figure = training_curves({"loss": [(step, 1 / (step + 1)) for step in range(points)]})
+    assert drawn(figure)
+
+
+def test_no_global_figures_are_left() -> None:
+    import matplotlib.pyplot as plt
+
+    example_forecasts(predictions())
+    assert plt.get_fignums() == []

@@ -1,0 +1,61 @@
+"""Classification metrics, against scikit-learn where it has them and by hand where classes are absent."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from tswork.metrics import classification
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_all_metrics_equal_those_of_scikit_learn(classes: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = random.integers(classes, size=80)
+    scores = random.normal(size=(80, classes)).round(1) + np.eye(classes)[truth]  # rounded: equal scores occur
+    predicted = scores.argmax(axis=1)
+    counts = classification.confusion(truth, predicted, classes)
+    one_hot = np.eye(classes)[truth]
+    assert counts.tolist() == metrics.confusion_matrix(truth, predicted, labels=range(classes)).tolist()
+    assert classification.accuracy(counts) == pytest.approx(metrics.accuracy_score(truth, predicted))
+    assert classification.balanced_accuracy(counts) == pytest.approx(metrics.balanced_accuracy_score(truth, predicted))
+    assert classification.macro_f1(counts) == pytest.approx(metrics.f1_score(truth, predicted, average="macro"))
+    assert classification.macro_auroc(truth, scores) == pytest.approx(metrics.roc_auc_score(one_hot, scores))
+    assert classification.macro_auprc(truth, scores) == pytest.approx(metrics.average_precision_score(one_hot, scores))
+    table = classification.per_class(counts)
+    report = metrics.precision_recall_fscore_support(truth, predicted, labels=range(classes), zero_division=0)
+    np.testing.assert_allclose(table[["precision", "recall", "f1", "support"]].to_numpy().T, report)
+
+
+def test_a_class_that_never_occurs_changes_no_mean() -> None:
+    truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
+    wide = np.concatenate([scores, np.full((4, 1), -np.inf)], axis=1)
+    two, three = (classification.confusion(truth, predicted, count) for count in (2, 3))
+    for metric in (classification.accuracy, classification.balanced_accuracy, classification.macro_f1):
+        assert metric(two) == metric(three)
+    for ranked in (classification.macro_auroc, classification.macro_auprc):
+        assert ranked(truth, scores) == ranked(truth, wide)
+    assert three.sum() == 4
+
+
+def test_a_class_that_is_predicted_but_absent_counts_against_f1_only() -> None:
+    truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    counts = classification.confusion(truth, predicted, 3)
+    assert classification.balanced_accuracy(counts) == 0.75
+    assert classification.macro_f1(counts) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_constant_scores_rank_by_chance() -> None:
+    truth = np.array([0, 1, 1, 1])
+    assert classification.macro_auroc(truth, np.zeros((4, 2))) == 0.5
+    assert classification.macro_auprc(truth, np.zeros((4, 2))) == pytest.approx((0.25 + 0.75) / 2)
+
+
+def test_one_class_has_no_ranking() -> None:
+    assert math.isnan(classification.macro_auroc(np.zeros(4, int), np.zeros((4, 2))))
+    assert math.isnan(classification.accuracy(np.zeros((2, 2), int)))
