@@ -101,7 +101,7 @@ def plan_table(plan: Plan) -> Table:
 
 def result_table(stage: str, rows: pd.DataFrame, *, greater_is_better: bool, headline: str) -> Table:
     """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold."""
-    whole = rows[rows["at"] == ""]
+    whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
     metrics = list(dict.fromkeys(whole["metric"]))
     table = Table(stage, *metrics, box=None, header_style="bold", pad_edge=False)
     figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import tswork
+from tswork.cli.compare import compare
 from tswork.cli.data import data
 from tswork.cli.doctor import doctor
 from tswork.cli.embed import embed
@@ -38,6 +39,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run,
     "plan": plan,
     "validate": validate,
+    "compare": compare,
     "predict": predict,
     "embed": embed,
     "list": list_components,

@@ -41,7 +41,8 @@ def load_pipeline(path: Path, *, places: Places, overrides: Sequence[str] = ()) 
         source = replace_at(source, key, value)
     header, problems = validate(PipelineHeader, source)
     if header is None:
-        raise PipelineInvalid(_unique([*problems, *_stage_problems(source, places)]))
+        _, faults = _data(source, places.moved(path.absolute().parent))
+        raise PipelineInvalid(_unique([*problems, *faults, *_stage_problems(source)]))
     members = tuple(_members(source, header, places.moved(path.absolute().parent)))
     return Pipeline(str(path), header, members)
 
@@ -329,12 +330,15 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _texts(getattr(value, name), (*path, name))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, (*path, name))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _texts(item, (*path, index))
 
 
-def _stage_problems(source: Source, places: Places) -> list[Problem]:
+def _stage_problems(source: Source) -> list[Problem]:
     """What can be said of the stages while the head of the file has faults itself."""
     try:
         check = _Stages(source)
@@ -345,4 +349,10 @@ def _stage_problems(source: Source, places: Places) -> list[Problem]:
 
 
 def _unique(problems: Sequence[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+    """Each problem once, in the order of the file."""
+
+    def place(problem: Problem) -> tuple[str, int, int]:
+        where = problem.location
+        return (where.file, where.line or 0, where.column or 0) if where else ("", 0, 0)
+
+    return sorted(dict.fromkeys(problems), key=place)

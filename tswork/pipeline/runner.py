@@ -178,13 +178,14 @@ class _MemberRun:
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
         member = self._planned.member
         collection = self.split.train.collection
+        chosen: str | None = getattr(member.data.reader.config, "set", None)  # a set of a family
         return {
             "pipeline": self._plan.pipeline.name,
             "member": member.name,
             "stage": stage.spec.name,
             "inputs": stage.inputs,
             "data": {
-                "name": collection.name,
+                "name": "/".join([collection.name, *([chosen] if chosen else [])]),
                 "digest": collection.digest,
                 "sequences": len(collection),
                 "steps": len(collection.values),

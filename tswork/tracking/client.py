@@ -30,6 +30,7 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """Set before mlflow is imported, unless the user set them otherwise."""
@@ -44,6 +45,11 @@ class Tracking:
     uri: str
 
     @staticmethod
+    def attach(root: Path) -> Tracking:
+        """The store for reading, without an experiment of its own. Raises `TrackingUnreachable`."""
+        return Tracking.open(root, experiment="Default")
+
+    @staticmethod
     def open(root: Path, *, experiment: str) -> Tracking:
         """The experiment, created when it is new. Raises `TrackingUnreachable` after a few attempts.
 
@@ -56,7 +62,7 @@ class Tracking:
         import mlflow
         from mlflow import MlflowClient
 
-        for logger in ("alembic", "mlflow.store.db.utils"):
+        for logger in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics.system_metrics_monitor"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         uri = tracking_uri(root)
         # Parts of mlflow ask for the global addresses; both are set, so that no `mlruns/` nearby is ever used.
