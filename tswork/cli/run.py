@@ -24,6 +24,9 @@ def run(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda or cuda:N; none: the pipeline's.", show_default=False)
     ] = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(help="Seconds from one checkpoint of a training to the next.", min=0)
+    ] = 30.0,
     as_json: Json = False,
 ) -> None:
     """Run a pipeline: stages in the store are reused, interrupted ones go on, the others are computed."""
@@ -43,7 +46,12 @@ def run(
     observer = ConsoleObserver(screen)
     try:
         report = run_plan(
-            plan, places=places.moved(pipeline.absolute().parent), reporter=reporter, observer=observer, device=device
+            plan,
+            places=places.moved(pipeline.absolute().parent),
+            reporter=reporter,
+            observer=observer,
+            device=device,
+            checkpoint_seconds=checkpoint_every,
         )
     finally:
         observer.close()

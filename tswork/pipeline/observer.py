@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tswork.pipeline.plan import PlannedStage
 from tswork.pipeline.spec import Member
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Told of every stage as it starts, goes on and ends."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from tswork.pipeline.plan import PlannedStage
 from tswork.pipeline.spec import Member
@@ -13,6 +13,7 @@ from tswork.recorder import NullRecorder, Recorder
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
 
+@runtime_checkable
 class MemberReporter(Protocol):
     """Receives one member of a run."""
 
@@ -39,12 +40,16 @@ class MemberReporter(Protocol):
         """No more reports come."""
 
 
+@runtime_checkable
 class RunReporter(Protocol):
     """Receives a whole run."""
 
     @property
     def run_id(self) -> str | None:
         """Id of the whole run."""
+
+    def begin(self) -> None:
+        """Everything was checked and the run starts."""
 
     def member(self, member: Member, source_digest: str) -> MemberReporter:
         """Begin a member."""
@@ -60,6 +65,9 @@ class Unreported:
     """Keeps nothing: for tests and notebooks that only want results."""
 
     run_id: str | None = None
+
+    def begin(self) -> None:
+        pass
 
     def member(self, member: Member, source_digest: str) -> Unreported:
         return self

@@ -28,6 +28,7 @@ from tswork.pipeline.spec import Member
 from tswork.protocols.base import Protocol, Result
 from tswork.store import Store
 
+CHECKPOINT_SECONDS = 30.0
 Outcome = Literal["cached", "resumed", "run"]
 
 
@@ -62,7 +63,13 @@ class RunReport:
 
 
 def run_plan(
-    plan: Plan, *, places: Places, reporter: RunReporter, observer: Observer | None = None, device: str | None = None
+    plan: Plan,
+    *,
+    places: Places,
+    reporter: RunReporter,
+    observer: Observer | None = None,
+    device: str | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> RunReport:
     """Compute what the plan says is missing and report everything.
 
@@ -72,13 +79,14 @@ def run_plan(
     observer = observer or Silent()
     chosen = _device(device or plan.pipeline.header.device)
     _check_everything(plan, places)
+    reporter.begin()
     report = RunReport(reporter.run_id)
     with _ending(reporter):
         for number, planned in enumerate(plan.members, start=1):
             observer.member_started(planned.member, number, len(plan.members))
             member_reporter = reporter.member(planned.member, planned.source_digest)
             with _ending(member_reporter):
-                work = _MemberRun(planned, plan, places, member_reporter, observer, chosen)
+                work = _MemberRun(planned, plan, places, member_reporter, observer, chosen, checkpoint_seconds)
                 report.members.append(work.run())
         reporter.summary([member.metrics for member in report.members])
     return report
@@ -95,7 +103,9 @@ class _MemberRun:
         reporter: MemberReporter,
         observer: Observer,
         device: torch.device,
+        checkpoint_seconds: float,
     ) -> None:
+        self._checkpoint_seconds = checkpoint_seconds
         self._planned = planned
         self._plan = plan
         self._places = places
@@ -146,6 +156,7 @@ class _MemberRun:
             live=self._reporter.recorder(stage.spec.name),
             workspace=self._store.workspace(stage.key),
             progress=lambda done, total, values: self._observer.stage_progress(stage, done, total, values),
+            checkpoint_seconds=self._checkpoint_seconds,
         )
         self._reporter.stage_started(stage, around.workspace)
         if stage.spec.trains:

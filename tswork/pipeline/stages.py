@@ -34,6 +34,7 @@ class Surroundings:
     live: Recorder
     workspace: Path
     progress: Progress
+    checkpoint_seconds: float = 30.0
 
 
 def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
@@ -47,7 +48,7 @@ def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surro
         info=DataInfo.of(around.split.train),
         context=_reporting(around, recorder),
         name=stage.name,
-        checkpoints=Checkpoints(around.workspace / CHECKPOINTS),
+        checkpoints=Checkpoints(around.workspace / CHECKPOINTS, every_seconds=around.checkpoint_seconds),
         precision=member.header.precision,
         progress=around.progress,
     )

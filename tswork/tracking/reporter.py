@@ -36,14 +36,17 @@ class MlflowReporter:
         self._plan = plan
         self._store = Store(places.store)
         self._tracking = Tracking.open(places.root, experiment=plan.pipeline.experiment)
+        self.run_id: str = ""
+
+    def begin(self) -> None:
+        plan, header = self._plan, self._plan.pipeline.header
         self._tracking.mark_dead()
-        header = plan.pipeline.header
         former = next((run["parent"] for run in map(self._former, plan.members) if run), None)
         tags = {**header.tags, **_origin(), names.PIPELINE: plan.pipeline.name, names.LEVEL: "run"}
-        self.run_id: str = self._tracking.start(plan.pipeline.name, parent=None, tags=tags, reopen=former)
-        self._tracking.params(
-            self.run_id, {"seed": header.seed, "members": len(plan.members), "pipeline": plan.pipeline.name}
-        )
+        self.run_id = self._tracking.start(plan.pipeline.name, parent=None, tags=tags, reopen=former)
+        if former is None:
+            facts = {"seed": header.seed, "members": len(plan.members), "pipeline": plan.pipeline.name}
+            self._tracking.params(self.run_id, facts)
 
     def member(self, member: Member, source_digest: str) -> MlflowMember:
         planned = next(one for one in self._plan.members if one.member is member)

@@ -1,0 +1,200 @@
+"""Plans and runs: what is computed, what is reused, why, and that nothing finished is ever lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.pipeline.waves import PIPELINE, write_pipeline, write_waves
+from tswork.data.places import Places
+from tswork.errors import DataInvalid, ModelUnfit, TrainingDiverged
+from tswork.pipeline.loading import load_pipeline
+from tswork.pipeline.plan import Plan, make_plan
+from tswork.pipeline.reporting import Unreported
+from tswork.pipeline.runner import RunReport, run_plan
+from tswork.store import Store
+
+
+def plan(folder: Path, text: str = PIPELINE, *, verify: bool = False) -> Plan:
+    places = Places.here(folder, beside=folder)
+    return make_plan(load_pipeline(write_pipeline(folder, text), places=places), places=places, verify=verify)
+
+
+def run(folder: Path, text: str = PIPELINE) -> RunReport:
+    return run_plan(plan(folder, text), places=Places.here(folder, beside=folder), reporter=Unreported())
+
+
+def statuses(planned: Plan) -> list[tuple[str, str]]:
+    return [(stage.status, stage.reason) for member in planned.members for stage in member.stages]
+
+
+def test_a_new_pipeline_runs_and_a_second_run_computes_nothing(tmp_path: Path) -> None:
+    assert statuses(plan(tmp_path)) == [("run", "never run"), ("run", "needs ts2vec")]
+    first, second = run(tmp_path), run(tmp_path)
+    assert [stage.status for stage in first.members[0].stages] == ["run", "run"]
+    assert [stage.status for stage in second.members[0].stages] == ["cached", "cached"]
+    assert first.members[0].metrics == second.members[0].metrics
+    assert statuses(plan(tmp_path)) == [("cached", "nothing it depends on has changed")] * 2
+
+
+def test_results_carry_the_controls_and_the_headline(tmp_path: Path) -> None:
+    metrics = run(tmp_path).members[0].metrics
+    for row in ("majority", "random", "ts2vec"):
+        assert 0 <= metrics[f"probe/{row}/accuracy"] <= 1
+    assert metrics["probe/accuracy"] == metrics["probe/ts2vec/accuracy"]
+
+
+def test_the_untrained_control_is_where_training_began(tmp_path: Path) -> None:
+    text = PIPELINE.replace("iterations: 6", "iterations: 1, learning_rate: 1e-12")
+    rows = run(tmp_path, text).members[0].results["probe"].rows
+    figures = rows.set_index(["row", "metric"])["value"]
+    assert figures["random"].to_dict() == pytest.approx(figures["ts2vec"].to_dict())
+
+
+def test_a_plan_says_what_changed(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert statuses(plan(tmp_path, PIPELINE.replace("iterations: 6", "iterations: 7"))) == [
+        ("run", "changed: iterations 6 -> 7"),
+        ("run", "needs ts2vec"),
+    ]
+    changed = statuses(plan(tmp_path, PIPELINE.replace("heads: [logistic]", "heads: [knn]")))
+    assert changed == [
+        ("cached", "nothing it depends on has changed"),
+        ("run", "changed: heads ['logistic'] -> ['knn']"),
+    ]
+    write_waves(tmp_path, seed=1)
+    assert statuses(plan(tmp_path))[0] == ("run", "changed: the data files")
+
+
+def test_moving_the_data_or_describing_it_changes_no_key(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    os.rename(tmp_path / "waves.npz", tmp_path / "elsewhere" / "w.npz")
+    text = PIPELINE.replace("path: waves.npz", "path: elsewhere/w.npz\n  title: moved").replace(
+        "name: waves\n", "name: waves\ndescription: x\n"
+    )
+    write_waves(tmp_path)
+    assert [status for status, _ in statuses(plan(tmp_path, text))] == ["cached", "cached"]
+
+
+def test_members_of_a_sweep_share_the_stages_they_have_in_common(tmp_path: Path) -> None:
+    text = PIPELINE + "sweep: {stages.probe.heads: [[logistic], [knn]]}\n"
+    report = run(tmp_path, text)
+    assert [[stage.status for stage in member.stages] for member in report.members] == [
+        ["run", "run"],
+        ["cached", "run"],
+    ]
+
+
+def test_data_that_cannot_be_used_stop_everything_before_training(tmp_path: Path) -> None:
+    text = PIPELINE.replace("{by: official}", "{by: groups, fractions: [0, 0, 1]}") + "sweep: {seed: [1, 2]}\n"
+    with pytest.raises(DataInvalid, match="the training part is empty"):
+        run(tmp_path, text)
+    assert list(Store(Places.here(tmp_path).store).entries()) == []
+
+
+def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: Path) -> None:
+    text = (
+        PIPELINE
+        + "  patched: {uses: ts2vec, encoder: {uses: transformer, dim: 8, heads: 2, patch: 4, layers: 1}}\n".replace(
+            "layers: 1", "layers: 1"
+        )
+    )
+    text = text.replace("encoder: {uses: transformer", "encoder: {uses: transformer")
+    with pytest.raises(ModelUnfit, match="Use an encoder of stride 1"):
+        run(tmp_path, text)
+    assert list(Store(Places.here(tmp_path).store).entries()) == []
+
+
+def test_a_diverging_training_fails_by_name_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    text = PIPELINE + "  wild: {uses: ts2vec, iterations: 60, learning_rate: 1e18}\n"
+    with pytest.raises(TrainingDiverged, match="wild: the loss is not finite at step"):
+        run(tmp_path, text)
+    assert [status for status, _ in statuses(plan(tmp_path))] == ["cached", "run"] or [
+        status for status, _ in statuses(plan(tmp_path))
+    ] == ["cached", "cached"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.1, 0.9])
+def test_after_kill_9_the_weights_are_those_of_an_uninterrupted_run(tmp_path: Path, after: float) -> None:
+    text = PIPELINE.replace("iterations: 6", "iterations: 150")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+        write_pipeline(folder, text)
+    run(whole, text)
+    process = start(killed)
+    wait_for_checkpoint(killed, process)
+    time.sleep(after)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (stage, _) = statuses(plan(killed, text))
+    assert stage in (
+        ("resume", "an interrupted run left a checkpoint"),
+        ("cached", "nothing it depends on has changed"),
+    )
+    run(killed, text)
+    weights = [
+        load_file(next(Store(Places.here(folder).store).path.glob("*/*/model-0/weights.safetensors")))
+        for folder in (whole, killed)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(int(sys.argv[2]))
+from tswork.data.places import Places
+from tswork.pipeline.loading import load_pipeline
+from tswork.pipeline.plan import make_plan
+from tswork.pipeline.reporting import Unreported
+from tswork.pipeline.runner import run_plan
+folder = Path(sys.argv[1])
+places = Places.here(folder, beside=folder)
+plan = make_plan(load_pipeline(folder / "waves.yaml", places=places), places=places)
+run_plan(plan, places=places, reporter=Unreported(), checkpoint_seconds=0.3)
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    import torch
+
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(torch.get_num_threads())], cwd=Path.cwd())
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if list(folder.glob(".tswork/store/*/*.work/checkpoints/step-*/manifest.json")) or process.poll() is not None:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint was written within a minute")
+
+
+def test_two_processes_on_one_key_compute_it_once(tmp_path: Path) -> None:
+    write_pipeline(tmp_path, PIPELINE)
+    processes = [start(tmp_path) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert len(list(Store(Places.here(tmp_path).store).entries())) == 2
+
+
+def test_every_entry_tells_what_it_was_made_from(tmp_path: Path) -> None:
+    run(tmp_path)
+    for entry in Store(Places.here(tmp_path).store).entries():
+        assert entry.about["pipeline"] == "waves"
+        assert len(entry.about["data"]["digest"]) == 64
+        assert entry.about["packages"]["torch"]
+        json.dumps(entry.about)
