@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+KIND_MARK = "x-kind"
+"""In JSON schemas: a place where a component of this kind stands."""
+
 NOT_KEYED: dict[str, Any] = {"keyed": False}
 """`Field(..., json_schema_extra=NOT_KEYED)`: the field does not change results and stays out of stage keys."""
 
@@ -77,9 +80,10 @@ class Uses:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        from tswork.registry import component_schema
-
-        return component_schema(self.kind)
+        return {
+            "description": f"a {self.kind}: its name, or a block `uses: NAME` with its options",
+            KIND_MARK: self.kind,
+        }
 
 
 class NestedInvalid(ValueError):

@@ -100,11 +100,6 @@ def kinds() -> tuple[Kind, ...]:
     return get_args(Kind)
 
 
-def component_schema(kind: Kind) -> dict[str, Any]:
-    """JSON schema of a block that names a component of this kind: one alternative a component."""
-    return {"oneOf": [block_schema(component) for component in components(kind)]}
-
-
 def block_schema(component: Component) -> dict[str, Any]:
     """JSON schema of `{uses: NAME, ...}` for one component."""
     schema = component.config.model_json_schema()

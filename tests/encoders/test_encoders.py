@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.reference import encoders as plain
 from tswork.config import configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.encoders.checking import check_encoder
-from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
+from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
 from tswork.encoders.windows import encode_last_windows
 from tswork.errors import ModelUnfit
 from tswork.random import seeded
 
-BLOCKS = [
+BLOCKS: list[dict[str, object]] = [
     {"uses": "dilated_conv", "depth": 4, "dim": 16, "hidden": 8},
     {"uses": "recurrent", "dim": 16},
     {"uses": "recurrent", "dim": 16, "cell": "gru", "bidirectional": True},
@@ -64,12 +65,16 @@ def test_the_pruned_last_step_equals_the_whole_forward_pass(time: int) -> None:
         torch.testing.assert_close(encoder.last(x), encoder(x).values[:, -1], rtol=1e-10, atol=1e-10)
 
 
-def test_the_pruned_form_touches_the_steps_it_depends_on_and_no_others() -> None:
+def test_the_pruned_form_touches_the_steps_it_depends_on_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = build({"uses": "dilated_conv", "hidden": 4, "dim": 4})
     seen: list[int] = []
-    for block in encoder.blocks:  # type: ignore[union-attr]
-        thin = block.thin
-        block.thin = lambda grid, inside, thin=thin: (seen.append(grid.shape[-1]), thin(grid, inside))[1]
+    thin = Block.thin
+
+    def recorded(block: Block, grid: Tensor, inside: Tensor | None) -> Tensor:
+        seen.append(grid.shape[-1])
+        return thin(block, grid, inside)
+
+    monkeypatch.setattr(Block, "thin", recorded)
     with torch.no_grad():
         encoder.last(torch.randn(1, 201, 3))
     assert seen == [201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1]

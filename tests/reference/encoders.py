@@ -7,14 +7,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from tswork.encoders.base import Encoder
-from tswork.encoders.dilated_conv import DilatedConv
+from tswork.encoders.dilated_conv import Block, DilatedConv
 
 
 def dilated_conv(encoder: DilatedConv, x: Tensor) -> Tensor:
     """Frames of one batch without padding, block by block as the paper draws them."""
-    hidden = encoder.project(torch.nan_to_num(x))
+    hidden: Tensor = encoder.project(torch.nan_to_num(x))
     hidden = (hidden * ~torch.isnan(x).any(-1, keepdim=True)).transpose(1, 2)
     for index, block in enumerate(encoder.blocks):
+        assert isinstance(block, Block)
         dilation = 2**index
         kept = hidden if block.skip is None else functional.conv1d(hidden, block.skip.weight, block.skip.bias)
         for convolution in (block.first, block.second):

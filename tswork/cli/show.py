@@ -61,8 +61,8 @@ def _type(schema: dict[str, Any]) -> str:
         return " | ".join(str(one) for one in schema["enum"])
     if "anyOf" in schema:
         return " | ".join(_type(one) for one in schema["anyOf"])
-    if "oneOf" in schema:
-        return "a component"
+    if "x-kind" in schema:
+        return f"a {schema['x-kind']}"
     limits = [f"{sign} {schema[word]}" for word, sign in _LIMITS.items() if word in schema]
     kind = schema.get("type", "any")
     if kind == "array":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tswork.errors import TrackingUnreachable
 from tswork.store import Store
 from tswork.tracking import names
-from tswork.tracking.locations import artifact_location, tracking_uri
+from tswork.tracking.locations import SERVER, artifact_location, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,14 +64,17 @@ class Tracking:
 
         for logger in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics.system_metrics_monitor"):
             logging.getLogger(logger).setLevel(logging.WARNING)
-        uri = tracking_uri(root)
+        uri, location = tracking_uri(root), artifact_location(root)
         # Parts of mlflow ask for the global addresses; both are set, so that no `mlruns/` nearby is ever used.
+        chosen = os.environ.get(SERVER)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
+        if chosen is None:
+            os.environ.pop(SERVER, None)  # mlflow writes it, and what the user chose must stay visible
         (root / ".tswork").mkdir(parents=True, exist_ok=True)
         with Store(root / ".tswork" / "store").lock("tracking"):
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            experiment_id = _reach(client, uri, experiment, artifact_location(root))
+            experiment_id = _reach(client, uri, experiment, location)
         return Tracking(client, experiment_id, uri)
 
     def start(

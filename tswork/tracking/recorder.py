@@ -114,8 +114,8 @@ class RunRecorder:
             self._log(path, "figures", name)
 
     def _log(self, path: Path, kind: str, name: str) -> None:
-        parent = Path(names.artifact_name(self._prefix + name)).parent
-        self._tracking.client.log_artifact(self._run_id, str(path), artifact_path=f"{parent.as_posix()}/{kind}")
+        parent = Path(names.artifact_name(f"{self._prefix}{kind}/{name}")).parent
+        self._tracking.client.log_artifact(self._run_id, str(path), artifact_path=parent.as_posix())
 
 
 def _read(waiting: list[tuple[int, int, Mapping[str, Any]]]) -> Iterator[tuple[int, int, str, float]]:
