@@ -44,8 +44,8 @@ class Objective(ABC, Generic[C]):
     ) -> Float[Tensor, ""]:
         """The loss, in float32 or wider whatever the type of the views and also under autocast.
 
-        `lengths` are the real frames of each sequence, for the level `frame` (None: all are real); `labels` its class, where
-        `needs_labels`; `negatives` the queue, where `takes_queue`.
+        `lengths` are the real frames of each sequence, for the level `frame` (None: all are real); `labels` its class (-1:
+        unknown), where `needs_labels`; `negatives` the queue, where `takes_queue`.
         """
 
     def sampler(self, part: Part, *, label: str | None, batch_size: int, seed: int) -> Sampler | None:

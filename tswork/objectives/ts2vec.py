@@ -10,7 +10,8 @@ until one step is left, and averages the losses of all scales.
 Departures
 | published | here |
 | --- | --- |
-| series of unequal length are filled with missing values, whose features enter the loss | with `lengths`, padding steps are neither anchors nor candidates, and a series that is down to one step stays as it is |
+| padding of series of unequal length enters the loss | with `lengths`, padding is neither anchor nor candidate |
+| all series are halved down to one step together | a series that is down to one step before the others waits for them |
 
 The fast form is the row-wise log-sum-exp of the matrix `Z Z^T` of all items of a set (`log_sum_exp.py`), which yields the
 gradient along the way and keeps nothing that grows with the square of the number of steps.
@@ -32,7 +33,10 @@ Lengths = Int[Tensor, "batch"] | None
 
 
 def instance_contrast(
-    z1: Float[Tensor, "batch time dim"], z2: Float[Tensor, "batch time dim"], *, lengths: Int[Tensor, "batch"] | None = None
+    z1: Float[Tensor, "batch time dim"],
+    z2: Float[Tensor, "batch time dim"],
+    *,
+    lengths: Int[Tensor, "batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Equation 2: each step against the same step of the other series; 0 for a batch of one."""
     if z1.shape[0] == 1:
@@ -42,7 +46,10 @@ def instance_contrast(
 
 
 def temporal_contrast(
-    z1: Float[Tensor, "batch time dim"], z2: Float[Tensor, "batch time dim"], *, lengths: Int[Tensor, "batch"] | None = None
+    z1: Float[Tensor, "batch time dim"],
+    z2: Float[Tensor, "batch time dim"],
+    *,
+    lengths: Int[Tensor, "batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Equation 1: each step against the other steps of its own series; 0 for a single step."""
     if z1.shape[1] == 1:
@@ -79,7 +86,9 @@ def hierarchical_contrast(
 
 
 class HierarchicalConfig(Config):
-    alpha: float = Field(default=0.5, ge=0, le=1, description="share of the instance loss; the rest is the temporal one")
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="share of the instance loss; the rest is the temporal one"
+    )
     temporal_unit: int = Field(default=0, ge=0, description="first scale at which the temporal loss joins")
 
 
