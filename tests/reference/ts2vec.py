@@ -1,48 +1,63 @@
-"""The hierarchical contrastive loss of TS2Vec, loop by loop from the paper's equations. Slow and plain on purpose."""
+"""The hierarchical contrastive loss of TS2Vec, twice over, slow and plain on purpose.
+
+First loop by loop from the paper's equations, the twin that tests compare with. Then in the structure of the published
+implementation (every similarity matrix whole, its two triangles put together without the diagonal, a log-softmax over all
+of it), the twin that `benchmarks/ts2vec.py` measures against; both are written from the formulas.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
-def instance_contrast(z1: Tensor, z2: Tensor) -> Tensor:
+def instance_contrast(z1: Tensor, z2: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
     """Equation 2, averaged over steps, series and both views."""
-    batch, time, _ = z1.shape
-    if batch == 1:
-        return z1.new_zeros(())
+    lengths = lengths or [z1.shape[1]] * len(z1)
     losses = []
-    for t in range(time):
-        views = (z1[:, t], z2[:, t])
-        losses += [_cross_entropy(views[side], views[1 - side], i) for side in (0, 1) for i in range(batch)]
+    for t in range(z1.shape[1]):
+        there = [i for i in range(len(z1)) if t < lengths[i]]
+        views = (z1[there, t], z2[there, t])
+        losses += [_cross_entropy(views[side], views[1 - side], i) for side in (0, 1) for i in range(len(there))]
     return torch.stack(losses).mean()
 
 
-def temporal_contrast(z1: Tensor, z2: Tensor) -> Tensor:
+def temporal_contrast(z1: Tensor, z2: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
     """Equation 1, averaged over series, steps and both views."""
-    batch, time, _ = z1.shape
-    if time == 1:
-        return z1.new_zeros(())
+    lengths = lengths or [z1.shape[1]] * len(z1)
     losses = []
-    for i in range(batch):
-        views = (z1[i], z2[i])
-        losses += [_cross_entropy(views[side], views[1 - side], t) for side in (0, 1) for t in range(time)]
+    for i, length in enumerate(lengths):
+        views = (z1[i, :length], z2[i, :length])
+        losses += [_cross_entropy(views[side], views[1 - side], t) for side in (0, 1) for t in range(length)]
     return torch.stack(losses).mean()
 
 
-def hierarchical_contrast(z1: Tensor, z2: Tensor, *, alpha: float = 0.5, temporal_unit: int = 0) -> Tensor:
-    """Algorithm 1."""
+def hierarchical_contrast(
+    z1: Tensor, z2: Tensor, *, alpha: float = 0.5, temporal_unit: int = 0, lengths: Sequence[int] | None = None
+) -> Tensor:
+    """Algorithm 1; a series that is down to one step stays as it is."""
+    lengths = list(lengths or [z1.shape[1]] * len(z1))
+    series = [(a[:length], b[:length]) for a, b, length in zip(z1, z2, lengths, strict=True)]
     losses = []
-    scale = 0
-    while z1.shape[1] > 1:
-        loss = alpha * instance_contrast(z1, z2)
-        if scale >= temporal_unit:
-            loss = loss + (1 - alpha) * temporal_contrast(z1, z2)
+    while True:
+        lengths = [len(a) for a, _ in series]
+        padded = [torch.nn.utils.rnn.pad_sequence([pair[side] for pair in series], batch_first=True) for side in (0, 1)]
+        loss = alpha * instance_contrast(*padded, lengths)
+        if len(losses) >= temporal_unit and max(lengths) > 1:
+            loss = loss + (1 - alpha) * temporal_contrast(*padded, lengths)
         losses.append(loss)
-        z1, z2 = (torch.nn.functional.max_pool1d(z.transpose(1, 2), 2).transpose(1, 2) for z in (z1, z2))
-        scale += 1
-    losses.append(alpha * instance_contrast(z1, z2))
-    return torch.stack(losses).mean()
+        if max(lengths) == 1:
+            return torch.stack(losses).mean()
+        series = [(_halved(a), _halved(b)) for a, b in series]
+
+
+def _halved(z: Tensor) -> Tensor:
+    if len(z) == 1:
+        return z
+    return torch.stack([z[2 * t : 2 * t + 2].amax(dim=0) for t in range(len(z) // 2)])
 
 
 def _cross_entropy(own: Tensor, other: Tensor, anchor: int) -> Tensor:
@@ -50,3 +65,27 @@ def _cross_entropy(own: Tensor, other: Tensor, anchor: int) -> Tensor:
     candidates = [torch.dot(own[anchor], other[j]) for j in range(len(other))]
     candidates += [torch.dot(own[anchor], own[j]) for j in range(len(own)) if j != anchor]
     return torch.logsumexp(torch.stack(candidates), dim=0) - torch.dot(own[anchor], other[anchor])
+
+
+def published_hierarchical_contrast(z1: Tensor, z2: Tensor, *, alpha: float = 0.5) -> Tensor:
+    """Algorithm 1 with whole matrices, as it was published."""
+    loss = z1.new_zeros(())
+    scales = 1
+    while z1.shape[1] > 1:
+        loss = loss + alpha * _of_matrix(z1.transpose(0, 1), z2.transpose(0, 1)) + (1 - alpha) * _of_matrix(z1, z2)
+        z1, z2 = (functional.max_pool1d(z.transpose(1, 2), kernel_size=2).transpose(1, 2) for z in (z1, z2))
+        scales += 1
+    return (loss + alpha * _of_matrix(z1.transpose(0, 1), z2.transpose(0, 1))) / scales
+
+
+def _of_matrix(a: Tensor, b: Tensor) -> Tensor:
+    items = a.shape[1]
+    if items == 1:
+        return a.new_zeros(())
+    both = torch.cat([a, b], dim=1)
+    similarity = both @ both.transpose(1, 2)
+    # Without the diagonal: what lies right of it moves one column to the left.
+    others = similarity.tril(diagonal=-1)[:, :, :-1] + similarity.triu(diagonal=1)[:, :, 1:]
+    surprise = -functional.log_softmax(others, dim=-1)
+    item = torch.arange(items, device=a.device)
+    return (surprise[:, item, item + items - 1].mean() + surprise[:, item + items, item].mean()) / 2

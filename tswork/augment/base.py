@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,7 +30,13 @@ class View:
 
 
 class Augmentation(ABC, Generic[C]):
-    """Changes a view; everything random comes from the generator, which is on the batch's device."""
+    """Changes a view; everything random comes from the generator, which is on the batch's device.
+
+    Equal generators give equal views. Missing values stay missing.
+    """
+
+    aligned: ClassVar[bool] = True
+    """Whether every step stays in its place, so that frames of two views can be compared step by step."""
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -34,6 +34,12 @@ class Batch:
         """Number of sequences in the batch."""
         return len(self.x)
 
+    @property
+    def unequal_lengths(self) -> Int[Tensor, "batch"] | None:
+        """The lengths where there is padding, else None, which spares an encoder all care for it."""
+        padded = (self.span[:, 2] - self.span[:, 1] < self.x.shape[1]).any()
+        return self.lengths if bool(padded) else None
+
 
 @dataclass(frozen=True)
 class Crop:

@@ -220,6 +220,17 @@ class Part:
         """A column's integer codes, one a span."""
         return self.collection.codes(column)[self.spans[:, 0]]
 
+    def observed(self) -> Part:
+        """The spans without leading and trailing steps at which every channel is missing; spans that miss all are left out."""
+        present = ~torch.isnan(self.collection.values).all(dim=1)
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), present.cumsum(0).cpu()])
+        origin = self.collection.offsets[self.spans[:, 0]]
+        counted, in_all = before[origin + self.spans[:, 1]], before[origin + self.spans[:, 2]]
+        first = torch.searchsorted(before, counted + 1) - 1
+        last = torch.searchsorted(before, in_all)
+        observed = torch.stack([self.spans[:, 0], first - origin, last - origin], dim=1)
+        return Part(self.collection, observed[in_all > counted])
+
     def pieces(self, length: int) -> Part:
         """Every span cut into `floor(span / length)` (at least one) contiguous pieces whose sizes differ by at most one.
 

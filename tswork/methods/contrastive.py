@@ -1,38 +1,40 @@
-"""The general contrastive method: two views, an objective, an optional projection head and an optional queue.
+"""The general contrastive method: two views, an objective, an optional projection head, queue and momentum encoder.
 
-Most papers are a choice of these four. SimCLR (Chen et al., ICML 2020) is two augmented views, `info_nce` with `among: both` and a
-head; MoCo (He et al., CVPR 2020) adds a queue of embeddings of earlier batches, here without a second, momentum encoder:
-negatives are the embeddings as they were. A paper that changes only the loss adds an objective and nothing else.
+Most papers are a choice of these. SimCLR (Chen et al., ICML 2020) is two augmented views, `info_nce` with `among: both` and a
+head; MoCo (He et al., CVPR 2020) adds a queue, embeds the second view by a copy of the encoder that follows it slowly
+(`momentum: 0.999`), and has the first view alone as anchors (`symmetric: false`). A paper that changes only the loss adds an
+objective and nothing else.
 
-In several processes, embeddings of all of them are gathered with gradients, so that the loss is that of the whole batch.
+In several processes, embeddings of sequences (and their labels) are gathered from all with gradients, so that the loss is
+that of the whole batch; an objective of frames compares the sequences of each process's own share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
-from tswork.augment.base import View
+from tswork.augment.base import Augmentation, View
 from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
-from tswork.data.samplers import EqualLength, Uniform
+from tswork.encoders.base import Frames
 from tswork.encoders.pooling import Pooling, pool
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
+from tswork.methods.queue import Follower, Queue
 from tswork.objectives.base import Objective
 from tswork.registry import register
-from tswork.training.distributed import gather_with_gradient
 
 ViewSpec = Annotated[Configured, Uses("view")]
+M = TypeVar("M", bound=nn.Module)
 
 
 class HeadConfig(Config):
@@ -56,27 +58,32 @@ class ContrastiveConfig(MethodConfig):
         default=None, description="projection used in training only; none: embeddings are compared"
     )
     queue: int = Field(default=0, ge=0, description="embeddings of earlier batches kept as further negatives")
+    momentum: float | None = Field(
+        default=None, ge=0, lt=1, description="how slowly the copy that embeds the second view follows; none: no copy"
+    )
     pooling: Pooling = Field(default="max", description="from frames to one vector a sequence")
+
+
+class Embedded(NamedTuple):
+    """What an objective compares: vectors, or frames with the number of real ones (None: all)."""
+
+    values: Float[Tensor, "batch *frame_dim"]
+    lengths: Int[Tensor, "batch"] | None
 
 
 @register("method", "contrastive", version=1, config=ContrastiveConfig)
 class Contrastive(Method[ContrastiveConfig]):
-    """Two augmented views and a contrastive objective, with optional projection head and queue."""
+    """Two augmented views and a contrastive objective, with optional projection head, queue and momentum encoder."""
 
     def __init__(self, config: ContrastiveConfig) -> None:
         super().__init__(config)
-        self._objective: Objective[Config] = config.objective.build()
-        first = [view.build() for view in config.views]
-        self._views = (first, first if config.other_views is None else [view.build() for view in config.other_views])
+        self._objective: Objective[Any] = config.objective.build()
+        first = _built(config.views)
+        self._views = (first, first if config.other_views is None else _built(config.other_views))
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         config = self.config
-        if config.queue and not self._objective.takes_queue:
-            raise ModelUnfit(
-                "contrastive", f"the objective {config.objective.name!r} takes no queue", "Set `queue: 0`."
-            )
-        if self._objective.needs_labels and info.label is None:
-            raise ModelUnfit("contrastive", f"the objective {config.objective.name!r} needs labels", "Name `label:`.")
+        self._check(info)
         encoder = build_encoder(config.encoder, info, generator=generator)
         heads: dict[str, nn.Module] = {}
         if config.head is not None:
@@ -84,59 +91,100 @@ class Contrastive(Method[ContrastiveConfig]):
             heads["project"] = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
         if config.queue:
             heads["queue"] = Queue(config.queue, config.head.dim if config.head else encoder.dim)
-        return Model(encoder, info, heads=heads, pooling=config.pooling)
+        model = Model(encoder, info, heads=heads, pooling=config.pooling)
+        if config.momentum is not None:
+            model.heads["momentum"] = Follower(_trained(model), momentum=config.momentum)
+        return model
+
+    def _check(self, info: DataInfo) -> None:
+        """Refuse what does not fit together."""
+        name, objective = self.config.objective.name, self._objective
+        if self.config.queue and not objective.takes_queue:
+            raise ModelUnfit("contrastive", f"the objective {name!r} takes no queue", "Set `queue: 0`.")
+        if objective.needs_labels and info.label is None:
+            raise ModelUnfit("contrastive", f"the objective {name!r} needs labels", "Name a column with `label:`.")
+        moving = [type(view).__name__ for side in self._views for view in side if not view.aligned]
+        if objective.level == "frame" and moving:
+            reason = f"the objective {name!r} compares step by step, and {moving[0]} moves steps"
+            raise ModelUnfit("contrastive", reason, "Use views that leave every step in its place.")
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        size, seed = self.config.batch_size, context.seed
-        uniform = Uniform(len(part), batch_size=size, seed=seed, drop_last=len(part) > size)
-        sampler = uniform if model.encoder.padding_invariant else EqualLength(part.lengths, batch_size=size, seed=seed)
-        columns = (model.info.label,) if self._objective.needs_labels and model.info.label else ()
-        return Batches(part, sampler=sampler, device=context.device, seed=seed, columns=columns)
+        size, label = self.config.batch_size, model.info.label
+        return sequence_batches(
+            part,
+            encoder=model.encoder,
+            context=context,
+            batch_size=size,
+            drop_last=True,
+            columns=(label,) if label is not None and self._objective.needs_labels else (),
+            sampler=self._objective.sampler(part, label=label, batch_size=size, seed=context.seed),
+        )
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
-        generator = context.generator("views")
-        z1, z2 = (gather_with_gradient(self._embed(model, batch, side, generator)) for side in (0, 1))
-        labels = next(iter(batch.codes.values()), None)
-        queue = dict(model.heads.items()).get("queue")
-        negatives = queue.read() if isinstance(queue, Queue) else None
-        yield Update("model", {"loss": self._objective(z1, z2, labels=labels, negatives=negatives)})
-        if isinstance(queue, Queue):
+        follower, queue = _head(model, "momentum", Follower), _head(model, "queue", Queue)
+        if follower is not None:
+            follower.follow(_trained(model))
+        first, second = self._embedded(model, batch, context.generator("views"))
+        z1, z2, labels = first.values, second.values, next(iter(batch.codes.values()), None)
+        if self._objective.level == "sequence":
+            z1, z2 = _gathered(z1), _gathered(z2)
+            labels = None if labels is None else _gathered(labels)
+        negatives = None if queue is None else queue.read()
+        loss = self._objective(z1, z2, lengths=first.lengths, labels=labels, negatives=negatives)
+        yield Update("model", {"loss": loss})
+        if queue is not None:
             queue.write(z2.detach())
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor] | None:
         if self._objective.level != "sequence":
             return None
-        generator = context.generator("panel")
-        return self._embed(model, batch, 0, generator), self._embed(model, batch, 1, generator)
+        first, second = self._embedded(model, batch, context.generator("panel"))
+        return first.values, second.values
 
-    def _embed(self, model: Model, batch: Batch, side: int, generator: torch.Generator) -> Tensor:
+    def _embedded(self, model: Model, batch: Batch, generator: torch.Generator) -> tuple[Embedded, Embedded]:
+        first = self._embed(_trained(model), model, batch, self._views[0], generator)
+        follower = _head(model, "momentum", Follower)
+        if follower is None:
+            return first, self._embed(_trained(model), model, batch, self._views[1], generator)
+        with torch.no_grad():
+            return first, self._embed(follower.copy, model, batch, self._views[1], generator)
+
+    def _embed(
+        self,
+        parts: nn.Module,
+        model: Model,
+        batch: Batch,
+        changes: Sequence[Augmentation[Any]],
+        generator: torch.Generator,
+    ) -> Embedded:
         view = View(batch.x, batch.lengths)
-        for change in self._views[side]:
+        for change in changes:
             view = change(view, generator=generator)
-        frames = model.encoder(view.x, view.lengths, keep=view.keep)
-        z = frames.values if self._objective.level == "frame" else pool(frames, model.pooling)
-        if "project" in model.heads:
-            z = model.heads["project"](z)
-        return z
+        padded = batch.unequal_lengths is not None or not all(change.aligned for change in changes)
+        frames: Frames = parts.get_submodule("encoder")(view.x, view.lengths if padded else None, keep=view.keep)
+        framewise = self._objective.level == "frame"
+        z = frames.values if framewise else pool(frames, model.pooling)
+        if self.config.head is not None:
+            z = parts.get_submodule("project")(z)
+        return Embedded(z, frames.lengths if framewise and padded else None)
 
 
-class Queue(nn.Module):
-    """The newest embeddings of earlier batches, oldest overwritten first; it begins with random directions, as MoCo's."""
+def _built(views: Sequence[Configured]) -> list[Augmentation[Any]]:
+    return [view.build() for view in views]
 
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__()
-        self.entries: Tensor
-        self.written: Tensor
-        self.register_buffer("entries", functional.normalize(torch.randn(size, dim), dim=1))
-        self.register_buffer("written", torch.zeros((), dtype=torch.int64))
 
-    def read(self) -> Float[Tensor, "entry dim"]:
-        """A copy of all entries: they change before the gradient is taken."""
-        return self.entries.clone()
+def _trained(model: Model) -> nn.ModuleDict:
+    """The modules that embed a view, under the names that a copy of them has too."""
+    project = {"project": model.heads["project"]} if "project" in model.heads else {}
+    return nn.ModuleDict({"encoder": model.encoder, **project})
 
-    def write(self, z: Float[Tensor, "batch dim"]) -> None:
-        """Put embeddings in, the oldest making room."""
-        size = len(self.entries)
-        index = (self.written + torch.arange(len(z), device=z.device)) % size
-        self.entries[index[-size:]] = z[-size:].to(self.entries.dtype)
-        self.written += len(z)
+
+def _head(model: Model, name: str, kind: type[M]) -> M | None:
+    head = dict(model.heads.items()).get(name)
+    return head if isinstance(head, kind) else None
+
+
+def _gathered(z: Tensor) -> Tensor:
+    from tswork.training.distributed import gather_with_gradient
+
+    return gather_with_gradient(z)

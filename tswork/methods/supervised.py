@@ -1,7 +1,7 @@
 """Supervised training of an encoder with a linear head: cross entropy on pooled embeddings.
 
-The control for every claim about pre-training: the same encoder, the same data, the labels. The weights with the best macro-F1
-on the validation part are kept where there is one.
+The control for every claim about pre-training: the same encoder, the same data, the labels. The weights with the best
+macro-F1 on the validation part are kept where there is one. Sequences without a label take no part.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tswork.config import Configured, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
-from tswork.data.samplers import EqualLength, Uniform
 from tswork.encoders.pooling import Pooling
-from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder
+from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
+from tswork.metrics import classification
 from tswork.registry import register
 
 VALIDATION_BATCH = 256
@@ -55,42 +56,59 @@ class Supervised(Method[SupervisedConfig]):
         return Model(encoder, info, heads={"classify": head}, pooling=self.config.pooling, provides=self.provides)
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        return self._batches(model, part, context, batch_size=self.config.batch_size)
+        labelled = _labelled(model, part)
+        found = torch.unique(labelled.codes(_label(model)))
+        if len(found) < 2:
+            named = f"{len(labelled)} labelled sequences of {len(found)} classes"
+            message = f"it has {named} in the column {_label(model)!r}, and a classifier needs two classes"
+            raise DataInvalid([Problem(message, path="train", remedy="Change the split, or name another `label:`.")])
+        return self._batches(model, labelled, context, batch_size=self.config.batch_size)
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
-        labels = batch.codes[_label(model)]
-        weight = self._class_weights if self.config.balanced else None
-        loss = functional.cross_entropy(model.classify(batch.x, batch.lengths).float(), labels, weight=weight)
-        yield Update("model", {"loss": loss})
+        logits = model.classify(batch.x, batch.unequal_lengths).float()
+        weights = self._class_weights if self.config.balanced else None
+        yield Update("model", {"loss": functional.cross_entropy(logits, batch.codes[_label(model)], weight=weights)})
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
-        counts = torch.bincount(part.codes(_label(model)), minlength=len(model.info.classes)).float()
-        self._class_weights = (counts.sum() / counts.clamp(min=1) / (counts > 0).sum()).to(context.device)
+        codes = _labelled(model, part).codes(_label(model))
+        self._class_weights = class_weights(codes, len(model.info.classes)).to(context.device)
 
     def validate(self, model: Model, validation: Part, context: Context) -> Mapping[str, float]:
-        batches = self._batches(model, validation, context, batch_size=VALIDATION_BATCH)
-        pairs = [
-            (batch.codes[_label(model)], model.classify(batch.x, batch.lengths).argmax(dim=1))
-            for batch in (batches.at(0, step) for step in range(batches.steps(0)))
-        ]
-        truth, predicted = (torch.cat(side) for side in zip(*pairs, strict=True))
-        return {"accuracy": float((truth == predicted).double().mean()), "macro_f1": macro_f1(truth, predicted)}
+        """Accuracy and macro-F1 (the mean over classes that occur in labels or predictions) of labelled sequences."""
+        classes = len(model.info.classes)
+        labelled = _labelled(model, validation)
+        truth, predicted = torch.zeros(2, 0, dtype=torch.int64)
+        if len(labelled):
+            batches = self._batches(model, labelled, Context(context.device), batch_size=VALIDATION_BATCH)
+            truth, predicted = _predictions(model, batches)
+        counts = classification.confusion(truth.cpu().numpy(), predicted.cpu().numpy(), classes)
+        return {"accuracy": classification.accuracy(counts), "macro_f1": classification.macro_f1(counts)}
 
     def _batches(self, model: Model, part: Part, context: Context, *, batch_size: int) -> Batches:
-        if model.encoder.padding_invariant:
-            sampler: Uniform | EqualLength = Uniform(len(part), batch_size=batch_size, seed=context.seed)
-        else:
-            sampler = EqualLength(part.lengths, batch_size=batch_size, seed=context.seed)
-        return Batches(part, sampler=sampler, device=context.device, seed=context.seed, columns=(_label(model),))
+        return sequence_batches(
+            part, encoder=model.encoder, context=context, batch_size=batch_size, columns=(_label(model),)
+        )
 
 
-def macro_f1(truth: torch.Tensor, predicted: torch.Tensor) -> float:
-    """Mean F1 over the classes that occur in the truth."""
-    scores = []
-    for code in torch.unique(truth).tolist():
-        hits = int(((truth == code) & (predicted == code)).sum())
-        scores.append(2 * hits / (int((truth == code).sum()) + int((predicted == code).sum())))
-    return sum(scores) / len(scores)
+def class_weights(codes: Tensor, classes: int) -> Float[Tensor, "classes"]:
+    """Weights inverse to the number of each class, whose mean over the items is 1; 0 for a class without items."""
+    counts = torch.bincount(codes, minlength=classes).float()
+    present = counts > 0
+    return torch.where(present, counts.sum() / counts.clamp(min=1) / present.sum(), 0.0)
+
+
+def _predictions(model: Model, batches: Batches) -> tuple[Tensor, Tensor]:
+    """Labels and predicted classes of one pass."""
+    pairs = [
+        (batch.codes[_label(model)], model.classify(batch.x, batch.unequal_lengths).argmax(dim=1))
+        for batch in (batches.at(0, step) for step in range(batches.steps(0)))
+    ]
+    truth, predicted = (torch.cat(side) for side in zip(*pairs, strict=True))
+    return truth, predicted
+
+
+def _labelled(model: Model, part: Part) -> Part:
+    return Part(part.collection, part.spans[part.codes(_label(model)) >= 0])
 
 
 def _label(model: Model) -> str:

@@ -4,15 +4,19 @@ Paper: Yue et al., "TS2Vec: Towards Universal Representation of Time Series", AA
 github.com/zhihanyue/ts2vec (MIT), read for its protocol, written anew.
 
 Two crops of a batch overlap; in each, half of the projected steps are hidden; the encoder's frames on the overlap are
-compared by the hierarchical contrastive loss. AdamW at 1e-3; what is judged is the mean of the initial weights and all
-iterates. Training series longer than `max_train_length` are cut into pieces, and pieces that are still longer are cropped
-(one offset a batch). Without a budget it takes 200 steps up to 100,000 training values and 600 beyond.
+compared by the hierarchical contrastive loss. AdamW at 1e-3, batches of 8; what is judged is the mean of the initial weights
+and all iterates. Training series longer than `max_train_length` are cut into pieces, and pieces that are still longer are
+cropped (one place a batch). Batches are reduced to the pieces there are, and a smaller rest is dropped. Without a budget it
+takes 200 steps up to 100,000 training values and 600 beyond.
 
-Departures
+Departures; neither changes anything for complete series of one length
 | published | here |
 | --- | --- |
-| series of unequal length are padded with missing values, which enter the loss | crops lie inside the shortest series of the batch |
+| series of unequal length are centred in missing values, which enter the loss | crops are shares of each own length, no padding |
+| missing steps at both ends are centred in the piece | each piece begins and ends at a step that has a value |
 | numpy and torch global generators | generators derived from (seed, purpose, epoch, step) |
+
+In several processes each compares the series of its own share of the batch.
 """
 
 from __future__ import annotations
@@ -21,30 +25,35 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import torch
+from jaxtyping import Float, Int
 from pydantic import Field
+from torch import Tensor
 
-from tswork.augment.masks import Mask, draw_mask
+from tswork.augment.mask import Mask, draw_mask
+from tswork.augment.overlap import Crop as CroppedView
 from tswork.augment.overlap import overlapping_crops
-from tswork.config import Configured, Uses
+from tswork.config import Configured, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
-from tswork.data.samplers import Uniform
-from tswork.encoders.pooling import Pooling
-from tswork.errors import ModelUnfit
-from tswork.methods.base import Averaging, Method, MethodConfig, Update, build_encoder
+from tswork.data.samplers import EqualLength, Sampler, Uniform
+from tswork.encoders.base import Frames
+from tswork.encoders.pooling import Pooling, pool
+from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.methods.base import Averaging, Method, MethodConfig, Update, build_encoder, shared_batch_size
 from tswork.methods.model import Model
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
 
 SMALL = 100_000
-"""Training values up to which 200 steps are the default; above it 600."""
+"""Training values (of the array that series are filled up to) up to which 200 steps are the default; above it 600."""
 
 
 class TS2VecConfig(MethodConfig):
     encoder: Annotated[Configured, Uses("encoder")] = Field(
-        default_factory=lambda: _default_encoder(), description="what is trained"
+        default_factory=lambda: configure("encoder", "dilated_conv"), description="what is trained"
     )
+    batch_size: int = Field(default=8, ge=1, description="sequences a batch; reduced to the number there are")
     averaging: Averaging = Field(
         default="mean", description="weights that are judged: the last, or the mean of all since initialisation"
     )
@@ -55,12 +64,6 @@ class TS2VecConfig(MethodConfig):
     mask: Mask = Field(default="binomial", description="which steps of a training view are hidden")
     max_train_length: int = Field(default=3000, ge=2, description="longest training window, in steps")
     pooling: Pooling = Field(default="max", description="from frames to one vector a sequence")
-
-
-def _default_encoder() -> Configured:
-    from tswork.config import configure
-
-    return configure("encoder", "dilated_conv")
 
 
 @register("method", "ts2vec", version=1, config=TS2VecConfig)
@@ -77,27 +80,64 @@ class TS2Vec(Method[TS2VecConfig]):
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         longest = min(self.config.max_train_length, model.encoder.max_length or self.config.max_train_length)
         pieces = part.pieces(longest)
-        sampler = Uniform(len(pieces), batch_size=self.config.batch_size, seed=context.seed, drop_last=True)
-        crop = Crop(longest, shared=True)
-        return Batches(pieces, sampler=sampler, crop=crop, device=context.device, seed=context.seed)
+        if model.info.missing:
+            pieces = pieces.observed()
+        if len(pieces) == 0:
+            raise DataInvalid(
+                [
+                    Problem(
+                        "no step of it has a value", path="train", remedy="Look at the data with `tswork data check`."
+                    )
+                ]
+            )
+        return Batches(
+            pieces,
+            sampler=self._sampler(model, pieces.lengths.clamp(max=longest), context),
+            crop=Crop(longest, shared=True),
+            device=context.device,
+            seed=context.seed,
+            rank=context.rank,
+            world_size=context.world_size,
+        )
+
+    def _sampler(self, model: Model, lengths: Int[Tensor, "piece"], context: Context) -> Sampler:
+        size, seed = shared_batch_size(self.config.batch_size, len(lengths), context), context.seed
+        if model.encoder.padding_invariant or bool((lengths == lengths[0]).all()):
+            return Uniform(len(lengths), batch_size=size, seed=seed, drop_last=True)
+        return EqualLength(lengths, batch_size=size, seed=seed)
 
     def default_steps(self, part: Part, batches: Batches) -> int:
-        values = int(part.lengths.sum()) * len(part.collection.channels)
+        values = len(part) * int(part.lengths.max()) * len(part.collection.channels)
         return 200 if values <= SMALL else 600
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
-        lengths = batch.span[:, 2] - batch.span[:, 1]
-        shortest = 2 ** (self.config.temporal_unit + 1)
-        crops = overlapping_crops(batch.x, lengths, generator=context.host_generator("crops"), shortest=shortest)
-        generator = context.generator("masks")
-        z1, z2 = (
-            model.encoder(x, None, keep=draw_mask(self.config.mask, len(x), x.shape[1], generator=generator)).values
-            for x in (crops.first, crops.second)
-        )
-        loss = hierarchical_contrast(
-            z1[:, -crops.overlap :],
-            z2[:, : crops.overlap],
-            alpha=self.config.alpha,
-            temporal_unit=self.config.temporal_unit,
-        )
+        config = self.config
+        z1, z2, overlap = self._overlap(model, batch, context, purpose="crops")
+        lengths = None if bool((overlap == z1.shape[1]).all()) else overlap.to(z1.device, non_blocking=True)
+        loss = hierarchical_contrast(z1, z2, alpha=config.alpha, temporal_unit=config.temporal_unit, lengths=lengths)
         yield Update("model", {"loss": loss})
+
+    def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
+        z1, z2, overlap = self._overlap(model, batch, context, purpose="panel")
+        lengths = overlap.to(z1.device)
+        return pool(Frames(z1, lengths), model.pooling), pool(Frames(z2, lengths), model.pooling)
+
+    def _overlap(
+        self, model: Model, batch: Batch, context: Context, *, purpose: str
+    ) -> tuple[Float[Tensor, "batch time dim"], Float[Tensor, "batch time dim"], Int[Tensor, "batch"]]:
+        """Frames of both crops on their overlap, and (on the host) how many of them each series has."""
+        crops = overlapping_crops(
+            batch.x,
+            batch.span[:, 2] - batch.span[:, 1],
+            generator=context.host_generator(purpose),
+            shortest=2 ** (self.config.temporal_unit + 1),
+        )
+        masks = context.generator(f"{purpose}/masks")
+        first, second = (crops.of(self._encode(model, crop, masks), crop) for crop in (crops.first, crops.second))
+        return first, second, crops.overlap
+
+    def _encode(self, model: Model, crop: CroppedView, masks: torch.Generator) -> Float[Tensor, "batch time dim"]:
+        lengths = crop.lengths.to(crop.x.device, non_blocking=True)
+        keep = draw_mask(self.config.mask, lengths, crop.x.shape[1], generator=masks)
+        frames: Frames = model.encoder(crop.x, None if crop.whole else lengths, keep=keep)
+        return frames.values

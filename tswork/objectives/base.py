@@ -1,6 +1,7 @@
 """The interface of objectives that the method `contrastive` takes: two views in, a loss out.
 
-A paper that changes only the loss adds one file here: its pure function, a config, and a class registered as `objective`.
+A paper that changes only the loss adds one file here: its pure function, a config, and a class registered as `objective`
+that says what it needs (frames or vectors, labels, a queue, batches of its own make-up) and calls the function.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tswork.config import Config
+from tswork.data.collection import Part
+from tswork.data.samplers import Sampler
 
 C = TypeVar("C", bound=Config)
 
@@ -24,6 +27,7 @@ class Objective(ABC, Generic[C]):
     takes_queue: ClassVar[bool] = False
     """Whether it can use further negatives."""
     needs_labels: ClassVar[bool] = False
+    """Whether it is told the class of each sequence."""
 
     def __init__(self, config: C) -> None:
         self.config = config
@@ -34,7 +38,16 @@ class Objective(ABC, Generic[C]):
         z1: Float[Tensor, "batch *frame_dim"],
         z2: Float[Tensor, "batch *frame_dim"],
         *,
+        lengths: Int[Tensor, "batch"] | None = None,
         labels: Int[Tensor, "batch"] | None = None,
         negatives: Float[Tensor, "queue dim"] | None = None,
     ) -> Float[Tensor, ""]:
-        """The loss, at least in float32."""
+        """The loss, in float32 or wider whatever the type of the views and also under autocast.
+
+        `lengths` are the real frames of each sequence, for the level `frame` (None: all are real); `labels` its class (-1:
+        unknown), where `needs_labels`; `negatives` the queue, where `takes_queue`.
+        """
+
+    def sampler(self, part: Part, *, label: str | None, batch_size: int, seed: int) -> Sampler | None:
+        """Which sequences make up a batch, for an objective that cares (so many of a class, pairs of a patient); None: any."""
+        return None

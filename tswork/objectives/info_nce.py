@@ -1,9 +1,10 @@
 """InfoNCE and NT-Xent: pick the other view of a sequence among the other sequences of the batch.
 
-van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018, equation 4; Chen et al., "A Simple Framework
-for Contrastive Learning of Visual Representations" (SimCLR), ICML 2020, equation 1. One direction takes rows of the first view as
-anchors and columns of the second as candidates. With `among="both"` the other sequences of the anchor's own view are
-candidates too (NT-Xent: 2B - 1 classes), and both views are anchors.
+van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018, equation 4; Chen et al., "A Simple
+Framework for Contrastive Learning of Visual Representations" (SimCLR), ICML 2020, equation 1. One direction takes rows of the
+first view as anchors and columns of the second as candidates. With `among="both"` the other sequences of the anchor's own
+view are candidates too, and both views are anchors (NT-Xent: 2B - 1 classes). A queue adds candidates that are nobody's twin
+(MoCo: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020, equation 1).
 """
 
 from __future__ import annotations
@@ -33,25 +34,37 @@ def info_nce(
     among: Among = "other",
     negatives: Float[Tensor, "queue dim"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean cross entropy of the twin among the candidates, in float32 or wider.
+    """Mean cross entropy of the twin among the candidates, in float32 or wider, also under autocast.
 
-    `negatives` are further candidates of every anchor. With one sequence and no negatives the loss is 0.
+    `symmetric=False` has the first view alone as anchors. `negatives` are further candidates of every anchor. With one
+    sequence and no negatives the loss is 0.
+
+    >>> z = torch.eye(4)
+    >>> round(info_nce(z, z, temperature=1.0).item(), 6)  # log(1 + 3 / e)
+    0.743668
     """
     wide = torch.promote_types(z1.dtype, torch.float32)
-    views = [z.to(wide) for z in (z1, z2)]
-    further = None if negatives is None else negatives.to(wide)
-    if normalise:
-        views = [functional.normalize(z, dim=-1) for z in views]
-        further = None if further is None else functional.normalize(further, dim=-1)
-    anchors, candidates = views
-    losses = [_one_way(anchors, candidates, temperature, among, further)]
-    if symmetric or among == "both":
-        losses.append(_one_way(candidates, anchors, temperature, among, further))
-    return torch.stack(losses).mean()
+    with torch.autocast(z1.device.type, enabled=False):
+        first, second = (_comparable(z.to(wide), normalise) for z in (z1, z2))
+        further = None if negatives is None else _comparable(negatives.to(wide), normalise)
+        losses = [_one_way(first, second, temperature, among, further)]
+        if symmetric:
+            losses.append(_one_way(second, first, temperature, among, further))
+        return torch.stack(losses).mean()
 
 
-def _one_way(anchors: Tensor, candidates: Tensor, temperature: float, among: Among, further: Tensor | None) -> Tensor:
-    columns = [anchors @ candidates.T]
+def _comparable(z: Float[Tensor, "row dim"], normalise: bool) -> Float[Tensor, "row dim"]:
+    return functional.normalize(z, dim=-1) if normalise else z
+
+
+def _one_way(
+    anchors: Float[Tensor, "batch dim"],
+    twins: Float[Tensor, "batch dim"],
+    temperature: float,
+    among: Among,
+    further: Float[Tensor, "queue dim"] | None,
+) -> Float[Tensor, ""]:
+    columns = [anchors @ twins.T]
     if among == "both":
         own = anchors @ anchors.T
         columns.append(own.masked_fill(torch.eye(len(own), dtype=torch.bool, device=own.device), -torch.inf))
@@ -64,7 +77,7 @@ def _one_way(anchors: Tensor, candidates: Tensor, temperature: float, among: Amo
 class InfoNceConfig(Config):
     temperature: float = Field(default=0.1, gt=0, description="divides similarities")
     normalise: bool = Field(default=True, description="compare directions (cosine) instead of dot products")
-    symmetric: bool = Field(default=True, description="both views are anchors")
+    symmetric: bool = Field(default=True, description="both views are anchors; false: the first alone")
     among: Among = Field(default="other", description="candidates: the other view, or both views (NT-Xent)")
 
 
@@ -79,6 +92,7 @@ class InfoNce(Objective[InfoNceConfig]):
         z1: Float[Tensor, "batch *frame_dim"],
         z2: Float[Tensor, "batch *frame_dim"],
         *,
+        lengths: Int[Tensor, "batch"] | None = None,
         labels: Int[Tensor, "batch"] | None = None,
         negatives: Float[Tensor, "queue dim"] | None = None,
     ) -> Float[Tensor, ""]:

@@ -7,35 +7,54 @@ of the batch, the temporal loss with the other steps of its own series; both vie
 similarities are plain dot products without normalisation or temperature. The hierarchy halves the time axis by max-pooling
 until one step is left, and averages the losses of all scales.
 
-The fast form computes each similarity matrix once, turns it into its softmax in place and keeps that alone: with P the
-row-wise softmax, the gradient of the sum of row log-sum-exps of Z Z^T is (P + P^T) Z. Beyond `BLOCK` elements rows are
-handled in chunks and recomputed for the gradient, which bounds memory.
+Departures
+| published | here |
+| --- | --- |
+| padding of series of unequal length enters the loss | with `lengths`, padding is neither anchor nor candidate |
+| all series are halved down to one step together | a series that is down to one step before the others waits for them |
+
+The fast form is the row-wise log-sum-exp of the matrix `Z Z^T` of all items of a set (`log_sum_exp.py`), which yields the
+gradient along the way and keeps nothing that grows with the square of the number of steps.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
 from torch import Tensor
 
-BLOCK = 2**27
-"""Largest number of similarities of one scale that is kept for the gradient (512 MiB in float32)."""
+from tswork.config import Config
+from tswork.objectives.base import Objective
+from tswork.objectives.log_sum_exp import sum_of_log_sum_exp
+from tswork.registry import register
+
+Lengths = Int[Tensor, "batch"] | None
 
 
-def instance_contrast(z1: Float[Tensor, "batch time dim"], z2: Float[Tensor, "batch time dim"]) -> Float[Tensor, ""]:
+def instance_contrast(
+    z1: Float[Tensor, "batch time dim"],
+    z2: Float[Tensor, "batch time dim"],
+    *,
+    lengths: Int[Tensor, "batch"] | None = None,
+) -> Float[Tensor, ""]:
     """Equation 2: each step against the same step of the other series; 0 for a batch of one."""
     if z1.shape[0] == 1:
         return _zero(z1)
-    return _contrast(z1.transpose(0, 1), z2.transpose(0, 1))
+    valid = _valid(z1, lengths)
+    return _contrast(z1.transpose(0, 1), z2.transpose(0, 1), None if valid is None else valid.T)
 
 
-def temporal_contrast(z1: Float[Tensor, "batch time dim"], z2: Float[Tensor, "batch time dim"]) -> Float[Tensor, ""]:
+def temporal_contrast(
+    z1: Float[Tensor, "batch time dim"],
+    z2: Float[Tensor, "batch time dim"],
+    *,
+    lengths: Int[Tensor, "batch"] | None = None,
+) -> Float[Tensor, ""]:
     """Equation 1: each step against the other steps of its own series; 0 for a single step."""
     if z1.shape[1] == 1:
         return _zero(z1)
-    return _contrast(z1, z2)
+    return _contrast(z1, z2, _valid(z1, lengths))
 
 
 def hierarchical_contrast(
@@ -44,93 +63,85 @@ def hierarchical_contrast(
     *,
     alpha: float = 0.5,
     temporal_unit: int = 0,
+    lengths: Int[Tensor, "batch"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Algorithm 1: the mean over scales of `alpha * instance + (1 - alpha) * temporal`.
+    """Algorithm 1: the mean over scales of `alpha * instance + (1 - alpha) * temporal`, in float32 or wider.
 
-    The temporal loss joins from scale `temporal_unit` on. At the last scale one step is left and the instance loss alone counts.
+    The temporal loss joins from scale `temporal_unit` on. At the last scale one step is left and the instance loss alone
+    counts. `lengths` (at least 1, the longest one equal to `time`) are the real steps of each series; None: all are real.
     """
     loss = _zero(z1)
     scales = 0
     while z1.shape[1] > 1:
         if alpha != 0:
-            loss = loss + alpha * instance_contrast(z1, z2)
+            loss = loss + alpha * instance_contrast(z1, z2, lengths=lengths)
         if scales >= temporal_unit and alpha != 1:
-            loss = loss + (1 - alpha) * temporal_contrast(z1, z2)
+            loss = loss + (1 - alpha) * temporal_contrast(z1, z2, lengths=lengths)
         scales += 1
-        z1, z2 = _halved(z1), _halved(z2)
+        z1, z2 = _halved(z1, lengths), _halved(z2, lengths)
+        lengths = None if lengths is None else (lengths // 2).clamp(min=1)
     if alpha != 0:
-        loss = loss + alpha * instance_contrast(z1, z2)
+        loss = loss + alpha * instance_contrast(z1, z2, lengths=lengths)
     return loss / (scales + 1)
+
+
+class HierarchicalConfig(Config):
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="share of the instance loss; the rest is the temporal one"
+    )
+    temporal_unit: int = Field(default=0, ge=0, description="first scale at which the temporal loss joins")
+
+
+@register("objective", "ts2vec", version=1, config=HierarchicalConfig)
+class Hierarchical(Objective[HierarchicalConfig]):
+    """TS2Vec's hierarchical contrast of frames, for views that lie step on step."""
+
+    level = "frame"
+
+    def __call__(
+        self,
+        z1: Float[Tensor, "batch *frame_dim"],
+        z2: Float[Tensor, "batch *frame_dim"],
+        *,
+        lengths: Int[Tensor, "batch"] | None = None,
+        labels: Int[Tensor, "batch"] | None = None,
+        negatives: Float[Tensor, "queue dim"] | None = None,
+    ) -> Float[Tensor, ""]:
+        options = self.config
+        return hierarchical_contrast(z1, z2, alpha=options.alpha, temporal_unit=options.temporal_unit, lengths=lengths)
 
 
 def _zero(z: Tensor) -> Tensor:
     """Zero that keeps the graph, so that a loss without contrast can still be differentiated."""
-    return (z[..., :1, :1] * 0).sum().to(_wide(z))
+    return (z[..., :1, :1] * 0).sum().to(torch.promote_types(z.dtype, torch.float32))
 
 
-def _halved(z: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch half dim"]:
+def _valid(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Bool[Tensor, "batch time"] | None:
+    return None if lengths is None else torch.arange(z.shape[1], device=z.device) < lengths[:, None]
+
+
+def _halved(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Float[Tensor, "batch half dim"]:
+    """The larger of each two neighbours; an odd last step is dropped unless it is the only one of its series."""
     steps = z.shape[1] // 2 * 2
-    return torch.maximum(z[:, 0:steps:2], z[:, 1:steps:2])
+    first, second = z[:, 0:steps:2], z[:, 1:steps:2]
+    larger = torch.maximum(first, second)
+    if lengths is None:
+        return larger
+    return torch.where((lengths == 1)[:, None, None], first, larger)
 
 
-def _contrast(a: Float[Tensor, "set item dim"], b: Float[Tensor, "set item dim"]) -> Float[Tensor, ""]:
-    """Mean over sets and both directions of the cross entropy of picking an item's twin among the other 2n - 1 items."""
-    wide = _wide(a)
+def _contrast(
+    a: Float[Tensor, "set item dim"], b: Float[Tensor, "set item dim"], valid: Bool[Tensor, "set item"] | None
+) -> Float[Tensor, ""]:
+    """Mean over valid items and both directions of the cross entropy of picking an item's twin among the other 2n - 1."""
+    wide = torch.promote_types(a.dtype, torch.float32)
     a, b = a.to(wide), b.to(wide)
-    together = torch.cat([a, b], dim=1)
-    normaliser: Tensor = _LogSumExp.apply(together)  # type: ignore[no-untyped-call]
-    positives = (a * b).sum(dim=-1)
-    return normaliser / together.shape[0] / together.shape[1] - positives.mean()
-
-
-def _wide(z: Tensor) -> torch.dtype:
-    """Similarities and log-sum-exp are taken in at least float32."""
-    return torch.promote_types(z.dtype, torch.float32)
-
-
-class _LogSumExp(torch.autograd.Function):
-    """Sum over all items of log sum_j exp(z_i . z_j), j running over the other items of the set."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Float[Tensor, "set item dim"]) -> Float[Tensor, ""]:
-        sets, items, _ = z.shape
-        ctx.rows = max(1, min(items, BLOCK // (sets * items)))
-        total = z.new_zeros(())
-        shares: list[Tensor] = []
-        normalisers: list[Tensor] = []
-        for start in range(0, items, ctx.rows):
-            similarity = _rows(z, start, ctx.rows)
-            largest = similarity.amax(dim=-1, keepdim=True)
-            share = torch.softmax(similarity, dim=-1, out=similarity)
-            # The largest similarity has the share 1 / sum_j exp(s_j - largest), which gives the log-sum-exp back.
-            normaliser = largest - share.amax(dim=-1, keepdim=True).log()
-            total = total + normaliser.sum()
-            if ctx.rows == items:
-                shares.append(share)
-            else:
-                normalisers.append(normaliser)
-        ctx.save_for_backward(z, *(shares or normalisers))
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Float[Tensor, ""]) -> Float[Tensor, "set item dim"]:
-        z, *kept = ctx.saved_tensors
-        items = z.shape[1]
-        if ctx.rows == items:
-            share = kept[0]
-            gradient = torch.bmm(share, z) + torch.bmm(share.transpose(1, 2), z)
-            return gradient * upstream
-        gradient = torch.zeros_like(z)
-        for start, normaliser in zip(range(0, items, ctx.rows), kept, strict=True):
-            share = _rows(z, start, ctx.rows).sub_(normaliser).exp_()
-            part = slice(start, start + ctx.rows)
-            gradient[:, part] += torch.bmm(share, z)
-            gradient += torch.bmm(share.transpose(1, 2), z[:, part])
-        return gradient * upstream
-
-
-def _rows(z: Tensor, start: int, count: int) -> Tensor:
-    """Similarities of some rows with all items, the own one left out."""
-    similarity = torch.bmm(z[:, start : start + count], z.transpose(1, 2))
-    similarity.diagonal(offset=start, dim1=1, dim2=2).fill_(-torch.inf)
-    return similarity
+    both = None if valid is None else torch.cat([valid, valid], dim=1)
+    normalisers = sum_of_log_sum_exp(torch.cat([a, b], dim=1), both)
+    if valid is None:
+        anchors: float | Tensor = a.shape[0] * a.shape[1]
+        positives = (a * b).sum()
+    else:
+        anchors = valid.sum()
+        positives = torch.where(valid[..., None], a * b, 0.0).sum()
+    return (normalisers / 2 - positives) / anchors

@@ -1,0 +1,32 @@
+"""A stretch of every sequence takes the place of the whole.
+
+Franceschi et al., "Unsupervised Scalable Representation Learning for Multivariate Time Series", NeurIPS 2019, section 3, take
+such sub-series as positives.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from tswork.augment.base import Augmentation, View
+from tswork.augment.stretch import StretchConfig, draw_stretch
+from tswork.registry import register
+
+
+class SubsequenceConfig(StretchConfig):
+    share: float = Field(default=0.5, gt=0, le=1, description="length of the stretch as a share of the sequence")
+
+
+@register("view", "subsequence", version=1, config=SubsequenceConfig)
+class Subsequence(Augmentation[SubsequenceConfig]):
+    """Keeps one random stretch of every sequence and moves it to the front."""
+
+    aligned = False
+
+    def __call__(self, view: View, *, generator: torch.Generator) -> View:
+        start, size = draw_stretch(view.lengths, self.config.share, generator=generator)
+        last = view.x.shape[1] - 1
+        index = (start[:, None] + torch.arange(last + 1, device=view.x.device)).clamp(max=last)
+        keep = None if view.keep is None else view.keep.gather(1, index)
+        return View(view.x, size, keep).changed(view.x.gather(1, index[..., None].expand_as(view.x)))
