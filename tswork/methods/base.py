@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tswork.config import Config, Configured
 from tswork.context import Context
-from tswork.data.batches import Batch, Batches
+from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import EqualLength, Sampler, Uniform
 from tswork.encoders.base import Encoder
@@ -166,30 +166,39 @@ def sequence_batches(
     drop_last: bool = False,
     columns: tuple[str, ...] = (),
     sampler: Sampler | None = None,
+    crop: Crop | None = None,
 ) -> Batches:
-    """Batches of whole sequences that the encoder can take, shared among the processes.
+    """Batches of whole sequences, or of random crops of them, that the encoder can take, shared among the processes.
 
     Sequences are drawn uniformly, or by equal length where padding would change a result. Several processes get equally
     many rows each; a smaller rest is then dropped. Raises `ModelUnfit` when the encoder cannot take such sequences.
     """
     name, several = type(encoder).__name__, context.world_size > 1
-    longest = int(part.lengths.max()) if len(part) else 0
+    lengths = part.lengths if crop is None else part.lengths.clamp(max=crop.length)
+    longest = int(lengths.max()) if len(part) else 0
     if encoder.max_length is not None and longest > encoder.max_length:
         reason = f"takes at most {encoder.max_length} steps, and the longest sequence has {longest}"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
-    padded = bool((part.lengths != longest).any()) and not encoder.padding_invariant
+    padded = bool((lengths != longest).any()) and not encoder.padding_invariant
     if padded and (several or sampler is not None):
         reason = "padding changes its results, and batches of one length cannot be had "
         reason += "in several processes" if several else "with the sampler that the objective asks for"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
     size, seed = shared_batch_size(batch_size, len(part), context), context.seed
     if padded:
-        sampler = EqualLength(part.lengths, batch_size=size, seed=seed)
+        sampler = EqualLength(lengths, batch_size=size, seed=seed)
     elif sampler is None:
         sampler = Uniform(len(part), batch_size=size, seed=seed, drop_last=drop_last or several)
     rank, world_size = context.rank, context.world_size
     return Batches(
-        part, sampler=sampler, device=context.device, seed=seed, columns=columns, rank=rank, world_size=world_size
+        part,
+        sampler=sampler,
+        crop=crop,
+        device=context.device,
+        seed=seed,
+        columns=columns,
+        rank=rank,
+        world_size=world_size,
     )
 
 

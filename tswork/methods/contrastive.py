@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tswork.augment.base import Augmentation, View
 from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
-from tswork.data.batches import Batch, Batches
+from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Frames
 from tswork.encoders.pooling import Pooling, pool
@@ -56,6 +56,9 @@ class ContrastiveConfig(MethodConfig):
     )
     head: HeadConfig | None = Field(
         default=None, description="projection used in training only; none: embeddings are compared"
+    )
+    window: int | None = Field(
+        default=None, ge=2, description="train on random windows of this many steps; none: on whole sequences"
     )
     queue: int = Field(default=0, ge=0, description="embeddings of earlier batches kept as further negatives")
     momentum: float | None = Field(
@@ -109,7 +112,9 @@ class Contrastive(Method[ContrastiveConfig]):
             raise ModelUnfit("contrastive", reason, "Use views that leave every step in its place.")
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        size, label = self.config.batch_size, model.info.label
+        size, label, window = self.config.batch_size, model.info.label, self.config.window
+        if window is not None:
+            part = part.pieces(window)  # a long series gives as many items as it has windows
         return sequence_batches(
             part,
             encoder=model.encoder,
@@ -118,6 +123,7 @@ class Contrastive(Method[ContrastiveConfig]):
             drop_last=True,
             columns=(label,) if label is not None and self._objective.needs_labels else (),
             sampler=self._objective.sampler(part, label=label, batch_size=size, seed=context.seed),
+            crop=Crop(window) if window is not None else None,
         )
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
