@@ -166,9 +166,12 @@ def test_without_gradients_nothing_is_computed_for_them(monkeypatch: pytest.Monk
 def test_only_a_gradient_of_the_size_of_the_embeddings_is_kept() -> None:
     z1, z2 = (z.requires_grad_() for z in views(2, 64, 3))
     kept: list[int] = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda tensor: (kept.append(tensor.numel()), tensor)[1], lambda it: it
-    ):
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         hierarchical_contrast(z1, z2)
     assert max(kept) == 2 * z1.numel()
 

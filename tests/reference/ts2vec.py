@@ -41,13 +41,13 @@ def hierarchical_contrast(
     """Algorithm 1; a series that is down to one step stays as it is."""
     lengths = list(lengths or [z1.shape[1]] * len(z1))
     series = [(a[:length], b[:length]) for a, b, length in zip(z1, z2, lengths, strict=True)]
-    losses = []
+    losses: list[Tensor] = []
     while True:
         lengths = [len(a) for a, _ in series]
-        padded = [torch.nn.utils.rnn.pad_sequence([pair[side] for pair in series], batch_first=True) for side in (0, 1)]
-        loss = alpha * instance_contrast(*padded, lengths)
+        a, b = (torch.nn.utils.rnn.pad_sequence([pair[side] for pair in series], batch_first=True) for side in (0, 1))
+        loss = alpha * instance_contrast(a, b, lengths)
         if len(losses) >= temporal_unit and max(lengths) > 1:
-            loss = loss + (1 - alpha) * temporal_contrast(*padded, lengths)
+            loss = loss + (1 - alpha) * temporal_contrast(a, b, lengths)
         losses.append(loss)
         if max(lengths) == 1:
             return torch.stack(losses).mean()
