@@ -16,7 +16,7 @@ Departures
 | --- | --- |
 | learned positions fit one length | for a shorter input they are interpolated, so that nothing is filled up |
 | TSTPlus looks for steps to mask in every batch, in the caller's tensor | it never does: missing values are filled before |
-| PatchTST fills `stride` steps in front, and leaves out last steps that fill no patch | it fills so few that the last patch ends with the last step |
+| PatchTST fills `stride` steps in front and leaves out last steps that fill no patch | the last patch ends with the last step |
 """
 
 from __future__ import annotations
@@ -131,8 +131,13 @@ class Positioned(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch dim frame"]:
         body: Any = self.body
-        # A series above `max_seq_len` steps is first shortened by a strided convolution.
-        frames = body.W_P(x).shape[2] if getattr(body, "new_q_len", False) else x.shape[2]
+        frames = x.shape[2]
+        if getattr(body, "new_q_len", False):
+            # TSTPlus shortens series above `max_seq_len` steps by a convolution in front.
+            shorten: Any = body.W_P
+            kernel = shorten[-1].kernel_size[0] if isinstance(shorten, nn.Sequential) else 1
+            x = functional.pad(x, (max(0, kernel - frames), 0))
+            frames = shorten(x).shape[2]
         positions = _interpolated(getattr(body, self.name), frames)
         encoded: Tensor = functional_call(body, {self.name: positions}, (x,))
         return encoded

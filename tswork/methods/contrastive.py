@@ -205,4 +205,3 @@ def _trained(model: Model) -> nn.ModuleDict:
 def _head(model: Model, name: str, kind: type[M]) -> M | None:
     head = dict(model.heads.items()).get(name)
     return head if isinstance(head, kind) else None
-
