@@ -134,10 +134,9 @@ class Positioned(nn.Module):
         frames = x.shape[2]
         if getattr(body, "new_q_len", False):
             # TSTPlus shortens series above `max_seq_len` steps by a convolution in front.
-            shorten: Any = body.W_P
-            kernel = shorten[-1].kernel_size[0] if isinstance(shorten, nn.Sequential) else 1
+            kernel = max((one.kernel_size[0] for one in body.W_P.children() if hasattr(one, "kernel_size")), default=1)
             x = functional.pad(x, (max(0, kernel - frames), 0))
-            frames = shorten(x).shape[2]
+            frames = body.W_P(x).shape[2]
         positions = _interpolated(getattr(body, self.name), frames)
         encoded: Tensor = functional_call(body, {self.name: positions}, (x,))
         return encoded
