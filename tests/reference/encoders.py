@@ -12,10 +12,12 @@ from tswork.encoders.recurrent import Recurrent
 from tswork.encoders.transformer import Layer, Transformer, positions
 
 
-def dilated_conv(encoder: DilatedConv, x: Tensor) -> Tensor:
-    """Frames of one batch without padding, block by block as the paper draws them."""
+def dilated_conv(encoder: DilatedConv, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Frames of one batch without padding, block by block as the paper draws them, without dropout."""
     hidden: Tensor = encoder.project(torch.nan_to_num(x))
     hidden = (hidden * ~torch.isnan(x).any(-1, keepdim=True)).transpose(1, 2)
+    if keep is not None:
+        hidden = hidden * keep[:, None]
     for index, block in enumerate(encoder.blocks):
         assert isinstance(block, Block)
         dilation = 2**index
