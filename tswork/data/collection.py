@@ -159,7 +159,10 @@ class Collection:
 
     def replaced(self, **changes: Any) -> Collection:
         """A copy with some fields replaced."""
-        return replace(self, **changes)
+        copy = replace(self, **changes)
+        if set(changes) <= {"name", "affine"} and "digest" in self.__dict__:
+            copy.__dict__["digest"] = self.digest  # neither is content
+        return copy
 
     @cached_property
     def _coded_columns(self) -> dict[str, tuple[tuple[str, ...], Tensor]]:

@@ -21,6 +21,7 @@ from tswork.protocols.base import Protocol
 from tswork.recorder import Recorder, Tee
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import train
+from tswork.training.runtime import Runtime
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -35,6 +36,8 @@ class Surroundings:
     workspace: Path
     progress: Progress
     checkpoint_seconds: float = 30.0
+    runtime: Runtime | None = None
+    """What several processes share; None: training opens and closes its own."""
 
 
 def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
@@ -50,6 +53,7 @@ def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surro
         name=stage.name,
         checkpoints=Checkpoints(around.workspace / CHECKPOINTS, every_seconds=around.checkpoint_seconds),
         precision=member.header.precision,
+        runtime=around.runtime,
         progress=around.progress,
     )
     for task, model in enumerate(trained.models):
