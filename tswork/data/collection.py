@@ -8,7 +8,7 @@ any batch is one gather by index arithmetic.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -100,7 +100,7 @@ class Collection:
     def from_array(
         values: Shaped[np.ndarray, "case time channel"],
         *,
-        labels: Sequence[Any] | None = None,
+        labels: Iterable[Any] | None = None,
         channels: Sequence[str] | None = None,
         **fields: Any,
     ) -> Collection:
