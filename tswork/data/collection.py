@@ -261,6 +261,11 @@ class Split:
     leaks: tuple[str, ...] = ()
     """Leaks that `allow_leak` let pass; a run with any is tagged leaky."""
 
+    def on(self, collection: Collection) -> Split:
+        """The same spans of another collection with equal offsets."""
+        train, validation, test = (Part(collection, part.spans) for part in self.parts.values())
+        return replace(self, train=train, validation=validation, test=test)
+
     @property
     def parts(self) -> Mapping[str, Part]:
         """The three parts by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,6 @@ def _fit(split: Split, blocks: Sequence[Configured]) -> tuple[Split, list[Prepar
     for block in blocks:
         step: Preparation[Any] = block.build()
         step.fit(split.train)
-        collection = step.apply(split.train.collection)
-        train, validation, test = (Part(collection, part.spans) for part in split.parts.values())
-        split = replace(split, train=train, validation=validation, test=test)
+        split = split.on(step.apply(split.train.collection))
         steps.append(step)
     return split, steps
