@@ -56,6 +56,16 @@ class Encoder(nn.Module, ABC):
         index = (frames.lengths - 1).clamp(min=0)
         return frames.values[torch.arange(len(x), device=x.device), index]
 
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        """`last` of the window that ends at each step, so many windows at once; steps before the first are missing.
+
+        Fast forms override this, too.
+        """
+        windows = windows_of(series, window, before=torch.nan).transpose(1, 2)
+        return torch.cat([self.last(chunk.contiguous()) for chunk in windows.split(batch)])
+
 
 def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]:
     """The lengths of a batch without padding."""
@@ -65,3 +75,8 @@ def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]
 def valid_steps(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
     """True before each sequence's length."""
     return torch.arange(time, device=lengths.device) < lengths[:, None]
+
+
+def windows_of(steps: Float[Tensor, "time width"], window: int, *, before: float) -> Float[Tensor, "time width window"]:
+    """The window that ends at each step, as a view; `before` stands for the steps before the first."""
+    return torch.cat([steps.new_full((window - 1, steps.shape[1]), before), steps]).unfold(0, window, 1)

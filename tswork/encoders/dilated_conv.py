@@ -13,8 +13,8 @@ Departures
 | rows with missing values are zeroed in the caller's tensor | the caller's tensor is left alone |
 
 Where a dilation is at least as long as the window, both neighbours of every step lie outside and the centre tap alone is used.
-`last` is exact too and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on steps
-congruent to it modulo d, and on that grid its convolution is an ordinary one of kernel 3. Walking up the stack the grid
+`last` is exact too and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on
+steps congruent to it modulo d, and on that grid its convolution is an ordinary one of kernel 3. Walking up the stack the grid
 thins out by two from block to block (201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1 steps for a window of 201).
 """
 
@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, windows_of
 from tswork.encoders.latent import project_visible
 from tswork.registry import register
 
@@ -87,6 +87,16 @@ class DilatedConv(Encoder):
             index = steps.clamp(min=0)[..., None].expand(-1, -1, x.shape[2])
             return self.last_of_latent(project_visible(self.project, x.gather(1, index), None, visible), visible)
         return self.last_of_latent(project_visible(self.project, x, None, None))
+
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        if self.training:
+            return super().last_of_windows(series, window=window, batch=batch)
+        # Steps are projected once instead of once a window; a missing step is a zero row, and so is one before the first.
+        latent = project_visible(self.project, series[None], None, None)[0]
+        windows = windows_of(latent, window, before=0.0).transpose(1, 2)
+        return torch.cat([self.last_of_latent(chunk) for chunk in windows.split(batch)])
 
     def last_of_latent(
         self, latent: Float[Tensor, "batch time hidden"], visible: Bool[Tensor, "batch time"] | None = None
