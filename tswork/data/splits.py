@@ -257,7 +257,8 @@ def by_groups(collection: Collection, spec: SplitSpec, *, index: int, seed: int)
         part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
         name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
     rows = [torch.nonzero(part_of == part).flatten() for part in range(3)]
-    refuse([Problem(f"the {PARTS[part]} part is empty", "data.split") for part in (0, 2) if not len(rows[part])])
+    empty = [name for name, part in (("training", 0), ("test", 2)) if not len(rows[part])]
+    refuse([Problem(f"the {name} part is empty", "data.split") for name in empty])
     if collection.label:
         names, codes = collection.categories(collection.label), collection.codes(collection.label)
         seen = torch.bincount(codes[rows[0]][codes[rows[0]] >= 0], minlength=len(names))
