@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.faults import fault, refuse
 from tswork.data.places import Places
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
+from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
 from tswork.data.splits import ALIASES, PARTS
 from tswork.data.tables import SEPARATORS, Form, Table, read_json_lines, read_table
@@ -182,13 +184,7 @@ def _date_format(path: Path, form: Form, column: str) -> str | None:
 
 
 def _in_halves(path: Path) -> bool:
-    import numpy as np
-
-    from tswork.data.readers.numpy_files import whole_file
-
-    with whole_file(path):
-        loaded = np.load(path, allow_pickle=False, mmap_mode="r")
-        if isinstance(loaded, np.ndarray):
-            return False
-        with loaded:
-            return "X_train" in loaded.files
+    if path.suffix == ".npy":
+        return False
+    with numpy_file(path) as file, zipfile.ZipFile(file) as archive:
+        return "X_train.npy" in archive.namelist()

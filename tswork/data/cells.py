@@ -76,7 +76,7 @@ def order_faults(
     before = "the row before it" if series is None else "the row before it of the same series"
 
     def problem(position: int) -> Problem:
-        place = table.at(position + 1 if rows is None else rows[position + 1])
+        place = table.at(position + 1 if rows is None else int(rows[position + 1]))
         if steps[position] == 0:
             remedy = "Keep one row a time; where clocks went back, give times with their offset from UTC."
             return Problem(f"repeats the time of {before}", location=place, remedy=remedy)

@@ -17,8 +17,9 @@ T = TypeVar("T")
 
 
 def each(items: Sequence[T] | np.ndarray, problem: Callable[[T], Problem], *, rest: str) -> Iterator[Problem]:
-    """One problem an item; after `MAX_SHOWN` one that says `and 17 more <rest>`."""
-    for item in items[:MAX_SHOWN]:
+    """One problem an item (a row of an array as plain numbers); after `MAX_SHOWN` one that says `and 17 more <rest>`."""
+    shown = items[:MAX_SHOWN]
+    for item in shown.tolist() if isinstance(shown, np.ndarray) else shown:
         yield problem(item)
     if len(items) > MAX_SHOWN:
         yield Problem(f"and {len(items) - MAX_SHOWN} more {rest}")

@@ -23,12 +23,11 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
     collection: Collection = spec.reader.build().read(spec, places)
     options = spec.options
     refuse(column_problems(list(map(str, collection.table.columns)), options))
-    collection = collection.replaced(
-        label=options.label or collection.label, groups=options.groups or collection.groups
-    )
-    problems = []
-    if collection.label:
-        problems += _label_problems(collection, collection.label)
+    label = options.label or collection.label
+    collection = collection.replaced(label=label, groups=options.groups or collection.groups)
+    problems = _label_problems(collection, label) if label is not None else []
+    if problems and options.label is None:  # nobody asked for the label that the reader found
+        collection, problems = collection.replaced(label=None), []
     if options.time is not None and collection.times is None:
         problems.append(Problem(f"the reader {spec.reader.name!r} reads no time stamps here", "data.time"))
     if collection.values.is_floating_point():
@@ -43,7 +42,7 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
 
 
 def _label_problems(collection: Collection, label: str) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled:
         text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"

@@ -6,8 +6,6 @@ back: near a cut in time a training part holds a trace of what comes next.
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import torch
 from pydantic import Field, model_validator
@@ -27,7 +25,7 @@ class BandpassConfig(Config):
     order: int = Field(default=4, ge=1, le=10, description="order of the Butterworth filter, which is applied twice")
 
     @model_validator(mode="after")
-    def _a_band(self) -> Self:
+    def _a_band(self) -> BandpassConfig:
         if self.low is None and self.high is None:
             raise ValueError("give `low`, `high` or both")
         if self.low is not None and self.high is not None and self.low >= self.high:

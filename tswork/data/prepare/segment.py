@@ -9,7 +9,7 @@ together. Everything is one gather by index arithmetic.
 from __future__ import annotations
 
 import warnings
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ class SegmentConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _one_length(self) -> SegmentConfig:
         if (self.seconds is None) == (self.steps is None):
             raise ValueError("give `seconds` or `steps`")
         return self

@@ -24,7 +24,7 @@ from tswork.data.faults import fault, refuse
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.readers.halves import LABEL, SPLIT, pack_cases
-from tswork.data.readers.numpy_files import check_numbers, whole_file
+from tswork.data.readers.numpy_files import check_numbers, numpy_file
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
@@ -77,7 +77,7 @@ class Arrays(Reader[ArraysConfig]):
     def inspect(self, spec: DataSpec, places: Places) -> None:
         file = self.files(spec, places)[0]
         if file.suffix == ".npz":
-            with whole_file(file), zipfile.ZipFile(file) as archive:
+            with numpy_file(file) as opened, zipfile.ZipFile(opened) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
             refuse(list(self._absent(names, file)))
 
@@ -98,8 +98,7 @@ class Arrays(Reader[ArraysConfig]):
         if channels is not None and cases and len(channels) != cases[0].shape[1]:
             raise fault(files[0], f"{len(channels)} channel names do not fit {cases[0].shape[1]} channels")
         collection = pack_cases(cases, table, spec.options, channels=channels, origin=str(files[0]))
-        label = LABEL if LABEL in collection.table.columns else None
-        return collection.replaced(label=spec.options.label or label)
+        return collection.replaced(label=LABEL if LABEL in collection.table.columns else None)
 
     def _in_halves(self, names: Iterable[str]) -> bool:
         return "X_train" in names and self.config.values is None
@@ -190,8 +189,8 @@ def _only_values(arrays: Mapping[str, np.ndarray], path: Path) -> str:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    with whole_file(path):
-        loaded = np.load(path, allow_pickle=False)
+    with numpy_file(path) as file:
+        loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"values": loaded}
         with loaded:

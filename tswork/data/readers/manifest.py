@@ -256,7 +256,7 @@ def _packed(pieces: Sequence[Recording], table: pd.DataFrame, common: Common, op
     times = [piece.times for piece in pieces if piece.times is not None]
     return Collection(
         values=torch.from_numpy(np.concatenate(values)),
-        offsets=torch.tensor([0, *np.cumsum([len(piece.values) for piece in pieces])], dtype=torch.int64),
+        offsets=torch.from_numpy(np.cumsum([0, *(len(piece.values) for piece in pieces)])),
         table=table,
         channels=common.channels,
         times=torch.from_numpy(np.concatenate(times)) if times else None,

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Int64
 from pydantic import Field
 
 from tswork.config import Config, FilePath
@@ -89,7 +90,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
         if faults:
             raise DataInvalid(faults)
         name = table.path.name.split(".")[0]
-        return _packed(values, [0, len(values)], pd.DataFrame({"id": [name]}), roles, options, times)
+        return _packed(values, np.array([0, len(values)]), pd.DataFrame({"id": [name]}), roles, options, times)
 
     def _long(self, table: Table, roles: _Roles, options: DataOptions) -> Collection:
         faults: list[Problem] = []
@@ -117,7 +118,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
             faults += order_faults(table, times, rows=order, series=codes[order])
         if faults:
             raise DataInvalid(faults)
-        return _packed(values[order], [0, *np.cumsum(np.bincount(codes))], rows, roles, options, times)
+        return _packed(values[order], np.cumsum([0, *np.bincount(codes)]), rows, roles, options, times)
 
     def _rows(self, tables: Sequence[Table], roles: _Roles, options: DataOptions) -> Collection:
         faults: list[Problem] = []
@@ -142,7 +143,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
             rows["test_start"] = [len(first) for first in parts[0]]
             further = dict(zip(names[1], parts[1], strict=True))
             series = [np.concatenate([first, further[name]]) for name, first in zip(names[0], parts[0], strict=True)]
-        offsets = [0, *np.cumsum([len(one) for one in series])]
+        offsets = np.cumsum([0, *map(len, series)])
         return _packed(np.concatenate(series)[:, None], offsets, rows, roles, options, None)
 
 
@@ -167,6 +168,10 @@ class _Roles:
         problems = renaming_problems(names, options, head)
         if config.layout != "wide":
             problems += column_problems(["id", *names], options, head)
+        elif options.label or options.groups:
+            at = "data.label" if options.label else "data.groups"
+            remedy = "Name the series in a column (`layout: long`), or the recordings in a manifest."
+            problems.append(Problem("the file holds one series, which has no label or groups", at, head, remedy))
         named = [name for name in names if name]
         if options.time is not None and options.time not in named:
             remedy = did_you_mean(options.time, named)
@@ -191,7 +196,7 @@ class _Roles:
 
 def _packed(
     values: np.ndarray,
-    offsets: Sequence[int],
+    offsets: Int64[np.ndarray, "bound"],
     rows: pd.DataFrame,
     roles: _Roles,
     options: DataOptions,
@@ -199,7 +204,7 @@ def _packed(
 ) -> Collection:
     return Collection(
         values=torch.from_numpy(np.ascontiguousarray(values)),
-        offsets=torch.tensor(offsets, dtype=torch.int64),
+        offsets=torch.from_numpy(offsets),
         table=rows,
         channels=roles.channels,
         times=torch.from_numpy(times) if times is not None else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +12,7 @@ from pydantic import Field
 from tswork.data.faults import fault
 from tswork.data.readers.decoders.arrays import ArrayConfig, shape_of, values_of
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording, called, numbered
-from tswork.data.readers.numpy_files import whole_file
+from tswork.data.readers.numpy_files import array_header, numpy_file
 from tswork.data.spec import DataOptions
 from tswork.errors import did_you_mean
 from tswork.registry import register
@@ -33,14 +32,15 @@ class Npz(Decoder[NpzConfig]):
 
     def outline(self, path: Path, options: DataOptions) -> Outline:
         """Reads the header of the values and the small arrays beside them."""
-        with whole_file(path), np.load(path, allow_pickle=False) as arrays:
-            shape, dtype = _header(path, self._values(path, arrays.files))
+        with numpy_file(path) as file, np.load(file, allow_pickle=False) as arrays:
+            with zipfile.ZipFile(file).open(f"{self._values(path, arrays.files)}.npy") as member:
+                shape, dtype = array_header(member)
             names, rate = self._described(arrays)
         length, width = shape_of(shape, dtype, path, self.config.axes)
         return Outline(called(_fitting(names, width, path), options), rate, length)
 
     def read(self, path: Path, options: DataOptions) -> Recording:
-        with whole_file(path), np.load(path, allow_pickle=False) as arrays:
+        with numpy_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             array = arrays[self._values(path, arrays.files)]
             names, rate = self._described(arrays)
         values = values_of(array, path, self.config)
@@ -68,12 +68,3 @@ def _fitting(names: Sequence[str] | None, width: int, path: Path) -> Sequence[st
     if names is not None and len(names) != width:
         raise fault(path, f"has {len(names)} channel names for {width} channels", "Look at `axes` of the decoder.")
     return names if names is not None else numbered(width)
-
-
-def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of one array, from the head of its member alone."""
-    form: Any = np.lib.format
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        read = form.read_array_header_1_0 if form.read_magic(member) == (1, 0) else form.read_array_header_2_0
-        shape, _, dtype = read(member)
-    return shape, dtype
