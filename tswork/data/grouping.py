@@ -13,8 +13,10 @@ from tswork.data.collection import Collection
 from tswork.data.leaks import ORIGIN
 from tswork.random import generator
 
-ORDERS = 32
-"""Random orders in which units are dealt out; the one that comes nearest to the shares is kept."""
+ORDERS = 256
+"""Random orders in which units are dealt; the one that comes nearest to the shares is kept."""
+FEW = 2000
+"""Up to so many units each is dealt by itself; of more, those that are alike are dealt together first."""
 WORK = 20_000_000
 """Numbers that all orders together may touch; many units and classes get fewer orders."""
 
@@ -55,13 +57,10 @@ def assign(
     _, inverse = torch.unique(units, return_inverse=True)
     unit, kind = inverse.numpy(), np.unique(labels.numpy(), return_inverse=True)[1]
     count = int(unit.max()) + 1 if len(unit) else 0
-    share = np.array([*(counts if counts is not None else shares)], dtype=np.float64) / (
-        count if counts is not None else 1
-    )
-    share = np.append(share, max(0.0, 1.0 - share.sum()))
+    share = np.array([*shares, max(0.0, 1.0 - sum(shares))])
     share[share <= 1e-12] = 0.0
     order = torch.randperm(count, generator=generator(seed, "units")).numpy()
-    part = _by_kind(unit, kind, share, order)
+    part = _by_kind(unit, kind, share, order) if count > FEW else np.full(count, -1)
     left = order[part[order] < 0]
     if len(left):
         room = np.array([*counts, count - sum(counts)]) if counts is not None else np.full(len(share), count)
@@ -100,23 +99,27 @@ def _dealt(
     room: Int64[np.ndarray, "part"],
     seed: int,
 ) -> Int64[np.ndarray, "left"]:
-    """Parts for the units that are left: one at a time in random order to the part whose shares it brings nearest.
+    """Parts for the units that are left, one at a time in random order.
 
-    Nearness is the squared distance of each class's number from its target, relative to the target.
+    A unit goes to a random one of the parts that still lack all it brings, the likelier the more a part lacks; where none does,
+    to the part that it brings nearest to its targets. Nearness, of a step and of a whole order, is the squared distance of
+    each class's number from its target, relative to the target.
     """
     classes = int(kind.max()) + 1
-    target = np.maximum(share[:, None] * np.bincount(kind, minlength=classes), 1e-9)
+    goal = _with_all(share[:, None] * np.bincount(kind, minlength=classes))
+    target = np.maximum(goal, 1e-9)
     placed = part[unit]
     cells = placed[placed >= 0] * classes + kind[placed >= 0]
-    lacking = target - np.bincount(cells, minlength=target.size).reshape(target.shape)
+    lacking = goal - _with_all(np.bincount(cells, minlength=len(share) * classes).reshape(len(share), classes))
     place = np.full(len(part), -1)
     place[left] = np.arange(len(left))
     inside = placed < 0
     profile = np.bincount(place[unit[inside]] * classes + kind[inside], minlength=len(left) * classes)
-    profile = profile.reshape(len(left), classes).astype(np.float64)
+    profile = _with_all(profile.reshape(len(left), classes).astype(np.float64))
     several = int(np.clip(WORK // (profile.size * len(share)), 1, ORDERS))
     draw = generator(seed, "orders")
     orders = np.stack([torch.randperm(len(left), generator=draw).numpy() for _ in range(several)])
+    lots = torch.rand(len(left), several, 1, generator=draw, dtype=torch.float64).numpy()
     rows = np.arange(several)
     lack = np.repeat(lacking[None], several, axis=0)
     free = np.repeat(room[None], several, axis=0)
@@ -129,13 +132,22 @@ def _dealt(
         cost[free <= 0] = np.inf
         urgent = empty.sum(1) >= len(left) - step
         cost[urgent[:, None] & ~empty] = np.inf
-        best = cost.argmin(1)
+        # Where all fits, parts are drawn by what they lack of these classes; elsewhere the nearest is taken.
+        fits = np.isfinite(cost) & ((added <= lack + 1e-9) | (added == 0)).all(2)
+        reach = np.where(fits, np.where(added > 0, lack, 0)[..., :-1].sum(2), 0).cumsum(1)
+        drawn = (lots[step] * reach[:, -1:] >= reach).sum(1)
+        best = np.where(reach[:, -1] > 0, drawn, cost.argmin(1))
         lack[rows, best] -= added[:, 0]
         free[rows, best] -= 1
         empty[rows, best] = False
         chosen[rows, orders[:, step]] = best
     nearest = int(np.where(share[:, None] > 0, lack**2 / target, 0).sum((1, 2)).argmin())
     return np.asarray(chosen[nearest])
+
+
+def _with_all(counts: Float64[np.ndarray, "row class"] | Int64[np.ndarray, "row class"]) -> np.ndarray:
+    """A last column for all classes together, so that sizes count beside classes."""
+    return np.concatenate([counts, counts.sum(1, keepdims=True)], axis=1)
 
 
 def _components(count: int, one: Tensor, other: Tensor) -> Int[Tensor, "node"]:

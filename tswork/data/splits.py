@@ -245,14 +245,11 @@ def by_groups(collection: Collection, spec: SplitSpec, *, index: int, seed: int)
     if spec.folds:
         part_of, name = _fold(units, labels, spec, index, seed, count), f"fold {index + 1} of {spec.folds}"
     else:
-        shares = spec.counts or spec.fractions or SHARES
-        asked = sum(share > 0 for share in shares)
-        if (sum(spec.counts) if spec.counts else asked) > count:
-            text = (
-                f"there are {count} groups for {sum(spec.counts)}"
-                if spec.counts
-                else f"{count} groups do not fill {asked} parts"
-            )
+        shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
+        parts = sum(share > 0 for share in shares)
+        wanted = sum(spec.counts) if spec.counts else parts
+        if wanted > count:
+            text = f"{count} groups are fewer than {f'the {wanted} of counts' if spec.counts else f'the {parts} parts'}"
             raise DataInvalid([Problem(text, "data.split", remedy="Give 0 for validation, or use more groups.")])
         part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
         name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
