@@ -98,7 +98,7 @@ def test_a_family_of_sets_needs_a_name_and_answers_with_its_members(
     monkeypatch.setenv("TSWORK_DATA", str(tmp_path / "far"))
     halves(tmp_path / "far", "ucr/ArrowHead.npz")
     halves(tmp_path / "far", "ucr/Beef.npz")
-    family = {"reader": "arrays", "path": "ucr/{set}.npz"}
+    family: dict[str, Any] = {"reader": "arrays", "path": "ucr/{set}.npz"}
     assert len(read(tmp_path, **family, set="Beef")) == 3
     assert faults(tmp_path, **family) == [
         "data.set: the card is a family of sets; name one. Add `set: NAME`. Known: ArrowHead, Beef."

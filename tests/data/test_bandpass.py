@@ -22,7 +22,7 @@ def bandpass(collection: Collection, **options: Any) -> Collection:
 
 
 def wave(frequency: float, steps: int = 2000) -> np.ndarray:
-    return np.sin(2 * np.pi * frequency * np.arange(steps) / RATE)[:, None].astype(np.float32)
+    return np.asarray(np.sin(2 * np.pi * frequency * np.arange(steps) / RATE)[:, None], np.float32)
 
 
 @pytest.mark.parametrize(

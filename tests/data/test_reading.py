@@ -56,6 +56,6 @@ def test_a_variable_in_a_path_that_is_not_set_is_told(tmp_path: Path) -> None:
 
 def test_a_label_that_nobody_asked_for_is_left_out_where_it_says_nothing(tmp_path: Path) -> None:
     arrays = {"X_train": np.zeros((2, 1, 3)), "y_train": ["a", "a"], "X_test": np.zeros((1, 1, 3)), "y_test": ["a"]}
-    np.savez(tmp_path / "x.npz", **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez(tmp_path / "x.npz", **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
     assert read(tmp_path, reader="arrays", path="x.npz").label is None
     assert "fewer than two classes" in faults(tmp_path, reader="arrays", path="x.npz", label="label")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ import torch
 
 from tests.data.opening import faults, inspect, read
 
-WIDE = {"reader": "series_csv", "path": "load.csv", "time": "stamp"}
-LONG = {"reader": "series_csv", "path": "load.csv", "layout": "long"}
-ROWS = {"reader": "series_csv", "path": "load.csv", "layout": "rows"}
+WIDE: dict[str, Any] = {"reader": "series_csv", "path": "load.csv", "time": "stamp"}
+LONG: dict[str, Any] = {"reader": "series_csv", "path": "load.csv", "layout": "long"}
+ROWS: dict[str, Any] = {"reader": "series_csv", "path": "load.csv", "layout": "rows"}
 
 
 def write(folder: Path, text: str, name: str = "load.csv") -> None:
@@ -153,8 +154,8 @@ def test_ids_and_labels_keep_their_text(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_faults_of_long_files_are_told(tmp_path: Path, text: str, told: str) -> None:
     write(tmp_path, text)
-    groups = {"groups": ["who"]} if "who" in text else {}
-    assert told in faults(tmp_path, **LONG, time="stamp", **groups)
+    block = {**LONG, "time": "stamp", **({"groups": ["who"]} if "who" in text else {})}
+    assert told in faults(tmp_path, **block)
 
 
 def test_rows_are_series_of_their_own_length(tmp_path: Path) -> None:

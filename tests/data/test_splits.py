@@ -120,7 +120,7 @@ def test_fractions_take_validation_out_of_the_training_half_by_groups_and_classe
     kinds = [["a", "b"][(row // 4) % 2] for row in range(50)]
     collection = made([3] * 50, split=halves, who=who, kind=kinds, groups=("who",), label="kind")
     split = one(collection, by="official", fractions=(0.8, 0.2))
-    assert len(split.train), len(split.validation) == (32, 8)
+    assert (len(split.train), len(split.validation)) == (32, 8)
     assert rows(split)["test"] == list(range(40, 50))
     assert sorted(split.validation.table["kind"].unique()) == ["a", "b"]
     assert set(split.train.table["who"]).isdisjoint(split.validation.table["who"])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.data.opening import faults, read
 
-WIDE = {"reader": "series_csv", "path": "load.csv"}
+WIDE: dict[str, Any] = {"reader": "series_csv", "path": "load.csv"}
 
 
-def wrong(folder: Path, content: str | bytes, **block: object) -> list[str]:
+def wrong(folder: Path, content: str | bytes, **block: Any) -> list[str]:
     (folder / "load.csv").write_bytes(content.encode() if isinstance(content, str) else content)
     return faults(folder, **{**WIDE, **block})
 
 
-def values(folder: Path, content: str | bytes, **block: object) -> list[list[float]]:
+def values(folder: Path, content: str | bytes, **block: Any) -> list[list[float]]:
     (folder / "load.csv").write_bytes(content.encode() if isinstance(content, str) else content)
     found: list[list[float]] = read(folder, **{**WIDE, **block}).values.tolist()
     return found
