@@ -36,6 +36,7 @@ class Encoder(nn.Module, ABC):
     """Whether padding leaves results unchanged; else batches must have one length."""
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
+    why_not_exportable: ClassVar[str] = "does not declare itself exportable"
 
     @abstractmethod
     def forward(

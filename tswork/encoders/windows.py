@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tswork.encoders.base import Encoder
 from tswork.encoders.dilated_conv import DilatedConv
+from tswork.encoders.latent import project_visible
 
 BATCH = 256
 
@@ -41,7 +42,7 @@ def _of_latent(
     encoder: DilatedConv, series: Float[Tensor, "time channel"], window: int, batch: int
 ) -> Float[Tensor, "time dim"]:
     """Steps are projected once instead of once a window; a missing step is a zero row, and so is a step before the series."""
-    latent = encoder.latent(series[None], None)[0]
+    latent = project_visible(encoder.project, series[None], None, None)[0]
     padded = torch.cat([latent.new_zeros(window - 1, latent.shape[1]), latent])
     windows = padded.unfold(0, window, 1)  # (time, hidden, window), a view
     return torch.cat([encoder.last_of_latent(chunk.transpose(1, 2)) for chunk in windows.split(batch)])
