@@ -10,10 +10,11 @@ from tswork.encoders.base import Encoder
 from tswork.encoders.dilated_conv import Block, DilatedConv
 
 
-def dilated_conv(encoder: DilatedConv, x: Tensor) -> Tensor:
-    """Frames of one batch without padding, block by block as the paper draws them."""
+def dilated_conv(encoder: DilatedConv, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Frames of one batch without padding, block by block as the paper draws them; steps not to `keep` are hidden."""
     hidden: Tensor = encoder.project(torch.nan_to_num(x))
-    hidden = (hidden * ~torch.isnan(x).any(-1, keepdim=True)).transpose(1, 2)
+    shown = ~torch.isnan(x).any(-1, keepdim=True)
+    hidden = (hidden * (shown if keep is None else shown & keep[..., None])).transpose(1, 2)
     for index, block in enumerate(encoder.blocks):
         assert isinstance(block, Block)
         dilation = 2**index
