@@ -34,20 +34,24 @@ def run(
     from tswork.data.places import Places
     from tswork.pipeline.loading import load_pipeline
     from tswork.pipeline.plan import make_plan
+    from tswork.pipeline.reporting import Unreported
     from tswork.pipeline.runner import run_plan
     from tswork.tracking.locations import ui_command
     from tswork.tracking.reporter import MlflowReporter
+    from tswork.training.runtime import own_rank, process_count
 
     screen = console(stderr=as_json)
     places = Places.here(root, data_root=data_root)
     loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
-    plan = make_plan(loaded, places=places.moved(pipeline.absolute().parent), verify=verify)
-    reporter = MlflowReporter(plan, places)
+    plan = make_plan(loaded, verify=verify, world_size=process_count())
+    if own_rank():
+        run_plan(plan, reporter=Unreported(), device=device, checkpoint_seconds=checkpoint_every)
+        return
+    reporter = MlflowReporter(plan)
     observer = ConsoleObserver(screen)
     try:
         report = run_plan(
             plan,
-            places=places.moved(pipeline.absolute().parent),
             reporter=reporter,
             observer=observer,
             device=device,

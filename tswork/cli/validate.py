@@ -22,7 +22,7 @@ def validate(
     try:
         loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
         for member in loaded.members:
-            member.data.reader.build().files(member.data, places.moved(pipeline.absolute().parent))
+            member.data.reader.build().files(member.data, loaded.places)
     except InvalidInput as fault:
         if as_json:
             print_json({"valid": False, "problems": [_as_dict(problem) for problem in fault.problems]})

@@ -52,7 +52,7 @@ def find_finished(
     Raises `PipelineInvalid` for faults of the file, `RunNotFound` when stages have not been run yet.
     """
     loaded = load_pipeline(pipeline, places=places, overrides=overrides)
-    plan = make_plan(loaded, places=places.moved(pipeline.absolute().parent))
+    plan = make_plan(loaded)
     planned = _chosen(plan.members, member, str(pipeline))
     missing = [stage.spec.name for stage in planned.stages if stage.status != "cached"]
     if missing:

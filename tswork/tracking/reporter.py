@@ -11,7 +11,6 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tswork.config import dump, dump_configured
-from tswork.data.places import Places
 from tswork.pipeline.plan import Plan, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.reporting import Ending
@@ -32,8 +31,9 @@ RESULT_FILES = ("rows.parquet", "units.parquet", "predictions.parquet", "warning
 class MlflowReporter:
     """Reports a whole run. Opening it reaches the store, so that nothing trains in vain."""
 
-    def __init__(self, plan: Plan, places: Places) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        places = plan.pipeline.places
         self._store = Store(places.store)
         self._tracking = Tracking.open(places.root, experiment=plan.pipeline.experiment)
         self.run_id: str = ""
