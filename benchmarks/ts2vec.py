@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.electricity import training
+from benchmarks.step import TrainingStep
 from benchmarks.timing import best_times, machine
 from tests.reference import encoders as plain_encoders
 from tests.reference.ts2vec import published_hierarchical_contrast
@@ -41,7 +42,6 @@ from tswork.encoders.dilated_conv import DilatedConv
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
 from tswork.objectives.ts2vec import hierarchical_contrast
-from tswork.training.averaging import WeightAverage
 
 
 def main() -> None:
@@ -62,26 +62,6 @@ def main() -> None:
         compare_memory(options.steps)
 
 
-class Ours:
-    """The method's own update, the optimiser and the average, as the training loop makes them."""
-
-    def __init__(self, method: Method[Any], model: Model) -> None:
-        self.method = method
-        self.model = model.train()
-        self.optimiser = method.optimisers(model)["model"]
-        self.average = WeightAverage(model)
-
-    def step(self, batch: Batch, context: Context) -> float:
-        """One step; gives its loss, which training itself does not read."""
-        for update in self.method.updates(self.model, batch, context):
-            loss = update.loss
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-        self.average.update()
-        return float(loss.detach())
-
-
 class Published:
     """The same step in the structure of the published code."""
 
@@ -91,7 +71,7 @@ class Published:
         self.average.update_parameters(model)
         self.optimiser = method.optimisers(model)["model"]
 
-    def step(self, batch: Batch, context: Context) -> float:
+    def __call__(self, batch: Batch, context: Context) -> Tensor:
         lengths = batch.span[:, 2] - batch.span[:, 1]
         crops = overlapping_crops(batch.x, lengths, generator=context.host_generator("crops"))
         masks = context.generator("crops/masks")
@@ -101,17 +81,18 @@ class Published:
         loss.backward()
         self.optimiser.step()
         self.average.update_parameters(self.model)
-        return loss.item()
+        return loss.detach()
 
     def encode(self, crop: Crop, masks: torch.Generator) -> Tensor:
         """Frames of a crop, with the steps hidden that ours hides."""
         encoder = self.model.encoder
         assert isinstance(encoder, DilatedConv)
         keep = draw_mask("binomial", crop.lengths, crop.x.shape[1], generator=masks)
-        return encoder.dropout(plain_encoders.dilated_conv(encoder, crop.x, keep))
+        frames: Tensor = encoder.dropout(plain_encoders.dilated_conv(encoder, crop.x, keep))
+        return frames
 
 
-FORMS: dict[str, type[Ours] | type[Published]] = {"ours": Ours, "published": Published}
+FORMS: dict[str, type[TrainingStep] | type[Published]] = {"ours": TrainingStep, "published": Published}
 
 
 def compare(steps: int) -> None:
@@ -136,7 +117,7 @@ def compare(steps: int) -> None:
     print(f"largest relative difference of a loss: {apart:.1e}")
 
 
-def prepared(*names: str) -> tuple[Batches, str, dict[str, Ours | Published]]:
+def prepared(*names: str) -> tuple[Batches, str, dict[str, TrainingStep | Published]]:
     """The batches, what to call them, and forms that start from the same weights."""
     part, name = training()
     info = DataInfo.of(part)
@@ -146,10 +127,10 @@ def prepared(*names: str) -> tuple[Batches, str, dict[str, Ours | Published]]:
     return batches, name, {form: FORMS[form](method, model) for form, model in models.items()}
 
 
-def run_step(side: Ours | Published, batches: Batches, step: int) -> float:
+def run_step(side: TrainingStep | Published, batches: Batches, step: int) -> float:
     epoch, within = divmod(step, batches.steps(0))
     torch.manual_seed(step)  # dropout draws alike on both sides
-    return side.step(batches.at(epoch, within), Context().at(epoch, within))
+    return float(side(batches.at(epoch, within), Context().at(epoch, within)))
 
 
 def compare_losses() -> None:

@@ -98,4 +98,4 @@ def _convolve(
 
 def _points(window: int, level: int) -> int:
     """Points of a window's grid that goes into the block of that level."""
-    return -(-window // 2**level)
+    return (window - 1 >> level) + 1
