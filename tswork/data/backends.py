@@ -106,13 +106,8 @@ class Staged:
     def gather(self, start: Tensor, lengths: Tensor, length: int | None = None) -> Tensor:
         coming, self._coming = self._coming, None
         if coming is not None and torch.equal(coming[0], start) and torch.equal(coming[1], lengths):
-            x = coming[2]
-        else:
-            x = self._copy(start, lengths, length)
-        now = torch.cuda.current_stream(self._device)
-        now.wait_stream(self._stream)
-        x.record_stream(now)  # its memory belongs to the other stream and must outlive the use on this one
-        return x
+            return self._arrived(coming[2])
+        return self._arrived(self._copy(start, lengths, length))
 
     def ahead(self, start: Tensor, lengths: Tensor, length: int | None = None) -> None:
         """Begin to copy a batch that will be asked for next."""
@@ -123,6 +118,12 @@ class Staged:
         with torch.cuda.stream(self._stream):
             return as_float(gathered.to(self._device, non_blocking=True))
 
+    def _arrived(self, x: Tensor) -> Tensor:
+        now = torch.cuda.current_stream(self._device)
+        now.wait_stream(self._stream)
+        x.record_stream(now)  # its memory belongs to the other stream and must outlive the use on this one
+        return x
+
 
 def as_float(x: Tensor) -> Tensor:
     """Sound samples (int16) as -1 .. 1; floating point values as they are."""
@@ -131,7 +132,7 @@ def as_float(x: Tensor) -> Tensor:
 
 def _take(values: Tensor, start: Tensor, lengths: Tensor, length: int | None = None, *, pinned: bool = False) -> Tensor:
     """Windows in new memory, on the device and in the type of the values; page-locked when that is asked for."""
-    longest = int(lengths.max()) if length is None else length
+    longest = length if length is not None else int(lengths.max()) if len(lengths) else 0
     channels = values.shape[1]
     shape = (len(start), longest, channels)
     out = values.new_empty(shape, pin_memory=True) if pinned else None
