@@ -89,12 +89,19 @@ class DilatedConv(Encoder):
         return self.last_of_latent(project_visible(self.project, x, None, None))
 
     def last_of_latent(
-        self, latent: Float[Tensor, "batch time hidden"], visible: Bool[Tensor, "batch time"] | None = None
+        self,
+        latent: Float[Tensor, "batch step hidden"],
+        visible: Bool[Tensor, "batch step"] | None = None,
+        *,
+        level: int = 0,
     ) -> Float[Tensor, "batch dim"]:
-        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside."""
+        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside.
+
+        With a `level`, what goes into the block of that number, on its grid: every `2^level`-th step up to the last.
+        """
         hidden = latent.transpose(1, 2)
         inside = None if visible is None else visible[:, None, :].to(hidden.dtype)
-        for block in self.blocks:
+        for block in self.blocks[level:]:
             assert isinstance(block, Block)
             hidden = block.thin(hidden, inside)
             inside = None if inside is None else _every_second(inside)

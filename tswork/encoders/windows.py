@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tswork.encoders.base import Encoder
 from tswork.encoders.dilated_conv import DilatedConv
+from tswork.encoders.dilated_windows import last_of_windows
 from tswork.encoders.latent import project_visible
 
 BATCH = 256
@@ -30,19 +31,12 @@ def encode_last_windows(
     device = next(encoder.parameters()).device
     try:
         if isinstance(encoder, DilatedConv):
-            return _of_latent(encoder, series.to(device), window, batch)
+            # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
+            latent = project_visible(encoder.project, series[None].to(device), None, None)[0]
+            padded = torch.cat([latent.new_zeros(window - 1, latent.shape[1]), latent])
+            return last_of_windows(encoder, padded, window=window, batch=batch)
         padded = torch.cat([series.new_full((window - 1, series.shape[1]), torch.nan), series]).to(device)
         windows = padded.unfold(0, window, 1).transpose(1, 2)
         return torch.cat([encoder.last(chunk.contiguous()) for chunk in windows.split(batch)])
     finally:
         encoder.train(was_training)
-
-
-def _of_latent(
-    encoder: DilatedConv, series: Float[Tensor, "time channel"], window: int, batch: int
-) -> Float[Tensor, "time dim"]:
-    """Steps are projected once instead of once a window; a missing step is a zero row, and so is a step before the series."""
-    latent = project_visible(encoder.project, series[None], None, None)[0]
-    padded = torch.cat([latent.new_zeros(window - 1, latent.shape[1]), latent])
-    windows = padded.unfold(0, window, 1)  # (time, hidden, window), a view
-    return torch.cat([encoder.last_of_latent(chunk.transpose(1, 2)) for chunk in windows.split(batch)])
