@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.contents import twins
 from tswork.data.leaks import guard
-from tswork.data.splits import SplitSpec, make_splits
+from tswork.data.split_spec import SplitSpec
+from tswork.data.splits import make_splits
 from tswork.errors import LeakFound
 
 

@@ -16,7 +16,8 @@ from tswork.config import Config
 from tswork.data.digests import source_digest
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
 from tswork.data.spec import DataOptions, DataSpec
-from tswork.data.splits import SplitSpec, make_splits
+from tswork.data.split_spec import SplitSpec
+from tswork.data.splits import make_splits
 from tswork.registry import register
 
 BLOCK: dict[str, Any] = {"reader": "manifest", "path": "all.csv"}

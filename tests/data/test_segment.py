@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.reference import preparations as plain
 from tswork.config import configure
 from tswork.data.collection import Affine, Collection
-from tswork.data.splits import SplitSpec, make_splits
+from tswork.data.split_spec import SplitSpec
+from tswork.data.splits import make_splits
 from tswork.errors import DataInvalid, TsworkWarning
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tswork.data.collection import Collection, Split
 from tswork.data.grouping import assign, group_units
-from tswork.data.splits import SplitSpec, make_splits, split_count
+from tswork.data.split_spec import SplitSpec, split_count
+from tswork.data.splits import make_splits
 from tswork.errors import DataInvalid, LeakFound
 
 HOUR = 3600 * 10**9
@@ -231,7 +232,7 @@ def test_groups_that_are_tied_through_others_stay_together() -> None:
     [
         (people(2), {}, "data.split: 2 groups are fewer than the 3 parts. Give 0 for validation, or use more groups."),
         (people(5), {"counts": (3, 1, 2)}, "data.split: 5 groups are fewer than the 6 of counts. Give 0 for validation, or use more groups."),
-        (people(3), {"folds": 4}, "data.split.folds: 3 groups are fewer than 4 folds"),
+        (people(3), {"folds": 4}, "data.split: 3 groups are fewer than 4 folds. Use fewer folds."),
         (people(4), {"fractions": (0.0, 0.5, 0.5)}, "data.split: the training part is empty"),
         (made([4] * 4, who=["a", "b", "c", "d"], kind=["x", "x", "x", "y"], groups=("who",), label="kind"), {"folds": 2}, "data.split: classes without training data in fold"),
     ],

@@ -17,7 +17,7 @@ ORDERS = 256
 """Random orders in which units are dealt; the one that comes nearest to the shares is kept."""
 FEW = 2000
 """Up to so many units each is dealt by itself; of more, those that are alike are dealt together first."""
-WORK = 20_000_000
+WORK = 5_000_000
 """Numbers that all orders together may touch; many units and classes get fewer orders."""
 
 

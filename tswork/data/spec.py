@@ -16,7 +16,7 @@ from pydantic import Field
 from tswork.config import NOT_KEYED, Config, Configured, Many, Uses, keyed
 from tswork.data.files import find_file
 from tswork.data.places import Places
-from tswork.data.splits import SplitSpec, split_faults
+from tswork.data.split_spec import SplitSpec, split_faults
 from tswork.errors import ComponentUnknown, DataInvalid, Problem, did_you_mean
 from tswork.registry import find
 from tswork.source import KEY, Source, show_path

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Int
-from pydantic import Field
 from torch import Tensor
 
-from tswork.config import Config, Many
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse, some
 from tswork.data.grouping import assign, group_units
 from tswork.data.leaks import ORIGIN, guard
 from tswork.data.locating import named
+from tswork.data.split_spec import SplitSpec, date_stamps, split_count, split_faults
 from tswork.errors import DataInvalid, Problem
 from tswork.random import derive
 
@@ -27,41 +23,6 @@ ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev
 """Other words for the parts in a column `split`."""
 SHARES = (0.6, 0.2, 0.2)
 """Shares of a split by groups that names none."""
-
-
-class SplitSpec(Config):
-    """The `split:` block of a data card or pipeline.
-
-    `by: time` cuts every sequence into training, validation and test spans; `official` takes the set's own halves (and
-    splits validation off the training half when a fraction for it is given); `groups` divides the distinct values of
-    the group columns.
-    """
-
-    by: Literal["time", "official", "groups"] = Field(description="what decides where a sequence or time step belongs")
-    counts: Many[int] | None = Field(
-        default=None, description="time steps (or groups) of training, validation and test"
-    )
-    fractions: Many[float] | None = Field(
-        default=None, description="shares of training, validation and test, summing to at most 1"
-    )
-    dates: Many[str] | None = Field(
-        default=None, description="by time: first date of validation, of test, and the end of test (ISO 8601)"
-    )
-    folds: int | None = Field(default=None, ge=2, description="by groups: number of folds; each is the test part once")
-    repeats: int | None = Field(default=None, ge=1, description="by groups: number of random (Monte-Carlo) splits")
-    index: int | None = Field(default=None, ge=0, description="one fold or repeat of the above; none: all, as a sweep")
-    stratify: bool = Field(default=True, description="by groups: keep class shares alike in the parts where possible")
-    seed: int | None = Field(default=None, ge=0, description="seed of random splits; none: the pipeline's seed")
-    allow_leak: str | None = Field(
-        default=None, min_length=1, description="reason why shared groups or contents are accepted"
-    )
-
-
-def split_count(spec: SplitSpec) -> int:
-    """How many splits a spec stands for: its folds or repeats, else one."""
-    if spec.index is not None:
-        return 1
-    return spec.folds or spec.repeats or 1
 
 
 def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[Split, ...]:
@@ -77,70 +38,10 @@ def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[
     elif spec.by == "official":
         splits = [_official(collection, spec, chosen)]
     else:
-        indices = [spec.index] if spec.index is not None else range(split_count(spec))
-        splits = [by_groups(collection, spec, index=index, seed=chosen) for index in indices]
+        splits = list(_by_groups(collection, spec, chosen))
     # Parts that are cut in time share their sequences, and with them every group, on purpose.
     guarded = () if spec.by == "time" else collection.groups
     return tuple(guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time") for split in splits)
-
-
-def split_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
-    """What in a spec contradicts itself, whatever the data: the key that is wrong, and what is."""
-    faults: list[tuple[tuple[str, ...], str]] = []
-    shares = [name for name in ("counts", "fractions", "dates") if getattr(spec, name) is not None]
-    several = [name for name in ("folds", "repeats") if getattr(spec, name) is not None]
-    if len(shares) > 1:
-        faults.append(((), f"give one of {' and '.join(shares)}"))
-    if spec.by == "time" and not shares:
-        faults.append(((), "a split in time needs counts, fractions or dates"))
-    if len(several) > 1:
-        faults.append(((), "give folds or repeats, not both"))
-    for name in several if spec.by != "groups" else ():
-        faults.append(((name,), "goes with `by: groups`"))
-    if spec.index is not None and not several:
-        faults.append((("index",), "goes with folds or repeats"))
-    elif spec.index is not None and spec.index >= getattr(spec, several[0]):
-        faults.append((("index",), f"should be below {several[0]} ({getattr(spec, several[0])})"))
-    if spec.dates is not None and spec.by != "time":
-        faults.append((("dates",), "goes with `by: time`"))
-    if spec.counts is not None and (spec.by == "official" or spec.folds):
-        faults.append((("counts",), f"does not go with {'folds' if spec.folds else '`by: official`'}"))
-    # An official split and folds know their test part; fractions then divide what is not in it.
-    wanted = 2 if spec.by == "official" or spec.folds else 3
-    parts = "training and validation" if wanted == 2 else "training, validation and test"
-    for name in shares:
-        given = getattr(spec, name)
-        if len(given) != (wanted if name == "fractions" else 3):
-            what = (
-                "dates: the first of validation, the first of test, the end of test"
-                if name == "dates"
-                else f"values: {parts}"
-            )
-            faults.append(((name,), f"should be {wanted if name == 'fractions' else 3} {what}; {len(given)} are given"))
-    if spec.fractions is not None and (min(spec.fractions, default=0) < 0 or sum(spec.fractions) > 1 + 1e-9):
-        faults.append((("fractions",), "should be shares of at least 0 that sum to at most 1"))
-    if spec.counts is not None and min(spec.counts, default=0) < 0:
-        faults.append((("counts",), "should not be negative"))
-    return [*faults, *_date_faults(spec)]
-
-
-def _date_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
-    if spec.dates is None:
-        return []
-    stamps = _stamps(spec.dates)
-    wrong = [text for text, stamp in zip(spec.dates, stamps, strict=True) if stamp is None]
-    if wrong:
-        return [(("dates",), f"should be ISO 8601 dates, not {', '.join(map(repr, wrong))}")]
-    if any(one >= other for one, other in pairwise(stamps)):
-        return [(("dates",), "should rise: first of validation, first of test, end of test")]
-    return []
-
-
-def _stamps(dates: Sequence[str]) -> list[Any]:
-    """Nanoseconds since 1970 (in UTC where a date tells its offset), or None for what is no date."""
-    read = pd.to_datetime(pd.Series(list(dates)), format="ISO8601", errors="coerce", utc=True)
-    values = read.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64).tolist()
-    return [None if missing else value for value, missing in zip(values, read.isna(), strict=True)]
 
 
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
@@ -180,7 +81,7 @@ def _date_bounds(collection: Collection, dates: tuple[str, ...]) -> Int[Tensor, 
         )
     # Stamps rise inside a sequence, so the number of earlier ones is the place of a date in it.
     columns = [torch.zeros(len(collection), dtype=torch.int64)]
-    for stamp in _stamps(dates):
+    for stamp in date_stamps(dates):
         earlier = torch.cat([torch.zeros(1, dtype=torch.int64), (collection.times < stamp).cumsum(0)])
         columns.append(earlier[collection.offsets[1:]] - earlier[collection.offsets[:-1]])
     return torch.stack(columns, dim=1)
@@ -238,51 +139,72 @@ def _continued(collection: Collection, spec: SplitSpec) -> Split:
     return Split(parts[0], parts[1], parts[2], name="official")
 
 
-def by_groups(collection: Collection, spec: SplitSpec, *, index: int, seed: int) -> Split:
-    """One split by groups; sequences that share a value of any group column stay together."""
+def _by_groups(collection: Collection, spec: SplitSpec, seed: int) -> Iterator[Split]:
+    """All splits by groups that are asked for; sequences that share a value of any group column stay together."""
     units, labels = group_units(collection), _labels(collection, spec)
     count = len(torch.unique(units))
+    _check_groups(spec, count)
+    folds = _folds(units, labels, spec, count, seed) if spec.folds else None
+    for index in [spec.index] if spec.index is not None else range(split_count(spec)):
+        if folds is not None:
+            part_of = _fold(folds, index, units, labels, spec, seed)
+            name = f"fold {index + 1} of {spec.folds}"
+        else:
+            shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
+            part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
+            name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
+        rows = [torch.nonzero(part_of == part).flatten() for part in range(len(PARTS))]
+        _check_parts(collection, rows, name)
+        train, validation, test = (Part.of(collection, found) for found in rows)
+        yield Split(train, validation, test, name=name)
+
+
+def _check_groups(spec: SplitSpec, count: int) -> None:
+    """Raises `DataInvalid` when there are fewer groups than are asked for."""
     if spec.folds:
-        part_of, name = _fold(units, labels, spec, index, seed, count), f"fold {index + 1} of {spec.folds}"
+        wanted, what = spec.folds, f"{spec.folds} folds"
+    elif spec.counts:
+        wanted, what = sum(spec.counts), f"the {sum(spec.counts)} of counts"
     else:
-        shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
-        parts = sum(share > 0 for share in shares)
-        wanted = sum(spec.counts) if spec.counts else parts
-        if wanted > count:
-            text = f"{count} groups are fewer than {f'the {wanted} of counts' if spec.counts else f'the {parts} parts'}"
-            raise DataInvalid([Problem(text, "data.split", remedy="Give 0 for validation, or use more groups.")])
-        part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
-        name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
-    rows = [torch.nonzero(part_of == part).flatten() for part in range(3)]
-    empty = [name for name, part in (("training", 0), ("test", 2)) if not len(rows[part])]
-    refuse([Problem(f"the {name} part is empty", "data.split") for name in empty])
+        wanted = sum(share > 0 for share in spec.fractions or SHARES)
+        what = f"the {wanted} parts"
+    if count < wanted:
+        remedy = "Use fewer folds." if spec.folds else "Give 0 for validation, or use more groups."
+        raise DataInvalid([Problem(f"{count} groups are fewer than {what}", "data.split", remedy=remedy)])
+
+
+def _check_parts(collection: Collection, rows: Sequence[Tensor], name: str) -> None:
+    """Raises `DataInvalid` for empty parts and for classes that training does not see."""
+    empty = [part for part, found in (("training", rows[0]), ("test", rows[2])) if not len(found)]
+    refuse([Problem(f"the {part} part is empty", "data.split") for part in empty])
     if collection.label:
-        names, codes = collection.categories(collection.label), collection.codes(collection.label)
-        seen = torch.bincount(codes[rows[0]][codes[rows[0]] >= 0], minlength=len(names))
+        names, codes = collection.categories(collection.label), collection.codes(collection.label)[rows[0]]
+        seen = torch.bincount(codes[codes >= 0], minlength=len(names))
         absent = [names[code] for code in torch.nonzero(seen == 0).flatten().tolist()]
         if absent:
             text = f"classes without training data in {name}: {some(absent)}"
             raise DataInvalid([Problem(text, "data.split", remedy="Use fewer folds or more groups.")])
-    train, validation, test = (Part.of(collection, found) for found in rows)
-    return Split(train, validation, test, name=name)
 
 
-def _fold(units: Tensor, labels: Tensor, spec: SplitSpec, index: int, seed: int, count: int) -> Tensor:
-    """Every unit is in the test part of one fold; validation is a share of the rest, else the next fold."""
+def _folds(units: Tensor, labels: Tensor, spec: SplitSpec, count: int, seed: int) -> Int[Tensor, "sequence"]:
+    """The fold in which each sequence is tested."""
     assert spec.folds is not None
-    if count < spec.folds:
-        raise DataInvalid([Problem(f"{count} groups are fewer than {spec.folds} folds", "data.split.folds")])
     equal, rest = divmod(count, spec.folds)
     counts = [equal + (fold < rest) for fold in range(spec.folds)]
-    fold_of = assign(units, labels, [1 / spec.folds] * spec.folds, seed=derive(seed, "folds"), counts=counts)
-    part_of = torch.where(fold_of == index, 2, 0)
-    others = torch.nonzero(part_of == 0).flatten()
+    return assign(units, labels, [1 / spec.folds] * spec.folds, seed=derive(seed, "folds"), counts=counts)
+
+
+def _fold(
+    folds: Tensor, index: int, units: Tensor, labels: Tensor, spec: SplitSpec, seed: int
+) -> Int[Tensor, "sequence"]:
+    """Parts of one fold: validation is a share of what is not tested, else the next fold."""
+    part_of = torch.where(folds == index, 2, 0)
     if spec.fractions is not None:
-        part_of[others] = assign(
-            units[others], labels[others], _scaled(spec.fractions), seed=derive(seed, "fold", index)
-        )
-    elif spec.folds > 2:
-        part_of[fold_of == (index + 1) % spec.folds] = 1
+        others = torch.nonzero(part_of == 0).flatten()
+        shares = _scaled(spec.fractions)
+        part_of[others] = assign(units[others], labels[others], shares, seed=derive(seed, "fold", index))
+    elif spec.folds is not None and spec.folds > 2:
+        part_of[folds == (index + 1) % spec.folds] = 1
     return part_of
 
 

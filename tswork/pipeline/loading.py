@@ -20,7 +20,7 @@ from tswork.config import Configured
 from tswork.data.cards import resolve
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
-from tswork.data.splits import split_count
+from tswork.data.split_spec import split_count
 from tswork.errors import InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
