@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,21 +49,41 @@ def run(
     reporter = MlflowReporter(plan, places)
     observer = ConsoleObserver(screen)
     try:
-        report = run_plan(
-            plan,
-            places=places.moved(pipeline.absolute().parent),
-            reporter=reporter,
-            observer=observer,
-            device=device,
-            checkpoint_seconds=checkpoint_every,
-        )
+        with terminated_as_interrupted():
+            report = run_plan(
+                plan,
+                places=places.moved(pipeline.absolute().parent),
+                reporter=reporter,
+                observer=observer,
+                device=device,
+                checkpoint_seconds=checkpoint_every,
+            )
     finally:
         observer.close()
+        if reporter.incomplete is not None:
+            typer.echo(str(reporter.incomplete), err=True)
+    missing = list(reporter.incomplete.missing) if reporter.incomplete is not None else []
     if as_json:
-        print_json(_document(report))
+        print_json({**_document(report), "not_recorded": missing})
     else:
         _print_results(screen, plan, report)
         screen.print(f"\nlook at it with: {' '.join(ui_command(places.root))}")
+    if reporter.incomplete is not None:
+        raise typer.Exit(reporter.incomplete.exit_code)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run like Ctrl-C, wherever it is: the runs are closed and nothing finished is lost."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _document(report: RunReport) -> dict[str, Any]:

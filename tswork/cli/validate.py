@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import typer
+
+from tswork.cli.failing import failure_document
 from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
-from tswork.errors import InvalidInput, Problem
+from tswork.errors import InvalidInput
 
 
 def validate(
@@ -24,23 +27,14 @@ def validate(
         for member in loaded.members:
             member.data.reader.build().files(member.data, places.moved(pipeline.absolute().parent))
     except InvalidInput as fault:
-        if as_json:
-            print_json({"valid": False, "problems": [_as_dict(problem) for problem in fault.problems]})
-        raise
+        if not as_json:
+            raise
+        typer.echo(str(fault), err=True)
+        print_json({"valid": False, **failure_document(fault, str(fault), fault.exit_code)})
+        raise typer.Exit(fault.exit_code) from fault
     stages = len(loaded.members[0].stages)
     if as_json:
         print_json({"valid": True, "problems": [], "members": len(loaded.members), "stages": stages})
     else:
         console().print(f"{pipeline} is valid: {stages} stages, {len(loaded.members)} members")
 
-
-def _as_dict(problem: Problem) -> dict[str, object]:
-    place = problem.location
-    return {
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-        "path": problem.path,
-        "message": problem.message,
-        "remedy": problem.remedy,
-    }

@@ -93,7 +93,8 @@ class Tracking:
             self.tag(reopen, own)
             return reopen
         nested = {"mlflow.parentRunId": parent} if parent else {}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**(tags or {}), **nested, **own})
+        fitting = {names.slug(key): value[: names.MAX_TAG] for key, value in {**(tags or {}), **nested, **own}.items()}
+        run = self.client.create_run(self.experiment_id, run_name=name[: names.MAX_NAME], tags=fitting)
         return str(run.info.run_id)
 
     def tag(self, run_id: str, tags: Mapping[str, Any]) -> None:

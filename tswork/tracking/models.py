@@ -40,15 +40,14 @@ class Models:
         self._tracking = tracking
         self._client = tracking.client
         self._store = store
+        self._begun: dict[str, LoggedModel] = {}
         self._ids: dict[str, str] = {}
 
     def log(self, run_id: str, stage: PlannedStage, folder: Path, *, cached: bool) -> None:
         """Log the last task's model of a method stage: an output of the run that trained it, an input of one that replays."""
         from mlflow.entities import LoggedModelInput, LoggedModelOutput
 
-        known = self._known(stage.key)
-        if known is None or str(known.status) != "READY":
-            known = self._log(known, run_id, stage, folder)
+        known = self._known(stage.key) or self._log(run_id, stage, folder)
         self._ids[stage.spec.name] = known.model_id
         if cached and known.source_run_id != run_id:
             self._client.log_inputs(run_id, models=[LoggedModelInput(known.model_id)])
@@ -75,9 +74,12 @@ class Models:
         gate = member.header.gate
         assert gate is not None
         passed, outcome = judge(gate, metrics)
-        if passed:
+        model = self._ids.get(gate.stage)
+        if passed and model is None:
+            outcome += f", but the model of {gate.stage} was not recorded"
+        elif passed and model is not None:
             name = gate.name or member.header.name
-            version = self._version(name, run_id, self._ids[gate.stage])
+            version = self._version(name, run_id, model)
             self._client.set_registered_model_alias(name, gate.alias, version)
             outcome = f"{outcome}: {name} version {version} is {gate.alias}"
         self._tracking.tag(run_id, {names.GATE: outcome})
@@ -85,21 +87,26 @@ class Models:
     def _known(self, key: str) -> LoggedModel | None:
         """The model of a training, from whichever run."""
         found = self._client.search_logged_models(
-            [self._tracking.experiment_id], filter_string=f"tags.`{names.STAGE_KEY}` = '{key}'", max_results=1
+            [self._tracking.experiment_id],
+            filter_string=f"tags.`{names.STAGE_KEY}` = '{key}' and status = 'READY'",
+            max_results=1,
         )
         return found[0] if found else None
 
-    def _log(self, begun: LoggedModel | None, run_id: str, stage: PlannedStage, folder: Path) -> LoggedModel:
+    def _log(self, run_id: str, stage: PlannedStage, folder: Path) -> LoggedModel:
         tasks = json.loads((folder / "stage.json").read_text())["tasks"]
         source = folder / f"model-{tasks - 1}"
-        logged = begun or self._client.create_logged_model(
-            self._tracking.experiment_id,
-            name=stage.spec.name,
-            source_run_id=run_id,
-            tags={names.STAGE_KEY: stage.key},
-            params={names.slug(key): str(value)[:500] for key, value in flat(dump_configured(stage.spec.component))},
-            model_type=stage.spec.component.name,
-        )
+        if stage.key not in self._begun:
+            options = flat(dump_configured(stage.spec.component))
+            self._begun[stage.key] = self._client.create_logged_model(
+                self._tracking.experiment_id,
+                name=stage.spec.name,
+                source_run_id=run_id,
+                tags={names.STAGE_KEY: stage.key},
+                params={names.slug(key): str(value)[:500] for key, value in options},
+                model_type=stage.spec.component.name,
+            )
+        logged = self._begun[stage.key]
         program = exported(self._store, stage.key, source)
         with tempfile.TemporaryDirectory(prefix="tswork-") as temporary:
             packed = Path(temporary) / "model"

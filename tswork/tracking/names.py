@@ -45,7 +45,7 @@ def slug(name: str) -> str:
 def artifact_name(name: str) -> str:
     """A relative artifact path. Raises `ValueError` for absolute paths and for `..`."""
     parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "~")) or ".." in parts or ":" in parts[0]:
+    if parts[0] in ("", "~") or ".." in parts or ":" in parts[0]:
         raise ValueError(f"{name!r} is not a relative path inside the run's artifacts")
     return "/".join(re.sub(r"[^\w.\- @+=,]", "_", part) for part in parts if part not in ("", "."))
 

@@ -35,7 +35,7 @@ BATCH = 1000
 ATTEMPTS = 3
 POINTS_OF_CURVES = "points of curves"
 POINTS = 1000
-"""After so many points a curve keeps every second one, after half as many more every fourth, and so on."""
+"""After so many points a curve is thinned; training itself reports about as many."""
 
 
 @dataclass
@@ -72,7 +72,8 @@ class Recipient:
         if step <= self.reached.get(name, -1):
             return False
         count = self.counts[name] = self.counts.get(name, -1) + 1
-        stride = 2 ** max(0, math.floor(math.log2(max(1, count / POINTS)) + 1)) if count >= POINTS else 1
+        # Every doubling of the length adds half as many points as the one before, so a curve never has 2 * POINTS.
+        stride = 2 ** (2 * math.floor(math.log2(count / POINTS)) + 1) if count >= POINTS else 1
         return count % stride == 0
 
 

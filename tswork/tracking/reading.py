@@ -68,18 +68,25 @@ def _members(tracking: Tracking, ids: list[str]) -> Iterator[Run]:
 
 
 def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterator[Judgement]:
-    keys: dict[str, str] = json.loads(run.data.tags.get(names.STAGE_KEYS, "{}"))
-    uses: dict[str, str] = json.loads(run.data.tags.get(names.STAGES, "{}"))
-    for stage, key in keys.items():
-        if key in known:
+    tags: dict[str, str] = run.data.tags
+    for stage, about in stages_of(run).items():
+        if about["key"] in known:
             continue
         rows = _parquet(tracking, run.info.run_id, f"{stage}/rows.parquet")
         if rows is None:
             continue  # a method stage
         units = _parquet(tracking, run.info.run_id, f"{stage}/units.parquet")
-        tags: dict[str, Any] = run.data.tags
         data, seed = tags.get(names.DATA_NAME, "data"), int(tags.get(names.SEED, 0))
-        yield Judgement(run.info.run_id, stage, uses.get(stage, stage), data, seed, key, rows, units)
+        yield Judgement(run.info.run_id, stage, about["uses"], data, seed, about["key"], rows, units)
+
+
+def stages_of(run: Run) -> dict[str, dict[str, str]]:
+    """For each stage of a member's run its component (`uses`), its key and its status."""
+    return {
+        tag.removeprefix(names.STAGE): json.loads(value)
+        for tag, value in run.data.tags.items()
+        if tag.startswith(names.STAGE)
+    }
 
 
 def _parquet(tracking: Tracking, run_id: str, path: str) -> pd.DataFrame | None:
