@@ -140,7 +140,7 @@ class Tracking:
 
 
 def _opened(root: Path, experiment: Callable[[MlflowClient], str]) -> Tracking:
-    _import_quietly()
+    import_quietly()
     import mlflow
     from mlflow import MlflowClient
 
@@ -189,7 +189,7 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, OSError) or getattr(error, "error_code", None) in AWAY
 
 
-def _import_quietly() -> None:
+def import_quietly() -> None:
     """Import mlflow without its telemetry and without its remarks about itself."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -49,6 +49,8 @@ class Models:
 
         known = self._known(stage.key) or self._log(run_id, stage, folder)
         self._ids[stage.spec.name] = known.model_id
+        if known.model_id in self._linked(run_id):
+            return
         if cached and known.source_run_id != run_id:
             self._client.log_inputs(run_id, models=[LoggedModelInput(known.model_id)])
         else:
@@ -84,14 +86,18 @@ class Models:
             outcome = f"{outcome}: {name} version {version} is {gate.alias}"
         self._tracking.tag(run_id, {names.GATE: outcome})
 
+    def _linked(self, run_id: str) -> set[str]:
+        run = self._client.get_run(run_id)
+        inputs = run.inputs.model_inputs if run.inputs else []
+        outputs = run.outputs.model_outputs if run.outputs else []
+        return {one.model_id for one in (*inputs, *outputs)}
+
     def _known(self, key: str) -> LoggedModel | None:
         """The model of a training, from whichever run."""
         found = self._client.search_logged_models(
-            [self._tracking.experiment_id],
-            filter_string=f"tags.`{names.STAGE_KEY}` = '{key}' and status = 'READY'",
-            max_results=1,
+            [self._tracking.experiment_id], filter_string=f"tags.`{names.STAGE_KEY}` = '{key}'"
         )
-        return found[0] if found else None
+        return next((model for model in found if str(model.status) == "READY"), None)
 
     def _log(self, run_id: str, stage: PlannedStage, folder: Path) -> LoggedModel:
         tasks = json.loads((folder / "stage.json").read_text())["tasks"]
@@ -123,12 +129,19 @@ class Models:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        source = f"models:/{model_id}"
         for version in self._client.search_model_versions(f"name = '{name}'"):
-            if version.model_id == model_id:
+            if version.source == source:
                 return str(version.version)
-        source = self._client.get_logged_model(model_id).artifact_location
         made = self._client.create_model_version(name, source, run_id=run_id, model_id=model_id)
+        self._tell_model(model_id, {"name": name, "version": made.version})
         return str(made.version)
+
+    def _tell_model(self, model_id: str, version: dict[str, Any]) -> None:
+        """A server notes at a model in which versions it is registered; without one it has to be done here."""
+        known = json.loads(self._client.get_logged_model(model_id).tags.get(names.MODEL_VERSIONS, "[]"))
+        if version not in known:
+            self._client.set_logged_model_tags(model_id, {names.MODEL_VERSIONS: json.dumps([*known, version])})
 
 
 def pack(

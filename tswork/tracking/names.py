@@ -25,6 +25,7 @@ LEVEL = "tswork.level"
 GATE = "tswork.gate"
 """What came of the pipeline's gate."""
 SOURCE = "mlflow.source.name"
+MODEL_VERSIONS = "mlflow.modelVersions"
 
 MAX_NAME, MAX_TAG, MAX_PARAMETER = 250, 8000, 6000
 
