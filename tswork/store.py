@@ -102,6 +102,12 @@ class Store:
             found = self.get(key)
             return found if found is not None else self._write(key, write, about or {})
 
+    def wait(self, key: str, *, every: float = 0.2) -> Path:
+        """The entry of a key that another process is about to finish."""
+        while (found := self.get(key)) is None:
+            time.sleep(every)
+        return found
+
     def workspace(self, key: str) -> Path:
         """A folder for unfinished work under a key; it outlives the process and goes when the entry is finished."""
         folder = self._beside(key, "work")

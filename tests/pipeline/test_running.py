@@ -21,16 +21,19 @@ from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
 from tswork.pipeline.reporting import Unreported
 from tswork.pipeline.runner import RunReport, run_plan
-from tswork.store import Store
+from tswork.store import Entry, Store
 
 
 def plan(folder: Path, text: str = PIPELINE, *, verify: bool = False) -> Plan:
-    places = Places.here(folder, beside=folder)
-    return make_plan(load_pipeline(write_pipeline(folder, text), places=places), places=places, verify=verify)
+    return make_plan(load_pipeline(write_pipeline(folder, text), places=Places.here(folder)), verify=verify)
 
 
 def run(folder: Path, text: str = PIPELINE) -> RunReport:
-    return run_plan(plan(folder, text), places=Places.here(folder, beside=folder), reporter=Unreported())
+    return run_plan(plan(folder, text), reporter=Unreported())
+
+
+def finished_stages(folder: Path) -> list[Entry]:
+    return [entry for entry in Store(Places.here(folder).store).entries() if "stage" in entry.about]
 
 
 def statuses(planned: Plan) -> list[tuple[str, str]]:
@@ -99,7 +102,7 @@ def test_data_that_cannot_be_used_stop_everything_before_training(tmp_path: Path
     text = PIPELINE.replace("{by: official}", "{by: groups, fractions: [0, 0, 1]}") + "sweep: {seed: [1, 2]}\n"
     with pytest.raises(DataInvalid, match="the training part is empty"):
         run(tmp_path, text)
-    assert list(Store(Places.here(tmp_path).store).entries()) == []
+    assert finished_stages(tmp_path) == []
 
 
 def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: P
     text = text.replace("encoder: {uses: transformer", "encoder: {uses: transformer")
     with pytest.raises(ModelUnfit, match="Use an encoder of stride 1"):
         run(tmp_path, text)
-    assert list(Store(Places.here(tmp_path).store).entries()) == []
+    assert finished_stages(tmp_path) == []
 
 
 def test_a_diverging_training_fails_by_name_and_keeps_what_was_finished(tmp_path: Path) -> None:
@@ -165,8 +168,8 @@ from tswork.pipeline.reporting import Unreported
 from tswork.pipeline.runner import run_plan
 folder = Path(sys.argv[1])
 places = Places.here(folder, beside=folder)
-plan = make_plan(load_pipeline(folder / "waves.yaml", places=places), places=places)
-run_plan(plan, places=places, reporter=Unreported(), checkpoint_seconds=0.3)
+plan = make_plan(load_pipeline(folder / "waves.yaml", places=places))
+run_plan(plan, reporter=Unreported(), checkpoint_seconds=0.3)
 """
 
 
@@ -188,12 +191,12 @@ def test_two_processes_on_one_key_compute_it_once(tmp_path: Path) -> None:
     write_pipeline(tmp_path, PIPELINE)
     processes = [start(tmp_path) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    assert len(list(Store(Places.here(tmp_path).store).entries())) == 2
+    assert len(finished_stages(tmp_path)) == 2
 
 
 def test_every_entry_tells_what_it_was_made_from(tmp_path: Path) -> None:
     run(tmp_path)
-    for entry in Store(Places.here(tmp_path).store).entries():
+    for entry in finished_stages(tmp_path):
         assert entry.about["pipeline"] == "waves"
         assert len(entry.about["data"]["digest"]) == 64
         assert entry.about["packages"]["torch"]

@@ -82,6 +82,30 @@ def test_units_are_test_items_with_their_group() -> None:
     assert alone.loc[alone["row"] == "ours", "group"].is_unique
 
 
+def test_segments_of_one_recording_are_resampled_together() -> None:
+    split = toy_classes()
+    collection = split.train.collection
+    recording = np.arange(len(collection)) // 3
+    cut = collection.replaced(table=collection.table.assign(recording=recording))
+    units = judge(split.on(cut), ours=toy_model(split.train)).units
+    assert units is not None
+    ours = units[units["row"] == "ours"]
+    expected = recording[split.test.spans[:, 0].numpy()]
+    assert len(set(zip(ours["group"], expected, strict=True))) == len(set(expected)) == ours["group"].nunique()
+
+
+def test_embeddings_of_candidates_stand_beside_their_ids() -> None:
+    split = toy_classes(groups=9)
+    model = toy_model(split.train, dim=8)
+    tables = judge(split, ours=model, random=toy_model(split.train, seed=1)).tables
+    assert "embeddings/random" not in tables
+    frame = tables["embeddings/ours"]
+    assert frame["sequence"].tolist() == split.test.spans[:, 0].tolist()
+    assert frame["kind"].tolist() == split.test.table["kind"].tolist()
+    expected = embed_part(model, split.test, Context(), pooling="max").numpy()
+    np.testing.assert_allclose(frame[[f"e{column}" for column in range(8)]].to_numpy(), expected, rtol=1e-6)
+
+
 def test_tables_of_classes_and_confusion_agree() -> None:
     split = toy_classes()
     tables = judge(split, ours=toy_model(split.train)).tables

@@ -39,12 +39,8 @@ def new_project(folder: Path) -> Path:
     return folder
 
 
-def places(folder: Path) -> Places:
-    return Places.here(folder, beside=folder)
-
-
 def plan(folder: Path, text: str = PIPELINE) -> Plan:
-    return make_plan(load_pipeline(write_pipeline(folder, text), places=places(folder)), places=places(folder))
+    return make_plan(load_pipeline(write_pipeline(folder, text), places=Places.here(folder)))
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,9 @@ def run(folder: Path, text: str = PIPELINE, *, experiment: str = "waves", export
     if not (folder / DATABASE).exists():
         new_project(folder)
     planned = plan(folder, text)
-    reporter = MlflowReporter(planned, places(folder))
+    reporter = MlflowReporter(planned)
     with nullcontext() if export else without_exports():
-        report = run_plan(planned, places=places(folder), reporter=reporter)
+        report = run_plan(planned, reporter=reporter)
     assert reporter.incomplete is None, str(reporter.incomplete)
     return Recorded(report, reporter, Tracking.open(folder, experiment=experiment))
 

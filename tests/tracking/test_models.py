@@ -35,7 +35,9 @@ def folder(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The artifacts of the logged model."""
     target = tmp_path_factory.mktemp("model")
     uri = f"models:/{model_id(recorded)}"
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target), tracking_uri=recorded.tracking.uri))
+    return Path(
+        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target), tracking_uri=recorded.tracking.uri)
+    )
 
 
 def model_id(recorded: Recorded) -> str:

@@ -171,7 +171,12 @@ def test_what_could_not_be_sent_is_told_by_name(tracking: FakeTracking, outbox: 
     assert incomplete is not None
     assert incomplete.missing == ["points of curves of seed=1", "probe/rows.parquet of seed=1"]
     assert incomplete.exit_code == 1
-    for part in ("http://127.0.0.1:9", "ConnectionRefusedError", "probe/rows.parquet of seed=1", "run the same command again"):
+    for part in (
+        "http://127.0.0.1:9",
+        "ConnectionRefusedError",
+        "probe/rows.parquet of seed=1",
+        "run the same command again",
+    ):
         assert part in str(incomplete)
 
 

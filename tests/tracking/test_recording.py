@@ -11,7 +11,8 @@ import pytest
 from mlflow.entities import Run
 
 from tests.pipeline.waves import PIPELINE
-from tests.tracking.projects import Recorded, artifacts, places, run
+from tests.tracking.projects import Recorded, artifacts, run
+from tswork.data.places import Places
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
 
@@ -62,8 +63,8 @@ def test_the_parent_shows_what_its_members_share_and_what_was_swept(recorded: Re
 
 def test_the_resolved_pipeline_is_a_pipeline_with_the_same_keys(recorded: Recorded, files: Path) -> None:
     project = Path(recorded.parent.data.tags["mlflow.source.name"]).parent
-    loaded = load_pipeline(files / "pipeline.resolved.yaml", places=places(project))
-    (member,) = make_plan(loaded, places=places(project)).members
+    (project / "again.yaml").write_text((files / "pipeline.resolved.yaml").read_text())
+    (member,) = make_plan(load_pipeline(project / "again.yaml", places=Places.here(project))).members
     assert {stage.spec.name: stage.key for stage in member.stages} == {
         stage.name: stage.key for stage in recorded.report.members[0].stages
     }

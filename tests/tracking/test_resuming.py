@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.waves import PIPELINE
-from tests.tracking.projects import new_project, places, plan, run, without_exports
+from tests.tracking.projects import new_project, plan, run, without_exports
 from tswork.errors import Interrupted, TrainingDiverged
 from tswork.pipeline.observer import Silent
 from tswork.pipeline.plan import PlannedStage
@@ -75,9 +75,9 @@ TWO = PIPELINE.replace("iterations: 6", "iterations: 3").replace(
 def interrupt(project: Path, text: str = TWO) -> MlflowReporter:
     """Run until the stage `other` has made a step, and be ended by SIGTERM."""
     planned = plan(project, text)
-    reporter = MlflowReporter(planned, places(project))
+    reporter = MlflowReporter(planned)
     with without_exports(), pytest.raises(Interrupted, match="other: interrupted after step"):
-        run_plan(planned, places=places(project), reporter=reporter, observer=Stop("other"))
+        run_plan(planned, reporter=reporter, observer=Stop("other"))
     return reporter
 
 
@@ -163,5 +163,7 @@ def test_a_process_that_got_the_number_of_a_dead_one_does_not_keep_its_run_alive
 
     tracking = Tracking.open(new_project(tmp_path / "project"), experiment="waves")
     run_id = tracking.start("old", parent=None)
-    tracking.tag(run_id, {"tswork.process": json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": 5})})
+    tracking.tag(
+        run_id, {"tswork.process": json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": 5})}
+    )
     assert tracking.mark_dead() == [run_id]

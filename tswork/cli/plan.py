@@ -25,7 +25,7 @@ def plan(
 
     places = Places.here(root, data_root=data_root)
     loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
-    planned = make_plan(loaded, places=places, verify=verify)
+    planned = make_plan(loaded, verify=verify)
     if as_json:
         stages = [
             {

@@ -38,36 +38,34 @@ def run(
     from tswork.data.places import Places
     from tswork.pipeline.loading import load_pipeline
     from tswork.pipeline.plan import make_plan
+    from tswork.pipeline.reporting import Unreported
     from tswork.pipeline.runner import run_plan
-    from tswork.tracking.locations import ui_command
     from tswork.tracking.reporter import MlflowReporter
+    from tswork.training.runtime import own_rank, process_count
 
     screen = console(stderr=as_json)
     places = Places.here(root, data_root=data_root)
     loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
-    plan = make_plan(loaded, places=places.moved(pipeline.absolute().parent), verify=verify)
-    reporter = MlflowReporter(plan, places)
+    plan = make_plan(loaded, verify=verify, world_size=process_count())
+    if own_rank():
+        run_plan(plan, reporter=Unreported(), device=device, checkpoint_seconds=checkpoint_every)
+        return
+    reporter = MlflowReporter(plan)
     observer = ConsoleObserver(screen)
     try:
         with terminated_as_interrupted():
             report = run_plan(
-                plan,
-                places=places.moved(pipeline.absolute().parent),
-                reporter=reporter,
-                observer=observer,
-                device=device,
-                checkpoint_seconds=checkpoint_every,
+                plan, reporter=reporter, observer=observer, device=device, checkpoint_seconds=checkpoint_every
             )
     finally:
         observer.close()
-        if reporter.incomplete is not None:
-            typer.echo(str(reporter.incomplete), err=True)
     missing = list(reporter.incomplete.missing) if reporter.incomplete is not None else []
     if as_json:
         print_json({**_document(report), "not_recorded": missing})
     else:
         _print_results(screen, plan, report)
-        screen.print(f"\nlook at it with: {' '.join(ui_command(places.root))}")
+        at = f" --root {root}" if root is not None else ""
+        screen.print(f"\nlook at it with: tswork ui{at}")
     if reporter.incomplete is not None:
         raise typer.Exit(reporter.incomplete.exit_code)
 

@@ -25,7 +25,7 @@ def validate(
     try:
         loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
         for member in loaded.members:
-            member.data.reader.build().files(member.data, places.moved(pipeline.absolute().parent))
+            member.data.reader.build().files(member.data, loaded.places)
     except InvalidInput as fault:
         if not as_json:
             raise
@@ -37,4 +37,3 @@ def validate(
         print_json({"valid": True, "problems": [], "members": len(loaded.members), "stages": stages})
     else:
         console().print(f"{pipeline} is valid: {stages} stages, {len(loaded.members)} members")
-

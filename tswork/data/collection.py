@@ -8,7 +8,7 @@ any batch is one gather by index arithmetic.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -100,7 +100,7 @@ class Collection:
     def from_array(
         values: Shaped[np.ndarray, "case time channel"],
         *,
-        labels: Sequence[Any] | None = None,
+        labels: Iterable[Any] | None = None,
         channels: Sequence[str] | None = None,
         **fields: Any,
     ) -> Collection:
@@ -159,7 +159,10 @@ class Collection:
 
     def replaced(self, **changes: Any) -> Collection:
         """A copy with some fields replaced."""
-        return replace(self, **changes)
+        copy = replace(self, **changes)
+        if set(changes) <= {"name", "affine"} and "digest" in self.__dict__:
+            copy.__dict__["digest"] = self.digest  # neither is content
+        return copy
 
     @cached_property
     def _coded_columns(self) -> dict[str, tuple[tuple[str, ...], Tensor]]:
@@ -257,6 +260,11 @@ class Split:
     name: str = "split"
     leaks: tuple[str, ...] = ()
     """Leaks that `allow_leak` let pass; a run with any is tagged leaky."""
+
+    def on(self, collection: Collection) -> Split:
+        """The same spans of another collection with equal offsets."""
+        train, validation, test = (Part(collection, part.spans) for part in self.parts.values())
+        return replace(self, train=train, validation=validation, test=test)
 
     @property
     def parts(self) -> Mapping[str, Part]:

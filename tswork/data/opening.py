@@ -2,79 +2,127 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tswork.config import Configured, keyed
 from tswork.data.collection import Collection, Part, Split
+from tswork.data.digests import source_digest
 from tswork.data.places import Places
 from tswork.data.prepare.base import Preparation
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
 from tswork.data.splits import make_splits
+from tswork.data.stored import FORMAT, load_collection, save_collection
 from tswork.errors import DataInvalid, Problem
+from tswork.store import Store, key_of
 
 
-def open_collection(spec: DataSpec, places: Places) -> Collection:
-    """The data of a spec after the preparations that need no fitting."""
-    collection, _ = _unfitted(spec, read_collection(spec, places))
-    return collection
+@dataclass(frozen=True, eq=False)
+class OpenData:
+    """A data set before anything is fitted to it, and its splits, ready to train on."""
+
+    collection: Collection
+    splits: tuple[Split, ...]
 
 
-def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ...]:
-    """The splits of a spec, ready to train on.
+def open_collection(spec: DataSpec, places: Places, *, store: Store | None = None) -> Collection:
+    """The data of a spec after the preparations that need no fitting.
+
+    With a store they are read and prepared once; later they are loaded, or mapped where memory is short.
+    """
+    unfitted, _ = _preparations(spec)
+    if store is None:
+        return _prepared(spec, places, unfitted)
+    key = _key(spec, unfitted, source_digest(spec, places))
+    found = store.get(key) or store.compute(
+        key, lambda folder: save_collection(folder, _prepared(spec, places, unfitted)), about={"kind": "collection"}
+    )
+    return load_collection(found).replaced(name=spec.options.name)
+
+
+def open_data(spec: DataSpec, places: Places, *, seed: int, store: Store | None = None) -> OpenData:
+    """The data of a spec and all of its splits.
 
     Preparations that are fitted see the training part of their own split only. Raises `DataInvalid` and `LeakFound`.
     """
-    if spec.options.split is None:
-        raise DataInvalid([Problem("no split is given", "data.split", remedy="Add `split: {by: ...}`.")])
-    collection, fitted = _unfitted(spec, read_collection(spec, places))
-    return tuple(_fitted(split, fitted) for split in make_splits(collection, spec.options.split, seed=seed))
+    _, fitted = _preparations(spec)
+    collection = open_collection(spec, places, store=store)
+    return OpenData(collection, tuple(_fit(split, fitted)[0] for split in _divide(spec, collection, seed)))
 
 
-def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int) -> Part:
+def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ...]:
+    """The splits of a spec, ready to train on. Raises `DataInvalid` and `LeakFound`."""
+    return open_data(spec, places, seed=seed).splits
+
+
+def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: Store | None = None) -> Part:
     """New data in the layout of the spec's own, prepared as the training data were (fitted on those, not on the new).
 
     Raises `DataInvalid` when the new data have other channels.
     """
-    original = open_splits(spec, places, seed=seed)[0]
+    unfitted, fitted = _preparations(spec)
+    known = open_collection(spec, places, store=store)
     moved = spec.reader.config.model_copy(update={"path": path})
     new_spec = DataSpec(
         spec.options.model_copy(update={"split": None, "label": None, "groups": ()}),
         type(spec.reader)(spec.reader.component, moved),
     )
-    collection, fitted = _unfitted(new_spec, read_collection(new_spec, places))
-    train, _ = _unfitted(spec, read_collection(spec, places))
-    part = Part(train, original.train.spans)
-    for step in fitted:
-        step.fit(part)
-        part = Part(step.apply(part.collection), part.spans)
-        collection = step.apply(collection)
-    if collection.channels != original.train.collection.channels:
-        text = f"has the channels {list(collection.channels)}, the model was trained on {list(original.train.collection.channels)}"
+    new = _prepared(new_spec, places, unfitted)
+    if new.channels != known.channels:
+        text = f"has the channels {', '.join(new.channels)}; the model was trained on {', '.join(known.channels)}"
         raise DataInvalid([Problem(text, str(path))])
-    return Part.whole(collection)
-
-
-def _unfitted(spec: DataSpec, collection: Collection) -> tuple[Collection, list[Preparation[Any]]]:
-    steps: list[Preparation[Any]] = [configured.build() for configured in spec.options.prepare]
-    fitted: list[Preparation[Any]] = []
-    for number, step in enumerate(steps):
-        if step.fitted:
-            fitted.append(step)
-        elif fitted:
-            name, before = spec.options.prepare[number].name, type(fitted[-1]).__name__.lower()
-            text = f"{name!r} changes the data after {before!r} was fitted to them"
-            raise DataInvalid([Problem(text, f"data.prepare[{number}]", remedy=f"Put {name!r} before {before!r}.")])
-        else:
-            collection = step.apply(collection)
-    return collection, fitted
-
-
-def _fitted(split: Split, steps: list[Preparation[Any]]) -> Split:
+    _, steps = _fit(_divide(spec, known, seed)[0], fitted)
     for step in steps:
+        new = step.apply(new)
+    return Part.whole(new)
+
+
+def _preparations(spec: DataSpec) -> tuple[list[Configured], list[Configured]]:
+    """Those that are applied to all data at once, and those that are fitted on a training part after them."""
+    blocks = list(spec.options.prepare)
+    fitted = [block for block in blocks if _is_fitted(block)]
+    for number, block in enumerate(blocks):
+        before = [one.name for one in blocks[:number] if _is_fitted(one)]
+        if before and not _is_fitted(block):
+            text = f"{block.name!r} changes the data after {before[-1]!r} was fitted to them"
+            remedy = f"Put {block.name!r} before {before[-1]!r}."
+            raise DataInvalid([Problem(text, f"data.prepare[{number}]", remedy=remedy)])
+    return [block for block in blocks if not _is_fitted(block)], fitted
+
+
+def _is_fitted(block: Configured) -> bool:
+    target: Any = block.component.target
+    return bool(target.fitted)
+
+
+def _prepared(spec: DataSpec, places: Places, unfitted: Sequence[Configured]) -> Collection:
+    collection = read_collection(spec, places)
+    for block in unfitted:
+        collection = block.build().apply(collection)
+    return collection
+
+
+def _key(spec: DataSpec, unfitted: Sequence[Configured], digest: str) -> str:
+    """Everything a prepared collection depends on: what was read, how, and which steps followed."""
+    block = {**spec.keyed(), "split": None, "prepare": keyed(list(unfitted))}
+    return key_of({"collection": block, "digest": digest, "format": FORMAT})
+
+
+def _divide(spec: DataSpec, collection: Collection, seed: int) -> tuple[Split, ...]:
+    if spec.options.split is None:
+        raise DataInvalid([Problem("no split is given", "data.split", remedy="Add `split: {by: ...}`.")])
+    return make_splits(collection, spec.options.split, seed=seed)
+
+
+def _fit(split: Split, blocks: Sequence[Configured]) -> tuple[Split, list[Preparation[Any]]]:
+    """A split with its fitted preparations applied, and these as they were fitted on its training part."""
+    steps = []
+    for block in blocks:
+        step: Preparation[Any] = block.build()
         step.fit(split.train)
-        collection = step.apply(split.train.collection)
-        train, validation, test = (Part(collection, part.spans) for part in split.parts.values())
-        split = replace(split, train=train, validation=validation, test=test)
-    return split
+        split = split.on(step.apply(split.train.collection))
+        steps.append(step)
+    return split, steps

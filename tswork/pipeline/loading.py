@@ -35,16 +35,16 @@ def load_pipeline(path: Path, *, places: Places, overrides: Sequence[str] = ()) 
 
     Raises `PipelineInvalid` with every fault of the file, of its parents, of its card and of the overrides.
     """
+    places = places.moved(path.absolute().parent)
     source = _with_parents(path, ())
     for number, override in enumerate(overrides, start=1):
         key, value = parse_override(override, number)
         source = replace_at(source, key, value)
     header, problems = validate(PipelineHeader, source)
     if header is None:
-        _, faults = _data(source, places.moved(path.absolute().parent))
+        _, faults = _data(source, places)
         raise PipelineInvalid(_unique([*problems, *faults, *_stage_problems(source)]))
-    members = tuple(_members(source, header, places.moved(path.absolute().parent)))
-    return Pipeline(str(path), header, members)
+    return Pipeline(str(path), header, tuple(_members(source, header, places)), places)
 
 
 def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:

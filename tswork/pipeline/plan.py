@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tswork.data.digests import source_digest
-from tswork.data.places import Places
 from tswork.pipeline.keys import stage_inputs
 from tswork.pipeline.spec import Member, Pipeline, StageSpec
 from tswork.store import Entry, Store, key_of
@@ -49,16 +48,16 @@ class Plan:
     members: tuple[PlannedMember, ...]
 
 
-def make_plan(pipeline: Pipeline, *, places: Places, verify: bool = False, world_size: int = 1) -> Plan:
+def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) -> Plan:
     """What would run and why. Reads file digests (remembered; `verify` rehashes) and the store's records, no values.
 
     Raises `DataInvalid` when a data file is missing.
     """
-    store = Store(places.store)
+    store = Store(pipeline.places.store)
     history = _History(store)
     members = []
     for member in pipeline.members:
-        digest = source_digest(member.data, places, verify=verify)
+        digest = source_digest(member.data, pipeline.places, verify=verify)
         stages: dict[str, PlannedStage] = {}
         for spec in member.stages:
             needs = [stages[name] for name in spec.needs]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
 
 from tswork.context import Context
-from tswork.data.collection import DataInfo, Split
-from tswork.data.opening import open_splits
-from tswork.data.places import Places
-from tswork.errors import Interrupted, TsworkError
+from tswork.data.collection import DataInfo
+from tswork.data.opening import OpenData, open_data
+from tswork.errors import Interrupted, InvalidInput, Problem, TsworkError
 from tswork.methods.base import Method, build_model
 from tswork.pipeline import stages
 from tswork.pipeline.observer import Observer, Silent
@@ -27,6 +27,7 @@ from tswork.pipeline.results import load_result, metrics_of
 from tswork.pipeline.spec import Member
 from tswork.protocols.base import Protocol, Result
 from tswork.store import Store
+from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count
 
 CHECKPOINT_SECONDS = 30.0
 Outcome = Literal["cached", "resumed", "run"]
@@ -65,7 +66,6 @@ class RunReport:
 def run_plan(
     plan: Plan,
     *,
-    places: Places,
     reporter: RunReporter,
     observer: Observer | None = None,
     device: str | None = None,
@@ -73,20 +73,21 @@ def run_plan(
 ) -> RunReport:
     """Compute what the plan says is missing and report everything.
 
-    All data and all models are checked before anything trains. Raises the named errors of data, methods and training; the
-    runs that were open are then ended as FAILED, or as KILLED after an interrupt.
+    All data and all models are checked before anything trains. Of several processes that torchrun started all call this
+    with the same plan: they train together, and the first one alone judges and writes. Raises the named errors of data,
+    methods and training; the runs that were open are then ended as FAILED, or as KILLED after an interrupt.
     """
     observer = observer or Silent()
     chosen = _device(device or plan.pipeline.header.device)
-    _check_everything(plan, places)
+    _check_everything(plan)
     reporter.begin()
     report = RunReport(reporter.run_id)
-    with _ending(reporter):
+    with _ending(reporter), _shared_runtime(plan, chosen) as runtime:
         for number, planned in enumerate(plan.members, start=1):
             observer.member_started(planned.member, number, len(plan.members))
             member_reporter = reporter.member(planned.member, planned.source_digest)
             with _ending(member_reporter):
-                work = _MemberRun(planned, plan, places, member_reporter, observer, chosen, checkpoint_seconds)
+                work = _MemberRun(planned, plan, member_reporter, observer, chosen, checkpoint_seconds, runtime)
                 report.members.append(work.run())
         reporter.summary([member.metrics for member in report.members])
     return report
@@ -99,21 +100,21 @@ class _MemberRun:
         self,
         planned: PlannedMember,
         plan: Plan,
-        places: Places,
         reporter: MemberReporter,
         observer: Observer,
         device: torch.device,
         checkpoint_seconds: float,
+        runtime: Runtime | None,
     ) -> None:
+        self._runtime = runtime
         self._checkpoint_seconds = checkpoint_seconds
         self._planned = planned
         self._plan = plan
-        self._places = places
         self._reporter = reporter
         self._observer = observer
         self._device = device
-        self._store = Store(places.store)
-        self._split: Split | None = None
+        self._store = Store(plan.pipeline.places.store)
+        self._opened: OpenData | None = None
         self._folders: dict[str, Path] = {}
 
     def run(self) -> MemberReport:
@@ -136,6 +137,8 @@ class _MemberRun:
         if found is not None:
             self._folders[stage.spec.name] = found
             return "cached"
+        if own_rank():
+            return self._assist(stage)
         resumes = self._store.has_work(stage.key, CHECKPOINTS)
         computed: list[str] = []
 
@@ -148,15 +151,24 @@ class _MemberRun:
             return "cached"  # another process finished it while this one waited
         return "resumed" if resumes else "run"
 
+    def _assist(self, stage: PlannedStage) -> Outcome:
+        """In a process beside the first one: train along, and wait until the first one has written the result."""
+        if stage.spec.trains:
+            with TemporaryDirectory() as scratch:
+                self._write(stage, Path(scratch))
+        self._folders[stage.spec.name] = self._store.wait(stage.key)
+        return "run"
+
     def _write(self, stage: PlannedStage, folder: Path) -> None:
         member = self._planned.member
         around = stages.Surroundings(
-            split=self.split,
+            split=self.data.splits[0],
             context=Context(self._device, store=self._store, seed=member.header.seed),
             live=self._reporter.recorder(stage.spec.name),
             workspace=self._store.workspace(stage.key),
             progress=lambda done, total, values: self._observer.stage_progress(stage, done, total, values),
             checkpoint_seconds=self._checkpoint_seconds,
+            runtime=self._runtime,
         )
         self._reporter.stage_started(stage, around.workspace)
         if stage.spec.trains:
@@ -180,15 +192,15 @@ class _MemberRun:
                 self._observer.warning(text)
 
     @property
-    def split(self) -> Split:
-        """The member's split, opened once."""
-        if self._split is None:
-            self._split = _open(self._planned.member, self._places)
-        return self._split
+    def data(self) -> OpenData:
+        """The member's data with its one split, opened once."""
+        if self._opened is None:
+            self._opened = _open(self._planned.member, self._plan)
+        return self._opened
 
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
         member = self._planned.member
-        collection = self.split.train.collection
+        collection = self.data.collection
         chosen: str | None = getattr(member.data.reader.config, "set", None)  # a set of a family
         return {
             "pipeline": self._plan.pipeline.name,
@@ -201,19 +213,19 @@ class _MemberRun:
                 "sequences": len(collection),
                 "steps": len(collection.values),
                 "channels": list(collection.channels),
-                "leaks": list(self.split.leaks),
+                "leaks": list(self.data.splits[0].leaks),
             },
             **provenance(),
         }
 
 
-def _check_everything(plan: Plan, places: Places) -> None:
+def _check_everything(plan: Plan) -> None:
     """Open the data of every unfinished member, let its protocols look at them, and build every model once."""
     for planned in plan.members:
         if planned.finished:
             continue
         member = planned.member
-        split = _open(member, places)
+        split = _open(member, plan).splits[0]
         info = DataInfo.of(split.train)
         for spec in member.stages:
             component = spec.component.build()
@@ -225,9 +237,23 @@ def _check_everything(plan: Plan, places: Places) -> None:
                 protocol.check(split)
 
 
-def _open(member: Member, places: Places) -> Split:
-    splits = open_splits(member.data, places, seed=member.header.seed)
-    return splits[0]
+def _shared_runtime(plan: Plan, device: torch.device) -> AbstractContextManager[Runtime | None]:
+    """The group of processes that torchrun started, for all trainings of the run; a second group could not be formed.
+
+    Raises `InvalidInput` when members differ in precision.
+    """
+    if process_count() == 1:
+        return nullcontext()
+    precisions = {planned.member.header.precision for planned in plan.members}
+    if len(precisions) > 1:
+        remedy = "Start one run for each precision."
+        raise InvalidInput([Problem("several processes train in one precision", "sweep.precision", remedy=remedy)])
+    return open_runtime(device, precision=precisions.pop())
+
+
+def _open(member: Member, plan: Plan) -> OpenData:
+    places = plan.pipeline.places
+    return open_data(member.data, places, seed=member.header.seed, store=Store(places.store))
 
 
 def _device(name: str) -> torch.device:

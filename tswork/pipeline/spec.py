@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from tswork.config import NOT_KEYED, Config, Configured, Many
+from tswork.data.places import Places
 from tswork.data.spec import DataSpec
 from tswork.source import Source
 
@@ -88,6 +89,8 @@ class Pipeline:
     path: str
     header: PipelineHeader
     members: tuple[Member, ...]
+    places: Places
+    """Where its files are sought, seen from its own folder."""
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Split
+from tswork.figures.curves import training_curves
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model, save_model
@@ -21,6 +22,7 @@ from tswork.protocols.base import Protocol
 from tswork.recorder import Recorder, Tee
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import train
+from tswork.training.runtime import Runtime
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -35,27 +37,41 @@ class Surroundings:
     workspace: Path
     progress: Progress
     checkpoint_seconds: float = 30.0
+    runtime: Runtime | None = None
+    """What several processes share; None: training opens and closes its own."""
 
 
 def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
     """Train a method and write its models (`model-0`, one a task), records and a summary."""
     recorder = EntryRecorder(journal=around.workspace / "scalars.jsonl")
+    context = _reporting(around, recorder)
     method: Method[Any] = stage.component.build()
     trained = train(
         method,
         train=around.split.train,
         validation=around.split.validation,
         info=DataInfo.of(around.split.train),
-        context=_reporting(around, recorder),
+        context=context,
         name=stage.name,
         checkpoints=Checkpoints(around.workspace / CHECKPOINTS, every_seconds=around.checkpoint_seconds),
         precision=member.header.precision,
+        runtime=around.runtime,
         progress=around.progress,
     )
     for task, model in enumerate(trained.models):
         save_model(folder / f"model-{task}", model, stage.component)
+    losses = _losses(recorder)
+    if losses:
+        context.recorder.figure("loss", training_curves(losses))
     recorder.write(folder)
     (folder / "stage.json").write_text(json.dumps({"steps": trained.steps, "tasks": len(trained.models)}))
+
+
+def _losses(recorder: EntryRecorder) -> dict[str, list[tuple[int, float]]]:
+    """The curves of all losses, as a figure takes them."""
+    points = recorder.scalars_frame
+    chosen = points[points["name"].str.fullmatch(r"(.*/)?loss")]
+    return {str(name): list(zip(one["step"], one["value"], strict=True)) for name, one in chosen.groupby("name")}
 
 
 def load_models(folder: Path) -> tuple[Model, ...]:

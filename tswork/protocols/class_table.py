@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from tswork.data.collection import Part
+from tswork.data.splits import group_units
 from tswork.metrics import classification
 from tswork.protocols.base import Heads, Result, make_rows
 
@@ -81,9 +82,8 @@ class ClassTable:
         return metric if head == self._first else f"{metric}.{head}"
 
     def _units(self) -> pd.DataFrame:
-        groups = self._test.collection.groups
         items = np.arange(len(self._truth))
-        group = self._test.table[groups[0]].astype(str).to_numpy() if groups else items.astype(str)
+        group = _resampled_together(self._test)
         frames: dict[str, pd.DataFrame] = {}
         for one in self._judged:
             empty = pd.DataFrame({"row": one.row, "at": "", "unit": items, "group": group})
@@ -112,6 +112,17 @@ class ClassTable:
                 "count": one.counts.reshape(-1),
             }
         )
+
+
+def _resampled_together(part: Part) -> np.ndarray:
+    """The group of each item: its value of the only group column, else a number that tells what belongs together.
+
+    Segments of one recording belong together also where no group was named.
+    """
+    groups, table = part.collection.groups, part.table
+    if len(groups) == 1:
+        return table[groups[0]].astype(str).to_numpy()
+    return group_units(part.collection)[part.spans[:, 0]].numpy().astype(str)
 
 
 def item_columns(part: Part) -> dict[str, np.ndarray]:

@@ -79,6 +79,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         """Judge the last model of each candidate; figures of the confusion matrices go to the recorder.
 
         Units are test items (`unit`: their position in the part), grouped by the first group column where there is one.
+        The tables `embeddings/NAME` hold the embeddings of the test items with their ids.
         """
         self.check(split)
         train, test = _labelled(split.train), _labelled(split.test)
@@ -90,13 +91,17 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         table = ClassTable(test, truth, split.train.collection.classes, first)
         table.add("majority", "control", first, *_majority(truth_train, len(truth), len(table.classes)))
         heads: dict[str, dict[str, np.ndarray]] = {}
+        embeddings: dict[str, pd.DataFrame] = {}
         for name, models in candidates.items():
             x_train, x_test = (self._embedded(models[-1], part, context) for part in (train, test))
             for head in self.config.heads:
                 arrays = probes.fit(head, x_train, truth_train)
                 heads[f"{name}@{head}"] = arrays
                 table.add(name, role_of(name), head, *probes.decide(head, arrays, x_test, len(table.classes)))
+            if role_of(name) == "candidate":
+                embeddings[f"embeddings/{name}"] = _embedding_frame(test, x_test)
         result = table.result(heads)
+        result = replace(result, tables={**result.tables, **embeddings})
         for row, counts in result.tables["confusion"].groupby("row", sort=False):
             if row != "majority":
                 context.recorder.figure(f"confusion/{row}", confusion_matrix(counts, title=str(row)))
@@ -134,6 +139,13 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
 
     def _embedded(self, model: Model, part: Part, context: Context) -> Float[np.ndarray, "item dim"]:
         return embed_part(model, part, context, pooling=self.config.pooling).double().numpy()
+
+
+def _embedding_frame(test: Part, embedded: Float[np.ndarray, "item dim"]) -> pd.DataFrame:
+    """The embeddings of the test items beside what identifies them: item, sequence, start, stop, and the table's columns."""
+    numbers = pd.DataFrame(embedded.astype(np.float32), columns=[f"e{column}" for column in range(embedded.shape[1])])
+    table = test.table.drop(columns=list(item_columns(test)), errors="ignore")
+    return pd.concat([pd.DataFrame(item_columns(test)), table, numbers], axis=1)
 
 
 def _majority(

@@ -88,9 +88,9 @@ class Models:
 
     def _linked(self, run_id: str) -> set[str]:
         run = self._client.get_run(run_id)
-        inputs = run.inputs.model_inputs if run.inputs else []
-        outputs = run.outputs.model_outputs if run.outputs else []
-        return {one.model_id for one in (*inputs, *outputs)}
+        inputs = {one.model_id for one in run.inputs.model_inputs} if run.inputs else set()
+        outputs = {one.model_id for one in run.outputs.model_outputs} if run.outputs else set()
+        return inputs | outputs
 
     def _known(self, key: str) -> LoggedModel | None:
         """The model of a training, from whichever run."""

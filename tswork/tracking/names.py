@@ -24,6 +24,8 @@ REASON = "tswork.reason"
 LEVEL = "tswork.level"
 GATE = "tswork.gate"
 """What came of the pipeline's gate."""
+RESOLVED = "pipeline.resolved.yaml"
+"""The artifact that says what a member was run with."""
 SOURCE = "mlflow.source.name"
 MODEL_VERSIONS = "mlflow.modelVersions"
 

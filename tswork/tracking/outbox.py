@@ -255,11 +255,7 @@ def _metric(name: str, value: float, stamp: int, step: int) -> Metric:
 
 def _read(waiting: list[_Points]) -> Iterator[dict[str, float]]:
     """The values of all points; the tensors among them are fetched in one transfer."""
-    tensors = [
-        value.detach().double() for one in waiting for value in one.values.values() if isinstance(value, Tensor)
-    ]
+    tensors = [value.detach().double() for one in waiting for value in one.values.values() if isinstance(value, Tensor)]
     read: Iterator[Any] = iter(torch.stack(tensors).tolist() if tensors else [])
     for one in waiting:
-        yield {
-            name: next(read) if isinstance(value, Tensor) else float(value) for name, value in one.values.items()
-        }
+        yield {name: next(read) if isinstance(value, Tensor) else float(value) for name, value in one.values.items()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 import statistics
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tswork.data.places import Places
+from tswork.errors import TsworkWarning
 from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.reporting import Ending
@@ -28,15 +29,15 @@ from tswork.tracking.system import SystemMetrics
 RUN_FILE = "run.json"
 """In a stage's workspace: the run it reports to, so that a resumed stage goes on in its own run."""
 
-RESOLVED = "pipeline.resolved.yaml"
 RESULT_FILES = ("rows.parquet", "units.parquet", "predictions.parquet", "warnings.json", "records/scalars.parquet")
 
 
 class MlflowReporter:
     """Reports a whole run. Opening it reaches the store, so that nothing trains in vain."""
 
-    def __init__(self, plan: Plan, places: Places) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        places = plan.pipeline.places
         self._store = Store(places.store)
         self._tracking = Tracking.open(places.root, experiment=plan.pipeline.experiment)
         self._to = Recipient("the run")
@@ -65,7 +66,7 @@ class MlflowReporter:
         planned = next(one for one in self._plan.members if one.member is member)
         former = self._former(planned)
         return MlflowMember(
-            self._tracking, self._outbox, self._store, self._plan, planned, self._to, former and former["run"]
+            self._tracking, self._outbox, self._store, self._plan, planned, self._to, former["run"] if former else None
         )
 
     def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
@@ -85,6 +86,8 @@ class MlflowReporter:
             self._outbox.leave(self._to)
             _end(self._outbox, self._tracking, self._to, status, reason)
             self.incomplete = self._outbox.close()
+            if self.incomplete is not None:
+                warnings.warn(str(self.incomplete), TsworkWarning, stacklevel=2)
 
     def _former(self, planned: PlannedMember) -> dict[str, str] | None:
         """The run that an interrupted stage of a member reported to, if it is still there."""
@@ -126,7 +129,7 @@ class MlflowMember:
         if former is None:
             self._post("parameters", lambda run: tracking.params(run, parameters(self._member)))
             text = resolved_yaml(self._member)
-            self._post(RESOLVED, lambda run: tracking.client.log_text(run, text, RESOLVED))
+            self._post(names.RESOLVED, lambda run: tracking.client.log_text(run, text, names.RESOLVED))
         outbox.flush()
         outbox.accompany(self._to, SystemMetrics())
 

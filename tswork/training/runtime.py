@@ -6,6 +6,7 @@ Lightning Fabric (`tswork.training.distributed`).
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -86,6 +87,20 @@ class Runtime:
         optimiser.step()
 
 
+def process_count() -> int:
+    """How many processes torchrun started to train together; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if _launched() else 1
+
+
+def own_rank() -> int:
+    """Which of these processes this is."""
+    return int(os.environ["RANK"]) if _launched() else 0
+
+
+def _launched() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+
+
 def parameters_of(optimiser: Optimizer) -> list[Tensor]:
     """All parameters an optimiser changes, in order."""
     return [parameter for group in optimiser.param_groups for parameter in group["params"]]
@@ -99,7 +114,7 @@ def open_runtime(device: torch.device, *, precision: Precision = "32-true", devi
     if precision == "16-mixed" and device.type == "cpu":
         fault = Problem("16-bit floats do not train on a CPU", path="precision", remedy="Use bf16-mixed or 32-true.")
         raise InvalidInput([fault])
-    launched = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    launched = _launched()
     if precision == "32-true" and devices == 1 and not launched:
         return Runtime(device)
     from tswork.training.distributed import FabricRuntime

@@ -64,11 +64,7 @@ class Standardize(Preparation[StandardizeConfig]):
         """Moments of every sequence: of its training spans where it has any, else of all of it."""
         mean, deviation = _moments(collection.values, owner, len(collection))
         train = self._train
-        if (
-            train is not None
-            and len(train.collection) == len(collection)
-            and torch.equal(train.collection.offsets, collection.offsets)
-        ):
+        if train is not None and train.collection is collection:  # new data have no training spans
             values, sequence = _in_spans(train)
             trained = torch.bincount(sequence, minlength=len(collection))[:, None] > 0
             seen_mean, seen_deviation = _moments(values, sequence, len(collection))
