@@ -6,6 +6,7 @@ import json
 import pickletools
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
@@ -40,6 +41,12 @@ def folder(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path
     )
 
 
+def load(recorded: Recorded, uri: str) -> Any:
+    mlflow.set_tracking_uri(recorded.tracking.uri)
+    mlflow.set_registry_uri(recorded.tracking.uri)
+    return mlflow.pyfunc.load_model(uri)
+
+
 def model_id(recorded: Recorded) -> str:
     outputs = recorded.children[0].outputs
     assert outputs is not None
@@ -61,7 +68,7 @@ def arrays(length: int) -> np.ndarray:
 
 @pytest.mark.parametrize("length", [11, 64])
 def test_the_loaded_model_embeds_like_our_own(recorded: Recorded, length: int) -> None:
-    loaded = mlflow.pyfunc.load_model(f"models:/{model_id(recorded)}")
+    loaded = load(recorded, f"models:/{model_id(recorded)}")
     model, _ = stored(recorded)
     with torch.no_grad():
         expected = model.embed(torch.from_numpy(arrays(length))).numpy()
@@ -71,7 +78,7 @@ def test_the_loaded_model_embeds_like_our_own(recorded: Recorded, length: int) -
 def test_the_loaded_model_takes_missing_values(recorded: Recorded) -> None:
     x = arrays(20)
     x[0, 3:9] = np.nan
-    loaded = mlflow.pyfunc.load_model(f"models:/{model_id(recorded)}")
+    loaded = load(recorded, f"models:/{model_id(recorded)}")
     assert np.isfinite(loaded.predict(x)).all()
 
 
@@ -122,7 +129,7 @@ def test_the_check_for_pickles_would_find_one(tmp_path: Path) -> None:
 
 
 def test_the_signature_leaves_batch_and_time_free(recorded: Recorded) -> None:
-    signature = mlflow.pyfunc.load_model(f"models:/{model_id(recorded)}").metadata.signature
+    signature = load(recorded, f"models:/{model_id(recorded)}").metadata.signature
     assert signature.inputs.inputs[0].shape == (-1, -1, 1)
     assert signature.outputs.inputs[0].shape == (-1, -1)
 
@@ -178,7 +185,7 @@ def test_a_gate_that_passes_registers_the_model_with_its_alias(recorded: Recorde
     assert version.source == f"models:/{model_id(recorded)}"
     model = recorded.tracking.client.get_logged_model(model_id(recorded))
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "wave reader", "version": version.version}]
-    assert mlflow.pyfunc.load_model("models:/wave reader@best").predict(arrays(9)).shape == (3, 8)
+    assert load(recorded, "models:/wave reader@best").predict(arrays(9)).shape == (3, 8)
     assert recorded.children[0].data.tags["tswork.gate"].startswith("passed: probe/accuracy is ")
     assert recorded.children[0].data.tags["tswork.gate"].endswith(": wave reader version 1 is best")
 
@@ -216,5 +223,5 @@ def test_a_gate_that_does_not_pass_registers_nothing_and_says_why(tmp_path: Path
     ],
 )
 def test_a_gate_is_judged_by_its_bounds(bounds: dict[str, float], value: float | None, passed: bool, said: str) -> None:
-    gate = Gate(metric="m", stage="s", **bounds)
+    gate = Gate.model_validate({"metric": "m", "stage": "s", **bounds})
     assert judge(gate, {} if value is None else {"m": value}) == (passed, said)

@@ -125,7 +125,7 @@ def test_a_server_that_comes_back_gets_every_point_and_every_letter_once(
     tracking: FakeTracking, outbox: Outbox
 ) -> None:
     tracking.client.fault = away
-    to, sent = recipient(), []
+    to, sent = recipient(), list[str]()
     for step in range(2500):
         outbox.points(to, {"loss": float(step % 7)}, step=step)
         if step == 1200:
@@ -184,7 +184,7 @@ def test_a_letter_that_is_refused_does_not_hold_up_the_others(tracking: FakeTrac
     def refuse(run: str) -> None:
         raise refusal()
 
-    to, sent = recipient(), []
+    to, sent = recipient(), list[str]()
     outbox.post(to, "model ts2vec", refuse)
     outbox.post(to, "status FINISHED", sent.append)
     incomplete = outbox.close()
@@ -201,7 +201,7 @@ def test_a_letter_that_fails_although_the_server_answers_is_given_up(tracking: F
         tries.append(run)
         raise OSError(28, "No space left on device")
 
-    to, sent = recipient(), []
+    to, sent = recipient(), list[str]()
     outbox.post(to, "figure.png", fail)
     outbox.post(to, "status FINISHED", sent.append)
     incomplete = outbox.close()
@@ -213,7 +213,7 @@ def test_a_letter_that_fails_although_the_server_answers_is_given_up(tracking: F
 
 def test_a_run_that_cannot_be_created_yet_gets_its_letters_later(tracking: FakeTracking, outbox: Outbox) -> None:
     tracking.client.fault = away
-    to, sent = Recipient("seed=2"), []
+    to, sent = Recipient("seed=2"), list[str]()
 
     def create(_: str) -> None:
         if tracking.client.fault is not None:
@@ -234,7 +234,7 @@ def test_letters_to_a_run_that_was_refused_are_told_and_those_to_others_are_sent
     def create(_: str) -> None:
         raise refusal()
 
-    lost, fine, sent = Recipient("seed=2"), recipient(), []
+    lost, fine, sent = Recipient("seed=2"), recipient(), list[str]()
     outbox.post(lost, "the run", create, creates=True)
     outbox.post(lost, "a", sent.append)
     outbox.post(fine, "b", sent.append)

@@ -109,7 +109,7 @@ def test_the_data_are_an_input_with_our_own_digest(recorded: Recorded, files: Pa
     assert child.data.tags["tswork.data_digest"].startswith(given.dataset.digest)
     assert len(child.data.tags["tswork.data_digest"]) == 64
     assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "train, validation, test")]
-    assert json.loads(given.dataset.profile) == {"num_rows": 960, "num_sequences": 24, "num_elements": 960}
+    assert json.loads(str(given.dataset.profile)) == {"num_rows": 960, "num_sequences": 24, "num_elements": 960}
     card = (files / "data_card.yaml").read_text()
     assert child.data.tags["tswork.data_digest"] in card
     assert "reader: arrays" in card

@@ -84,8 +84,8 @@ def interrupt(project: Path, text: str = TWO) -> MlflowReporter:
 def test_sigterm_ends_the_runs_as_killed_and_the_stage_goes_on_in_its_own_run(tmp_path: Path) -> None:
     project = new_project(tmp_path / "project")
     interrupt(project)
-    client = Tracking.open(project, experiment="waves").client
-    killed = client.search_runs([client.get_experiment_by_name("waves").experiment_id])
+    tracking = Tracking.open(project, experiment="waves")
+    killed = tracking.client.search_runs([tracking.experiment_id])
     assert {one.info.status for one in killed} == {"KILLED"}
     assert len(killed) == 2
 

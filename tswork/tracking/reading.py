@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tswork.errors import ComponentUnknown
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
+from tswork.tracking.made import MADE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+ROWS, UNITS = "rows.parquet", "units.parquet"
+
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """One protocol stage of one run."""
+    """One protocol stage of one run: its rows, its units, and with what it was made (`tswork.tracking.made`)."""
 
     run_id: str
     stage: str
-    protocol: str
     data: str
-    seed: int
     key: str
+    made: Mapping[str, Any]
     rows: pd.DataFrame
     units: pd.DataFrame | None
+
+    @property
+    def protocol(self) -> str:
+        """Name of the protocol."""
+        return str(self.made["protocol"]["uses"])
 
 
 def experiments(tracking: Tracking) -> dict[str, str]:
@@ -68,16 +75,18 @@ def _members(tracking: Tracking, ids: list[str]) -> Iterator[Run]:
 
 
 def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterator[Judgement]:
-    tags: dict[str, str] = run.data.tags
     for stage, about in stages_of(run).items():
         if about["key"] in known:
             continue
-        rows = _parquet(tracking, run.info.run_id, f"{stage}/rows.parquet")
-        if rows is None:
-            continue  # a method stage
-        units = _parquet(tracking, run.info.run_id, f"{stage}/units.parquet")
-        data, seed = tags.get(names.DATA_NAME, "data"), int(tags.get(names.SEED, 0))
-        yield Judgement(run.info.run_id, stage, about["uses"], data, seed, about["key"], rows, units)
+        with tempfile.TemporaryDirectory() as folder:
+            files = _download(tracking, run.info.run_id, stage, Path(folder))
+            if files is None:
+                continue  # a method stage
+            units = pd.read_parquet(files / UNITS) if (files / UNITS).exists() else None
+            made, rows = json.loads((files / MADE).read_text()), pd.read_parquet(files / ROWS)
+        yield Judgement(
+            run.info.run_id, stage, run.data.tags.get(names.DATA_NAME, "data"), about["key"], made, rows, units
+        )
 
 
 def stages_of(run: Run) -> dict[str, dict[str, str]]:
@@ -89,9 +98,12 @@ def stages_of(run: Run) -> dict[str, dict[str, str]]:
     }
 
 
-def _parquet(tracking: Tracking, run_id: str, path: str) -> pd.DataFrame | None:
-    folder = Path(path).parent.as_posix()
-    if not any(one.path == path for one in tracking.client.list_artifacts(run_id, folder)):
+def _download(tracking: Tracking, run_id: str, stage: str, folder: Path) -> Path | None:
+    """The folder with the files of a protocol stage, None for another stage."""
+    there = {Path(one.path).name for one in tracking.client.list_artifacts(run_id, stage)}
+    if not {MADE, ROWS} <= there:
         return None
-    with tempfile.TemporaryDirectory() as temporary:
-        return pd.read_parquet(tracking.client.download_artifacts(run_id, path, temporary))
+    for name in (MADE, ROWS, UNITS):
+        if name in there:
+            tracking.client.download_artifacts(run_id, f"{stage}/{name}", str(folder))
+    return folder / stage

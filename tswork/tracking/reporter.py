@@ -20,6 +20,7 @@ from tswork.store import Store
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
 from tswork.tracking.inputs import data_tags, log_data
+from tswork.tracking.made import MADE, made_with
 from tswork.tracking.models import Models
 from tswork.tracking.outbox import Outbox, Recipient, RecordIncomplete
 from tswork.tracking.recorder import RunRecorder
@@ -154,6 +155,9 @@ class MlflowMember:
         for file in RESULT_FILES:
             if (folder / file).exists():
                 self._post(f"{name}/{Path(file).name}", self._uploading(folder / file, name))
+        if not stage.spec.trains:
+            made = made_with(stage, self._planned.stages)
+            self._post(f"{name}/{MADE}", lambda run: self._tracking.client.log_dict(run, made, f"{name}/{MADE}"))
         if stage.spec.trains:
             self._post(f"model {name}", lambda run: self._models.log(run, stage, folder, cached=status == "cached"))
 
