@@ -66,19 +66,19 @@ def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
     better = "greater is better" if one.greater_is_better else "smaller is better"
     yield from _scores(one, f"{one.protocol}, {one.metric} ({better})", width)
     for data, frame in one.tests.groupby("data", sort=False) if len(one.tests) else ():
-        yield _tests(frame.drop(columns=["data", "p"]), f"{data}: {one.candidate} minus")
+        yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, on {data}")
     if one.over_sets is not None:
-        yield _tests(one.over_sets.drop(columns=["p"]), f"all data sets: {one.candidate} minus")
+        yield _tests(one.over_sets.drop(columns=["p"]), f"{one.candidate} minus row, over all data sets")
 
 
 def _scores(one: Comparison, title: str, width: int) -> list[Table]:
     """Methods down and data sets across, or the other way round where that takes less room; in several tables if need be."""
-    cells = {(line["row"], line["data"]): _spread(line) for line in one.scores.to_dict("records")}
+    cells = {(str(line["row"]), str(line["data"])): _spread(line) for line in one.scores.to_dict("records")}
     styles = {
-        row: "dim" if (lines["role"] == "control").all() else "bold" if row == one.candidate else ""
+        str(row): "dim" if (lines["role"] == "control").all() else "bold" if row == one.candidate else ""
         for row, lines in one.scores.groupby("row", sort=False)
     }
-    sets = list(dict.fromkeys(one.scores["data"]))
+    sets = [str(name) for name in dict.fromkeys(one.scores["data"])]
     down = [[row, *(cells.get((row, name), "-") for name in sets)] for row in styles]
     across = [[name, *(cells.get((row, name), "-") for row in styles)] for name in sets]
     methods_down = column_blocks([title, *sets], down, width)
@@ -97,13 +97,14 @@ def _tests(frame: pd.DataFrame, title: str) -> Table:
     from rich.table import Table
 
     shown = [name for name in frame.columns if name != "row" and not (name == "note" and not frame["note"].any())]
-    table = Table(title, *(HEADS.get(name, name) for name in shown), box=None, header_style="bold", pad_edge=False)
+    heads = [HEADS.get(name, name) for name in shown]
+    table = Table("row", *heads, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for line in frame.to_dict("records"):
         table.add_row(str(line["row"]), *(_cell(line[name]) for name in shown))
     return table
 
 
-HEADS = {"low": "from", "high": "to", "p_holm": "p (Holm)", "detectable": "detectable"}
+HEADS = {"low": "from", "high": "to", "p_holm": "p (Holm)"}
 
 
 def _cell(value: object) -> str:

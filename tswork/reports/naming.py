@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tswork.store import canonical_json
+from tswork.store import canonical_json, key_of
 
 SHOWN = 3
 """So many differing options stand behind a name; the others are counted."""
@@ -22,8 +22,11 @@ def names_of(items: Sequence[tuple[str, Any]]) -> list[str]:
         blocks.setdefault(name, {})[canonical_json(block)] = block
     shown: dict[tuple[str, str], str] = {}
     for name, different in blocks.items():
-        for key, text in zip(different, differences(list(different.values())), strict=True):
-            shown[name, key] = f"{name} ({text})" if text else name
+        texts = differences(list(different.values()))
+        for (key, block), text in zip(different.items(), texts, strict=True):
+            # Long values and long lists are shortened; where that makes two alike, a hash keeps them apart.
+            sure = f"{text} #{key_of(block)[:6]}" if texts.count(text) > 1 else text
+            shown[name, key] = f"{name} ({sure})" if sure else name
     return [shown[name, canonical_json(block)] for name, block in items]
 
 

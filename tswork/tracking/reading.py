@@ -79,14 +79,13 @@ def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterat
         if about["key"] in known:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            files = _download(tracking, run.info.run_id, stage, Path(folder))
-            if files is None:
+            files = _download(tracking, run.info.run_id, stage, folder)
+            if not {MADE, ROWS} <= set(files):
                 continue  # a method stage
-            units = pd.read_parquet(files / UNITS) if (files / UNITS).exists() else None
-            made, rows = json.loads((files / MADE).read_text()), pd.read_parquet(files / ROWS)
-        yield Judgement(
-            run.info.run_id, stage, run.data.tags.get(names.DATA_NAME, "data"), about["key"], made, rows, units
-        )
+            units = pd.read_parquet(files[UNITS]) if UNITS in files else None
+            made, rows = json.loads(files[MADE].read_text()), pd.read_parquet(files[ROWS])
+        data = run.data.tags.get(names.DATA_NAME, "data")
+        yield Judgement(run.info.run_id, stage, data, about["key"], made, rows, units)
 
 
 def stages_of(run: Run) -> dict[str, dict[str, str]]:
@@ -98,12 +97,11 @@ def stages_of(run: Run) -> dict[str, dict[str, str]]:
     }
 
 
-def _download(tracking: Tracking, run_id: str, stage: str, folder: Path) -> Path | None:
-    """The folder with the files of a protocol stage, None for another stage."""
-    there = {Path(one.path).name for one in tracking.client.list_artifacts(run_id, stage)}
-    if not {MADE, ROWS} <= there:
-        return None
-    for name in (MADE, ROWS, UNITS):
-        if name in there:
-            tracking.client.download_artifacts(run_id, f"{stage}/{name}", str(folder))
-    return folder / stage
+def _download(tracking: Tracking, run_id: str, stage: str, folder: str) -> dict[str, Path]:
+    """The files of a protocol stage that a comparison needs, by name."""
+    there = {Path(one.path).name: one.path for one in tracking.client.list_artifacts(run_id, stage)}
+    return {
+        name: Path(tracking.client.download_artifacts(run_id, there[name], folder))
+        for name in (MADE, ROWS, UNITS)
+        if name in there
+    }
