@@ -149,6 +149,9 @@ def _data(tree: Source, places: Places) -> tuple[_Data | None, list[Problem]]:
         return None, list(fault.problems)
     except KeyError:
         return None, []
+    if isinstance(block.data, dict) and isinstance(tree.data.get("name"), str):
+        # A data set without a card is called as the pipeline is.
+        block = Source({"name": tree.data["name"], **block.data}, block.marks)
     spec, problems = read_spec(block)
     if spec is None:
         return None, [_under_data(one) for one in problems]
