@@ -21,11 +21,17 @@ def scores(one: Comparison) -> dict[tuple[str, str], float]:
 
 
 def test_rows_are_averaged_over_seeds_with_their_spread() -> None:
-    (one,) = compare([judgement({**FIGURES, "ts2vec": value}, seed=seed) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))])
+    (one,) = compare(
+        [judgement({**FIGURES, "ts2vec": value}, seed=seed) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))]
+    )
     line = one.scores.set_index("row").loc["ts2vec"]
     assert (line["mean"], line["std"], line["seeds"]) == (pytest.approx(0.9), pytest.approx(0.1), 3)
     assert one.scores["row"].tolist() == ["majority", "random", "ts2vec"]
-    assert one.scores.set_index("row")["role"].to_dict() == {"majority": "control", "random": "control", "ts2vec": "candidate"}
+    assert one.scores.set_index("row")["role"].to_dict() == {
+        "majority": "control",
+        "random": "control",
+        "ts2vec": "candidate",
+    }
     assert (one.candidate, one.metric, one.greater_is_better) == ("ts2vec", "accuracy", True)
 
 

@@ -19,13 +19,13 @@ def validate(
     """Check a pipeline file, its card and its data files without reading values; tells all faults at once."""
     from tswork.cli.console import console
     from tswork.data.places import Places
+    from tswork.pipeline.data_files import check_files
     from tswork.pipeline.loading import load_pipeline
 
     places = Places.here(root, data_root=data_root)
     try:
         loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
-        for member in loaded.members:
-            member.data.reader.build().files(member.data, loaded.places)
+        check_files(loaded)
     except InvalidInput as fault:
         if not as_json:
             raise

@@ -22,6 +22,7 @@ from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
 from tswork.data.splits import split_count
 from tswork.errors import InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
+from tswork.pipeline.gate import gate_problems
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
 from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
@@ -129,6 +130,8 @@ def _member(source: Source, chosen: Mapping[str, Source], places: Places) -> tup
     check = _Stages(tree)
     stages = check.read()
     problems += check.problems
+    if header is not None and not check.problems:
+        problems += gate_problems(header.gate, stages, tree)
     if header is None or data is None or problems:
         return [], problems
     axes = {key: value.data for key, value in chosen.items()}
@@ -228,7 +231,7 @@ class _Stages:
         if component is None:
             return None
         stage = StageSpec(name, component, needs)
-        if not stage.trains and not needs:
+        if not stage.trains and not needs and not self.tree.at(path).data.get("needs"):
             self._fault("a protocol needs at least one stage to judge", path, remedy="Add `needs: STAGE`.")
         if stage.trains and needs:
             self._fault("a method trains from the data alone and needs no other stage", (*path, "needs"))
