@@ -44,6 +44,8 @@ def problems_of(
     for error in errors.errors(include_url=False):
         at = (*path, *_without_branches(error["loc"], source, path))
         nested = error.get("ctx", {}).get("error")
+        if error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]:
+            continue  # it is long enough; some of its entries are wrong, which is said by themselves
         if isinstance(nested, NestedInvalid):
             yield from problems_of(nested.errors, nested.config, source, at)
         else:

@@ -56,10 +56,11 @@ for name, verb in VERBS.items():
 app.add_typer(data, name="data")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"tswork {tswork.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
