@@ -30,10 +30,11 @@ TSAI_OPTIONS: dict[str, dict[str, Any]] = {
     "TSiTPlus": {"d_model": 16, "depth": 1, "n_heads": 2},
     "TCN": {"layers": [8, 8]},
     "PatchTST": {"d_model": 16, "n_heads": 2, "d_ff": 16},
-    "XResNet1dPlus": {},
     "RNN_FCNPlus": {"shuffle": False, "conv_layers": [8, 8, 8], "hidden_size": 8},
 }
-TSAI = {name: {"uses": "tsai", "model": name, "options": options} for name, options in TSAI_OPTIONS.items()}
+TSAI: dict[str, dict[str, Any]] = {
+    name: {"uses": "tsai", "model": name, "options": options} for name, options in TSAI_OPTIONS.items()
+}
 
 
 def build(block: dict[str, Any], *, channels: int = 3, length: int = 24, seed: int = 0) -> Encoder:

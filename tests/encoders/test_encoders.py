@@ -49,6 +49,24 @@ def test_bfloat16_under_autocast_gives_nearly_the_same(block: dict[str, Any]) ->
     torch.testing.assert_close(half[0], exact[0], rtol=0.1, atol=0.1)
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("block", {**OWN, **TSAI}.values(), ids={**OWN, **TSAI}.keys())
+def test_a_gpu_computes_the_frames_of_the_cpu(block: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    encoder, x, lengths = build(block), torch.randn(3, 24, 3), torch.tensor([24, 11, 1])
+    x[0, 3] = torch.nan
+    given, keep = lengths if encoder.padding_invariant else None, torch.rand(3, 24) < 0.7
+    with torch.no_grad():
+        expected = encoder(x, given, keep=keep).values, encoder.last(x, given)
+        encoder.cuda()
+        there = None if given is None else given.cuda()
+        found = encoder(x.cuda(), there, keep=keep.cuda()).values, encoder.last(x.cuda(), there)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_encoders_of_one_seed_are_equal_and_of_another_are_not() -> None:
     x = torch.randn(1, 24, 3)
     with torch.no_grad():

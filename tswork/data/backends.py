@@ -4,10 +4,9 @@
     pinned  values in memory of the host; batches are gathered into page-locked memory and copied to a GPU on a stream of its own
     mapped  values in a file that is mapped into memory; only the pages of a batch are read, then as above
 
-With the last two a GPU works on one batch while the next one is gathered and copied. All three give equal batches. Windows of
-one length are rows of a strided view of the packed values, so that one `index_select` copies whole windows; windows of several
-lengths go through an index a step and are filled with zeros. Every batch is memory of its own, never a view of a buffer that a
-later batch would overwrite.
+With the last two a GPU works on one batch while the next one is gathered and copied. All three give equal batches. Windows are
+rows of a strided view of the packed values, so that one gather copies whole windows; shorter ones are then filled with zeros.
+Every batch is memory of its own, never a view of a buffer that a later batch would overwrite.
 """
 
 from __future__ import annotations
@@ -133,20 +132,37 @@ def as_float(x: Tensor) -> Tensor:
 def _take(values: Tensor, start: Tensor, lengths: Tensor, length: int | None = None, *, pinned: bool = False) -> Tensor:
     """Windows in new memory, on the device and in the type of the values; page-locked when that is asked for."""
     longest = length if length is not None else int(lengths.max()) if len(lengths) else 0
-    channels = values.shape[1]
-    shape = (len(start), longest, channels)
-    out = values.new_empty(shape, pin_memory=True) if pinned else None
-    start = start.to(values.device, non_blocking=True)
     if longest == 0:
-        return values.new_empty(shape)
-    if length is not None or int(lengths.min()) == longest:
-        rows = values.as_strided((len(values) - longest + 1, longest * channels), (channels, 1))
-        return torch.index_select(rows, 0, start, out=None if out is None else out.flatten(1)).view(shape)
-    steps = torch.arange(longest, device=values.device)
-    index = (start[:, None] + steps).clamp_(max=len(values) - 1).view(-1)
-    x = torch.index_select(values, 0, index, out=None if out is None else out.flatten(0, 1)).view(shape)
-    outside = steps >= lengths.to(values.device, non_blocking=True)[:, None]
+        return values.new_empty(len(start), 0, values.shape[1])
+    equal = length is not None or int(lengths.min()) == longest
+    if equal or int(start.max()) + longest <= len(values):
+        x = _whole_windows(values, start, longest, pinned)
+    else:
+        x = _by_steps(values, start, longest, pinned)
+    if equal:
+        return x
+    outside = torch.arange(longest, device=x.device) >= lengths.to(x.device, non_blocking=True)[:, None]
     return x.masked_fill_(outside[..., None], 0)
+
+
+def _whole_windows(values: Tensor, start: Tensor, length: int, pinned: bool) -> Tensor:
+    """Rows of a view that has every window of this length."""
+    channels = values.shape[1]
+    every = values.as_strided((len(values) - length + 1, length, channels), (channels, channels, 1))
+    if values.device.type == "cpu" and not pinned:
+        # By numpy, in this thread: to wake others costs as much as the copy, and far more where cores are busy.
+        return torch.from_numpy(every.numpy()[start.numpy()])
+    out = values.new_empty((len(start), length, channels), pin_memory=True) if pinned else None
+    return torch.index_select(every, 0, start.to(values.device, non_blocking=True), out=out)
+
+
+def _by_steps(values: Tensor, start: Tensor, length: int, pinned: bool) -> Tensor:
+    """The same where a window would reach past the end of the values: what lies there is some other step."""
+    shape = (len(start), length, values.shape[1])
+    index = (start[:, None] + torch.arange(length)).clamp_(max=len(values) - 1).view(-1)
+    out = values.new_empty(shape, pin_memory=True) if pinned else None
+    flat = None if out is None else out.flatten(0, 1)
+    return torch.index_select(values, 0, index.to(values.device, non_blocking=True), out=flat).view(shape)
 
 
 def _choose(values: Tensor, device: torch.device, budget: int | None, scratch: Path | None) -> Backend:

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, with_steps_before
 from tswork.encoders.latent import project_visible
 from tswork.registry import register
 
@@ -87,6 +87,17 @@ class DilatedConv(Encoder):
             index = steps.clamp(min=0)[..., None].expand(-1, -1, x.shape[2])
             return self.last_of_latent(project_visible(self.project, x.gather(1, index), None, visible), visible)
         return self.last_of_latent(project_visible(self.project, x, None, None))
+
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        from tswork.encoders.dilated_windows import last_of_windows  # which is made of this encoder's blocks
+
+        if self.training:
+            return super().last_of_windows(series, window=window, batch=batch)
+        # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
+        latent = project_visible(self.project, series[None], None, None)[0]
+        return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
 
     def last_of_latent(
         self,

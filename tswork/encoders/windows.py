@@ -11,9 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tswork.encoders.base import Encoder
-from tswork.encoders.dilated_conv import DilatedConv
-from tswork.encoders.dilated_windows import last_of_windows
-from tswork.encoders.latent import project_visible
 
 BATCH = 256
 
@@ -28,15 +25,7 @@ def encode_last_windows(
     """
     was_training = encoder.training
     encoder.eval()
-    device = next(encoder.parameters()).device
     try:
-        if isinstance(encoder, DilatedConv):
-            # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
-            latent = project_visible(encoder.project, series[None].to(device), None, None)[0]
-            padded = torch.cat([latent.new_zeros(window - 1, latent.shape[1]), latent])
-            return last_of_windows(encoder, padded, window=window, batch=batch)
-        padded = torch.cat([series.new_full((window - 1, series.shape[1]), torch.nan), series]).to(device)
-        windows = padded.unfold(0, window, 1).transpose(1, 2)
-        return torch.cat([encoder.last(chunk.contiguous()) for chunk in windows.split(batch)])
+        return encoder.last_of_windows(series.to(next(encoder.parameters()).device), window=window, batch=batch)
     finally:
         encoder.train(was_training)
