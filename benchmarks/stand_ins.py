@@ -42,6 +42,13 @@ class Shape:
         return described[0]
 
 
+def shape_of_any_type(name: str) -> type[Shape]:
+    """Float, Int64 and so on."""
+    if not name[:1].isupper():
+        raise AttributeError(name)
+    return Shape
+
+
 class FieldInfo:
     """A default and where it comes from; descriptions and ranges are dropped."""
 
@@ -89,7 +96,7 @@ class Fault(ValueError):
 
 
 STAND_INS: dict[str, dict[str, dict[str, Any]]] = {
-    "jaxtyping": {"jaxtyping": {"__getattr__": lambda name: Shape}},
+    "jaxtyping": {"jaxtyping": {"__getattr__": shape_of_any_type}},
     "pydantic": {
         "pydantic": {
             "BaseModel": BaseModel,
