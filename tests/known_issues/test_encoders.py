@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.encoders.blocks import DILATED_CONV, PATCHES, TSAI, build
+from tests.encoders.blocks import DILATED_CONV, PATCHES, TSAI, TSAI_OPTIONS, build
 from tswork.errors import ModelUnfit
 from tswork.methods.exporting import export_encoder
 
@@ -31,7 +31,7 @@ def test_patchtst_normalises_a_short_input_by_its_own_values() -> None:
 
 def test_patchtst_sees_the_last_steps_of_a_length_that_patches_do_not_fill() -> None:
     """Up to `stride - 1` of the newest steps were in no patch."""
-    block = {**TSAI["PatchTST"], "options": {**TSAI["PatchTST"]["options"], "revin": False}}
+    block = {**TSAI["PatchTST"], "options": {**TSAI_OPTIONS["PatchTST"], "revin": False}}
     encoder, x = build(block, length=23), torch.randn(1, 23, 3)
     changed = x.clone()
     changed[:, -1] += 1
@@ -41,7 +41,7 @@ def test_patchtst_sees_the_last_steps_of_a_length_that_patches_do_not_fill() -> 
 
 def test_frames_of_a_shortening_tsai_model_are_not_counted_in_steps() -> None:
     """Lengths were those of the input, so poolings and `last` reached past the frames."""
-    block = {**TSAI["TSTPlus"], "options": {**TSAI["TSTPlus"]["options"], "max_seq_len": 8}}
+    block = {**TSAI["TSTPlus"], "options": {**TSAI_OPTIONS["TSTPlus"], "max_seq_len": 8}}
     frames = build(block)(torch.randn(2, 24, 3), torch.tensor([24, 12]))
     assert frames.lengths.tolist() == [8, 4]
 

@@ -13,11 +13,10 @@ from tswork.encoders.transformer import Layer, Transformer, positions
 
 
 def dilated_conv(encoder: DilatedConv, x: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Frames of one batch without padding, block by block as the paper draws them, without dropout."""
+    """Frames of one batch without padding, block by block as the paper draws them; steps not to `keep` are hidden."""
     hidden: Tensor = encoder.project(torch.nan_to_num(x))
-    hidden = (hidden * ~torch.isnan(x).any(-1, keepdim=True)).transpose(1, 2)
-    if keep is not None:
-        hidden = hidden * keep[:, None]
+    shown = ~torch.isnan(x).any(-1, keepdim=True)
+    hidden = (hidden * (shown if keep is None else shown & keep[..., None])).transpose(1, 2)
     for index, block in enumerate(encoder.blocks):
         assert isinstance(block, Block)
         dilation = 2**index

@@ -63,7 +63,7 @@ class Encoder(nn.Module, ABC):
 
         Fast forms override this, too.
         """
-        windows = windows_of(series, window, before=torch.nan).transpose(1, 2)
+        windows = with_steps_before(series, window - 1, torch.nan).unfold(0, window, 1).transpose(1, 2)
         return torch.cat([self.last(chunk.contiguous()) for chunk in windows.split(batch)])
 
 
@@ -77,6 +77,6 @@ def valid_steps(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
-def windows_of(steps: Float[Tensor, "time width"], window: int, *, before: float) -> Float[Tensor, "time width window"]:
-    """The window that ends at each step, as a view; `before` stands for the steps before the first."""
-    return torch.cat([steps.new_full((window - 1, steps.shape[1]), before), steps]).unfold(0, window, 1)
+def with_steps_before(steps: Float[Tensor, "time width"], count: int, value: float) -> Float[Tensor, "more width"]:
+    """So many steps of one value, and then the given ones."""
+    return torch.cat([steps.new_full((count, steps.shape[1]), value), steps])

@@ -13,8 +13,8 @@ Departures
 | rows with missing values are zeroed in the caller's tensor | the caller's tensor is left alone |
 
 Where a dilation is at least as long as the window, both neighbours of every step lie outside and the centre tap alone is used.
-`last` is exact too and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on
-steps congruent to it modulo d, and on that grid its convolution is an ordinary one of kernel 3. Walking up the stack the grid
+`last` is exact too and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on steps
+congruent to it modulo d, and on that grid its convolution is an ordinary one of kernel 3. Walking up the stack the grid
 thins out by two from block to block (201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1 steps for a window of 201).
 """
 
@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, windows_of
+from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, with_steps_before
 from tswork.encoders.latent import project_visible
 from tswork.registry import register
 
@@ -91,20 +91,28 @@ class DilatedConv(Encoder):
     def last_of_windows(
         self, series: Float[Tensor, "time channel"], *, window: int, batch: int
     ) -> Float[Tensor, "time dim"]:
+        from tswork.encoders.dilated_windows import last_of_windows  # which is made of this encoder's blocks
+
         if self.training:
             return super().last_of_windows(series, window=window, batch=batch)
-        # Steps are projected once instead of once a window; a missing step is a zero row, and so is one before the first.
+        # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
         latent = project_visible(self.project, series[None], None, None)[0]
-        windows = windows_of(latent, window, before=0.0).transpose(1, 2)
-        return torch.cat([self.last_of_latent(chunk) for chunk in windows.split(batch)])
+        return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
 
     def last_of_latent(
-        self, latent: Float[Tensor, "batch time hidden"], visible: Bool[Tensor, "batch time"] | None = None
+        self,
+        latent: Float[Tensor, "batch step hidden"],
+        visible: Bool[Tensor, "batch step"] | None = None,
+        *,
+        level: int = 0,
     ) -> Float[Tensor, "batch dim"]:
-        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside."""
+        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside.
+
+        With a `level`, what goes into the block of that number, on its grid: every `2^level`-th step up to the last.
+        """
         hidden = latent.transpose(1, 2)
         inside = None if visible is None else visible[:, None, :].to(hidden.dtype)
-        for block in self.blocks:
+        for block in self.blocks[level:]:
             assert isinstance(block, Block)
             hidden = block.thin(hidden, inside)
             inside = None if inside is None else _every_second(inside)
