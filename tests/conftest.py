@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads that wait for each other cost ten times the work
+
 from jaxtyping import install_import_hook
 
 install_import_hook("tswork", "beartype.beartype")

@@ -108,7 +108,9 @@ def configure(kind: Kind, value: Any) -> Configured:
         value = {"uses": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("uses"), str):
         raise PydanticCustomError(
-            "uses_missing", "should be a block with 'uses: NAME' that names a {kind}", {"kind": kind}
+            "uses_missing",
+            "should be a block with 'uses: NAME' that names {article} {kind}",
+            {"kind": kind, "article": "an" if kind[0] in "aeiou" else "a"},
         )
     try:
         component = registry.find(kind, value["uses"])

@@ -7,6 +7,7 @@ refused with its place; faults of one tree are collected and raised together.
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from tswork.errors import Location, PipelineInvalid, Problem
 
@@ -60,6 +61,10 @@ def read_yaml(path: Path) -> Source:
         raise _invalid("there is no such file", Location(str(path))) from error
     except OSError as error:
         raise _invalid(f"cannot be read: {error.strerror}", Location(str(path))) from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _invalid("is UTF-16 text, not UTF-8", Location(str(path)), "Save the file as UTF-8.")
+    if b"\0" in content:
+        raise _invalid("is a binary file, not YAML", Location(str(path)))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -116,7 +121,8 @@ def replace_at(source: Source, path: KeyPath, value: Source) -> Source:
         here = _get(source.data, path[:depth])
         if here is not None and not isinstance(here, dict):
             shown = ".".join(str(key) for key in path[:depth])
-            raise PipelineInvalid([Problem("is not a block and has no keys", shown, value.marks.get(()))])
+            remedy = f"Give the whole list: {shown}=[...]." if isinstance(here, list) else ""
+            raise PipelineInvalid([Problem("is not a block and has no keys", shown, value.marks.get(()), remedy)])
     return merge(source, Source(data, marks))
 
 
@@ -182,18 +188,27 @@ class _Builder:
         self.marks: dict[KeyPath, Location] = {}
         self.problems: list[Problem] = []
         self._values = 0
+        self._around: set[int] = set()
 
     def build(self, node: Node, path: KeyPath, key: Node | None = None) -> Any:
         self._values += 1
         if self._values > MAX_VALUES:
-            raise _invalid(f"holds more than {MAX_VALUES} values", self._place(node))
+            raise _invalid(
+                f"holds more than {MAX_VALUES} values, aliases counted as often as they stand", self._place(node)
+            )
         # A key and its value stand together, so a fault of the value is shown at the value, a missing one at its block.
         self.marks[path] = self._place(node)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self._around:
+            raise _invalid("an alias leads back into the block it stands in", self._place(key or node))
+        self._around.add(id(node))
         if isinstance(node, MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
+            built: Any = self._mapping(node, path)
+        else:
+            built = [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        self._around.remove(id(node))
+        return built
 
     def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -212,7 +227,7 @@ class _Builder:
                 )
             else:
                 first[key] = place
-                data[key] = self.build(value_node, (*path, key))
+                data[key] = self.build(value_node, (*path, key), key_node)
                 self.marks[(*path, key)] = place if value_node.value == "" else self.marks[(*path, key)]
                 self.marks[(*path, key, KEY)] = place
         return data

@@ -44,6 +44,8 @@ def problems_of(
     for error in errors.errors(include_url=False):
         at = (*path, *_without_branches(error["loc"], source, path))
         nested = error.get("ctx", {}).get("error")
+        if error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]:
+            continue  # it is long enough; some of its entries are wrong, which is said by themselves
         if isinstance(nested, NestedInvalid):
             yield from problems_of(nested.errors, nested.config, source, at)
         else:
@@ -60,10 +62,28 @@ def _problem(error: dict[str, Any], config: type[BaseModel], source: Source, pat
     if kind == "component_unknown":
         at = (*at, "uses") if source.locate(at) and _is_block(source, at) else at
         return Problem(error["msg"], show_path(at), source.locate(at))
-    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return Problem(_message(kind, error), show_path(at), source.locate(at))
+
+
+SAID_PLAINLY = {
+    "dict_type": "should be a block of keys",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "bool_type": "should be true or false",
+}
+
+
+def _message(kind: str, error: dict[str, Any]) -> str:
+    """What pydantic says, without Python's words for what stands in YAML."""
+    if kind in SAID_PLAINLY:
+        return SAID_PLAINLY[kind]
+    limits = error.get("ctx", {})
+    if kind == "too_short":
+        return f"needs at least {limits['min_length']} {'entry' if limits['min_length'] == 1 else 'entries'}"
+    message = str(error["msg"]).removeprefix("Input ").removeprefix("Value error, ").removeprefix("String ")
     given = error.get("input")
     shown = f", not {given!r}" if isinstance(given, (str, int, float, bool)) or given is None else ""
-    return Problem(f"{message}{shown if 'should be' in message else ''}", show_path(at), source.locate(at))
+    return f"{message}{shown if message.startswith('should ') else ''}"
 
 
 def _is_block(source: Source, path: KeyPath) -> bool:

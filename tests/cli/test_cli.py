@@ -77,7 +77,7 @@ def test_the_second_run_says_cached_and_shows_the_same_table(project: Path) -> N
     assert again["results"] == json.loads((project / "first.json").read_text())["results"]
     shown = tswork(project, "run", "waves.yaml")
     assert shown.returncode == 0
-    for part in ("cached", "majority", "random", "ts2vec", "mlflow ui"):
+    for part in ("cached", "majority", "random", "ts2vec", "tswork ui"):
         assert part in shown.stdout
 
 

@@ -143,3 +143,9 @@ def test_environment_variables_are_for_paths_only(tmp_path: Path) -> None:
     assert faults(tmp_path, tsai) == [
         "waves.yaml:10:11  stages.ts2vec.encoder.options.act: environment variables are expanded in paths only"
     ]
+
+
+def test_data_without_a_card_are_called_as_the_pipeline_is(tmp_path: Path) -> None:
+    assert load(tmp_path).members[0].data.options.name == "waves"
+    named = PIPELINE.replace("  reader: arrays", "  name: sines\n  reader: arrays")
+    assert load(tmp_path, named).members[0].data.options.name == "sines"

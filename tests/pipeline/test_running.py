@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from tests.pipeline.waves import PIPELINE, write_pipeline, write_waves
 from tswork.data.places import Places
-from tswork.errors import DataInvalid, ModelUnfit, TrainingDiverged
+from tswork.errors import DataInvalid, PipelineInvalid, TrainingDiverged
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
 from tswork.pipeline.reporting import Unreported
@@ -113,7 +113,7 @@ def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: P
         )
     )
     text = text.replace("encoder: {uses: transformer", "encoder: {uses: transformer")
-    with pytest.raises(ModelUnfit, match="Use an encoder of stride 1"):
+    with pytest.raises(PipelineInvalid, match=r"yaml:12:12  stages.patched: .* Use an encoder of stride 1"):
         run(tmp_path, text)
     assert finished_stages(tmp_path) == []
 

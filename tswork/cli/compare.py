@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tswork.cli.options import Json, Root, print_json
+from tswork.cli.tables import block_table, column_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from tswork.data.places import Places
     from tswork.reports.compare import Comparison
 
 
@@ -36,47 +39,56 @@ def compare(
     from tswork.tracking.client import Tracking
     from tswork.tracking.reading import experiments, judgements
 
-    tracking = Tracking.attach(Places.here(root).root)
-    chosen = [_experiment(name) for name in runs or []] or list(experiments(tracking))
+    places = Places.here(root)
+    tracking = Tracking.attach(places.root)
+    chosen = [_experiment(name, places) for name in runs or []] or list(experiments(tracking))
     found = reports.compare(judgements(tracking, chosen), metric=metric, candidate=candidate)
     if as_json:
         print_json([one.to_json() for one in found])
         return
     screen = console()
     for one in found:
-        screen.print(_scores(one))
-        screen.print()
-        if len(one.tests):
-            screen.print(_tests(one.tests, f"{one.candidate} minus row, {one.metric}"))
+        for table in _all_tables(one, screen.width):
+            screen.print(table)
             screen.print()
-        if one.over_sets is not None:
-            screen.print(_tests(one.over_sets, f"{one.candidate} against rows over data sets (greater is better)"))
+        for note in one.notes:
+            screen.print(f"[yellow]note[/yellow] {note}")
 
 
-def _experiment(name: str) -> str:
+def _experiment(name: str, places: Places) -> str:
     """The experiment of a pipeline file, or the name itself."""
-    from tswork.source import read_yaml
+    from tswork.pipeline.loading import load_pipeline
 
-    if not name.endswith((".yaml", ".yml")):
-        return name
-    head = read_yaml(Path(name)).data
-    return str(head.get("experiment") or head["name"])
+    return load_pipeline(Path(name), places=places).experiment if name.endswith((".yaml", ".yml")) else name
 
 
-def _scores(one: Comparison) -> Table:
-    from rich.table import Table
-
-    sets = list(dict.fromkeys(one.scores["data"]))
-    table = Table(f"{one.protocol}, {one.metric}", *sets, box=None, header_style="bold", pad_edge=False)
-    for row in dict.fromkeys(one.scores["row"]):
-        lines = one.scores[one.scores["row"] == row].set_index("data")
-        cells = [_spread(lines.loc[name]) if name in lines.index else "-" for name in sets]
-        style = "dim" if (lines["role"] == "control").all() else "bold" if row == one.candidate else ""
-        table.add_row(row, *cells, style=style)
-    return table
+def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
+    better = "greater is better" if one.greater_is_better else "smaller is better"
+    yield from _scores(one, f"{one.protocol}, {one.metric} ({better})", width)
+    for data, frame in one.tests.groupby("data", sort=False) if len(one.tests) else ():
+        yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, on {data}")
+    if one.over_sets is not None:
+        yield _tests(one.over_sets.drop(columns=["p"]), f"{one.candidate} minus row, over all data sets")
 
 
-def _spread(line: pd.Series) -> str:
+def _scores(one: Comparison, title: str, width: int) -> list[Table]:
+    """Methods down and data sets across, or the other way round where that takes less room; in several tables if need be."""
+    cells = {(str(line["row"]), str(line["data"])): _spread(line) for line in one.scores.to_dict("records")}
+    styles = {
+        str(row): "dim" if (lines["role"] == "control").all() else "bold" if row == one.candidate else ""
+        for row, lines in one.scores.groupby("row", sort=False)
+    }
+    sets = [str(name) for name in dict.fromkeys(one.scores["data"])]
+    down = [[row, *(cells.get((row, name), "-") for name in sets)] for row in styles]
+    across = [[name, *(cells.get((row, name), "-") for row in styles)] for name in sets]
+    methods_down = column_blocks([title, *sets], down, width)
+    sets_down = column_blocks([title, *styles], across, width)
+    if len(methods_down) <= len(sets_down):
+        return [block_table([title, *sets], down, block, list(styles.values())) for block in methods_down]
+    return [block_table([title, *styles], across, block) for block in sets_down]
+
+
+def _spread(line: dict[Hashable, Any]) -> str:
     text = f"{line['mean']:.4f}"
     return text if line["seeds"] < 2 else f"{text} ± {line['std']:.4f} ({line['seeds']:.0f})"
 
@@ -84,14 +96,20 @@ def _spread(line: pd.Series) -> str:
 def _tests(frame: pd.DataFrame, title: str) -> Table:
     from rich.table import Table
 
-    shown = [name for name in frame.columns if name not in ("row",)]
-    table = Table(title, *shown, box=None, header_style="bold", pad_edge=False)
+    shown = [name for name in frame.columns if name != "row" and not (name == "note" and not frame["note"].any())]
+    heads = [HEADS.get(name, name) for name in shown]
+    table = Table("row", *heads, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for line in frame.to_dict("records"):
         table.add_row(str(line["row"]), *(_cell(line[name]) for name in shown))
     return table
 
 
+HEADS = {"low": "from", "high": "to", "p_holm": "p (Holm)"}
+
+
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return "-" if value != value else f"{value:.4g}"
     return str(value)

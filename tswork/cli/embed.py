@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tswork.cli.options import DataRoot, Overrides, PipelineFile, Root
+from tswork.cli.options import DataRoot, FinishedRun, Overrides, Root
 from tswork.cli.predict import Member
 
 
 def embed(
-    pipeline: PipelineFile,
+    run: FinishedRun,
     data: Annotated[Path, typer.Argument(help="New data in the layout of the pipeline's own.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File to write (.csv or .parquet).", show_default=False)],
     stage: Annotated[
@@ -25,12 +25,12 @@ def embed(
 ) -> None:
     """Write the embeddings of new data beside the ids of their sequences."""
     from tswork.data.places import Places
-    from tswork.pipeline.finding import find_finished
     from tswork.pipeline.predicting import embed_new
+    from tswork.tracking.finding import find_run
 
     places = Places.here(root, data_root=data_root)
-    finished = find_finished(pipeline, places=places, overrides=tuple(overrides or ()), member=member)
-    frame = embed_new(finished, data.absolute(), places.moved(pipeline.absolute().parent), stage=stage)
+    finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
+    frame = embed_new(finished, data.absolute(), stage=stage)
     if out.suffix == ".parquet":
         frame.to_parquet(out, index=False)
     else:

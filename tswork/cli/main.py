@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +16,7 @@ from tswork.cli.compare import compare
 from tswork.cli.data import data
 from tswork.cli.doctor import doctor
 from tswork.cli.embed import embed
+from tswork.cli.failing import report
 from tswork.cli.gc import gc
 from tswork.cli.init import init
 from tswork.cli.listing import list_components
@@ -24,9 +27,7 @@ from tswork.cli.schema import schema
 from tswork.cli.show import show
 from tswork.cli.ui import ui
 from tswork.cli.validate import validate
-from tswork.errors import TsworkError
-
-ISSUES = "https://github.com/tswork/tswork/issues"
+from tswork.errors import TsworkWarning
 
 app = typer.Typer(
     help="Contrastive representation learning on time series and speech: a pipeline file in, an honest table out.",
@@ -55,10 +56,11 @@ for name, verb in VERBS.items():
 app.add_typer(data, name="data")
 
 
-def _version(wanted: bool | None) -> None:
+def _version(wanted: bool | None) -> bool | None:
     if wanted:
         typer.echo(f"tswork {tswork.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -70,19 +72,33 @@ def _options(
     pass
 
 
-def main() -> None:
-    """Run the command line; exit codes: 0 done, 1 failed while running, 2 wrong input, 130 interrupted."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit codes: 0 done, 1 failed while running, 2 wrong input, 130 interrupted.
+
+    With `--json` a failure, too, is one document on stdout, `{"error": {...}, "problems": [...]}`; its text is on stderr.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(standalone_mode=True)
-    except TsworkError as error:
-        typer.echo(f"{error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; `tswork run` continues from the last checkpoint", err=True)
-        sys.exit(130)
+        with _plain_warnings():
+            sys.exit(app(given, prog_name="tswork", standalone_mode=False))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception:
-        typer.echo(f"this is a bug of tswork; please report it with the lines below at {ISSUES}", err=True)
-        raise
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(report(error, as_json="--json" in given))
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Our own warnings are lines for people; those of others keep their form."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, TsworkWarning):
+                typer.echo(f"note: {message}", err=True)
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield

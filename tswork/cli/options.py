@@ -9,6 +9,14 @@ from typing import Annotated, Any
 import typer
 
 PipelineFile = Annotated[Path, typer.Argument(help="A pipeline file.", show_default=False)]
+FinishedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A pipeline file that was run, or the id of an MLflow run (or its beginning).",
+        show_default=False,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

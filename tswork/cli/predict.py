@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tswork.cli.options import DataRoot, Overrides, PipelineFile, Root
+from tswork.cli.options import DataRoot, FinishedRun, Overrides, Root
 
 Member = Annotated[
     str | None,
@@ -16,7 +16,7 @@ Member = Annotated[
 
 
 def predict(
-    pipeline: PipelineFile,
+    run: FinishedRun,
     data: Annotated[Path, typer.Argument(help="New data in the layout of the pipeline's own.", show_default=False)],
     horizon: Annotated[
         int | None, typer.Option(help="Steps to forecast; none: the longest of the pipeline.", min=1)
@@ -34,14 +34,12 @@ def predict(
 ) -> None:
     """Predict new data with the heads and models of a finished pipeline, in original units."""
     from tswork.data.places import Places
-    from tswork.pipeline.finding import find_finished
     from tswork.pipeline.predicting import predict_new
+    from tswork.tracking.finding import find_run
 
     places = Places.here(root, data_root=data_root)
-    finished = find_finished(pipeline, places=places, overrides=tuple(overrides or ()), member=member)
-    frame = predict_new(
-        finished, data.absolute(), places.moved(pipeline.absolute().parent), stage=stage, horizon=horizon
-    )
+    finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
+    frame = predict_new(finished, data.absolute(), stage=stage, horizon=horizon)
     if out is None:
         typer.echo(frame.to_csv(index=False), nl=False)
     elif out.suffix == ".parquet":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,7 +40,6 @@ def run(
     from tswork.pipeline.plan import make_plan
     from tswork.pipeline.reporting import Unreported
     from tswork.pipeline.runner import run_plan
-    from tswork.tracking.locations import ui_command
     from tswork.tracking.reporter import MlflowReporter
     from tswork.training.runtime import own_rank, process_count
 
@@ -50,20 +53,35 @@ def run(
     reporter = MlflowReporter(plan)
     observer = ConsoleObserver(screen)
     try:
-        report = run_plan(
-            plan,
-            reporter=reporter,
-            observer=observer,
-            device=device,
-            checkpoint_seconds=checkpoint_every,
-        )
+        with terminated_as_interrupted():
+            report = run_plan(
+                plan, reporter=reporter, observer=observer, device=device, checkpoint_seconds=checkpoint_every
+            )
     finally:
         observer.close()
+    missing = list(reporter.incomplete.missing) if reporter.incomplete is not None else []
     if as_json:
-        print_json(_document(report))
+        print_json({**_document(report), "not_recorded": missing})
     else:
         _print_results(screen, plan, report)
-        screen.print(f"\nlook at it with: {' '.join(ui_command(places.root))}")
+        at = f" --root {root}" if root is not None else ""
+        screen.print(f"\nlook at it with: tswork ui{at}")
+    if reporter.incomplete is not None:
+        raise typer.Exit(reporter.incomplete.exit_code)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run like Ctrl-C, wherever it is: the runs are closed and nothing finished is lost."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _document(report: RunReport) -> dict[str, Any]:

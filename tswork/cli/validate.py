@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import typer
+
+from tswork.cli.failing import failure_document
 from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
-from tswork.errors import InvalidInput, Problem
+from tswork.errors import InvalidInput
 
 
 def validate(
@@ -16,31 +19,21 @@ def validate(
     """Check a pipeline file, its card and its data files without reading values; tells all faults at once."""
     from tswork.cli.console import console
     from tswork.data.places import Places
+    from tswork.pipeline.data_files import check_files
     from tswork.pipeline.loading import load_pipeline
 
     places = Places.here(root, data_root=data_root)
     try:
         loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
-        for member in loaded.members:
-            member.data.reader.build().files(member.data, loaded.places)
+        check_files(loaded)
     except InvalidInput as fault:
-        if as_json:
-            print_json({"valid": False, "problems": [_as_dict(problem) for problem in fault.problems]})
-        raise
+        if not as_json:
+            raise
+        typer.echo(str(fault), err=True)
+        print_json({"valid": False, **failure_document(fault, str(fault), fault.exit_code)})
+        raise typer.Exit(fault.exit_code) from fault
     stages = len(loaded.members[0].stages)
     if as_json:
         print_json({"valid": True, "problems": [], "members": len(loaded.members), "stages": stages})
     else:
         console().print(f"{pipeline} is valid: {stages} stages, {len(loaded.members)} members")
-
-
-def _as_dict(problem: Problem) -> dict[str, object]:
-    place = problem.location
-    return {
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-        "path": problem.path,
-        "message": problem.message,
-        "remedy": problem.remedy,
-    }

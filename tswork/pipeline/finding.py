@@ -1,4 +1,4 @@
-"""Finished stages of a run, by the pipeline file they came from or by the id of an MLflow run."""
+"""The finished stages of a pipeline file, where their results lie in the store, and what each of them was."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class FinishedMember:
 
     member: Member
     folders: Mapping[str, Path]
+    places: Places
+    """Where the data are sought, seen from the folder of the pipeline."""
 
     def stage(self, name: str | None, *, trains: bool) -> tuple[StageSpec, Path]:
         """A method stage (or a protocol) by name, or the only one. Raises `RunNotFound` with the names there are."""
@@ -52,14 +54,22 @@ def find_finished(
     Raises `PipelineInvalid` for faults of the file, `RunNotFound` when stages have not been run yet.
     """
     loaded = load_pipeline(pipeline, places=places, overrides=overrides)
-    plan = make_plan(loaded)
-    planned = _chosen(plan.members, member, str(pipeline))
-    missing = [stage.spec.name for stage in planned.stages if stage.status != "cached"]
-    if missing:
-        raise RunNotFound(str(pipeline), f"not run yet: {', '.join(missing)}. Run it with: tswork run {pipeline}")
+    planned = _chosen(make_plan(loaded).members, member, str(pipeline))
+    keys = {stage.spec.name: stage.key for stage in planned.stages}
+    return finished_member(planned.member, keys, loaded.places, name=str(pipeline), command=f"tswork run {pipeline}")
+
+
+def finished_member(
+    member: Member, keys: Mapping[str, str], places: Places, *, name: str, command: str
+) -> FinishedMember:
+    """The results of a member's stages by their keys. Raises `RunNotFound` with the command that makes what is missing."""
     store = Store(places.store)
-    folders = {stage.spec.name: store.get(stage.key) for stage in planned.stages}
-    return FinishedMember(planned.member, {name: folder for name, folder in folders.items() if folder is not None})
+    folders = {stage: store.get(key) for stage, key in keys.items()}
+    missing = [stage for stage, folder in folders.items() if folder is None]
+    if missing:
+        reason = f"the results of {', '.join(missing)} are not in the store at {places.store}. Run it with: {command}"
+        raise RunNotFound(name, reason)
+    return FinishedMember(member, {stage: folder for stage, folder in folders.items() if folder is not None}, places)
 
 
 def _chosen(members: tuple[PlannedMember, ...], name: str | None, pipeline: str) -> PlannedMember:

@@ -18,10 +18,12 @@ from pydantic import BaseModel
 from tswork import registry
 from tswork.config import Configured
 from tswork.data.cards import resolve
+from tswork.data.files import expand
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
 from tswork.data.split_spec import split_count
-from tswork.errors import InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
+from tswork.errors import DataInvalid, InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
+from tswork.pipeline.gate import gate_problems
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
 from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
@@ -36,15 +38,49 @@ def load_pipeline(path: Path, *, places: Places, overrides: Sequence[str] = ()) 
     Raises `PipelineInvalid` with every fault of the file, of its parents, of its card and of the overrides.
     """
     places = places.moved(path.absolute().parent)
-    source = _with_parents(path, ())
-    for number, override in enumerate(overrides, start=1):
-        key, value = parse_override(override, number)
-        source = replace_at(source, key, value)
-    header, problems = validate(PipelineHeader, source)
+    source, problems = _overridden(_with_parents(path, ()), overrides)
+    header, faults = validate(PipelineHeader, source)
+    members: tuple[Member, ...] = ()
     if header is None:
-        _, faults = _data(source, places)
-        raise PipelineInvalid(_unique([*problems, *faults, *_stage_problems(source)]))
-    return Pipeline(str(path), header, tuple(_members(source, header, places)), places)
+        problems += [*faults, *_data(source, places)[1], *_stage_problems(source)]
+    else:
+        try:
+            members = tuple(_members(source, header, places))
+        except PipelineInvalid as fault:
+            problems += fault.problems
+    if header is None or problems:
+        raise PipelineInvalid(_unique(problems))
+    return Pipeline(str(path), header, members, places)
+
+
+def _overridden(source: Source, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
+    """The tree with those overrides that can be read, and what is wrong with the others."""
+    problems: list[Problem] = []
+    for number, override in enumerate(overrides, start=1):
+        try:
+            key, value = parse_override(override, number)
+            if key[0] == "extends":
+                place = Location(f"-s argument {number}", column=1)
+                raise PipelineInvalid([Problem("cannot be overridden", "extends", place, "Write it into the file.")])
+            unknown = _unknown_stage(source, key, value)
+            if unknown is None:
+                source = replace_at(source, key, value)
+            else:
+                place = Location(f"-s argument {number}", column=1)
+                problems.append(replace(unknown, path=override.partition("=")[0], location=place))
+        except PipelineInvalid as fault:
+            problems += fault.problems
+    return source, problems
+
+
+def _unknown_stage(source: Source, key: KeyPath, value: Source) -> Problem | None:
+    """An option of a stage that is not there would make a stage of that one option."""
+    known = source.data.get("stages")
+    if key[0] != "stages" or not isinstance(known, dict) or len(key) < 2 or key[1] in known:
+        return None
+    if len(key) == 2 and isinstance(value.data, dict) and "uses" in value.data:
+        return None  # a new stage
+    return Problem(f"there is no stage {key[1]!r}", remedy=did_you_mean(str(key[1]), known))
 
 
 def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:
@@ -75,11 +111,18 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Source:
     parent = source.data.get("extends")
     if not isinstance(parent, str):
         return source
-    target = (path.parent / parent).resolve()
+    place = source.locate(("extends",))
+    try:
+        target = (path.parent / expand(Path(parent))).resolve()
+        found = target.is_file()
+    except DataInvalid as unset:
+        raise PipelineInvalid([replace(one, path="extends", location=place) for one in unset.problems]) from unset
+    except (OSError, ValueError) as error:
+        raise PipelineInvalid([Problem(f"is not the name of a file ({error})", "extends", place)]) from error
     if target in (*children, path.resolve()):
-        raise PipelineInvalid([Problem("files extend each other in a circle", "extends", source.locate(("extends",)))])
-    if not target.is_file():
-        raise PipelineInvalid([Problem(f"there is no file {target}", "extends", source.locate(("extends",)))])
+        raise PipelineInvalid([Problem("files extend each other in a circle", "extends", place)])
+    if not found:
+        raise PipelineInvalid([Problem(f"there is no file {target}", "extends", place)])
     return merge(_with_parents(target, (*children, path.resolve())), source)
 
 
@@ -107,6 +150,10 @@ def _axes(source: Source, header: PipelineHeader) -> tuple[dict[str, Sequence[So
             problems.append(Problem("an axis needs at least one value", show_path(at), source.locate(at)))
         if key.split(".")[0] in ("sweep", "version", "name", "experiment", "extends"):
             problems.append(Problem("cannot be swept", show_path(at), source.locate((*at, KEY))))
+        unknown = _unknown_stage(source, tuple(key.split(".")), Source(values[0] if values else None))
+        if unknown is not None:
+            problems.append(replace(unknown, path=show_path(at), location=source.locate((*at, KEY))))
+            continue
         axes[key] = [source.at((*at, index)) for index in range(len(values))]
     count = 1
     for one in axes.values():
@@ -129,6 +176,12 @@ def _member(source: Source, chosen: Mapping[str, Source], places: Places) -> tup
     check = _Stages(tree)
     stages = check.read()
     problems += check.problems
+    if header is not None:
+        said = {key: getattr(header, key) for key in ("description", "experiment", "tags", "gate")}
+        problems += _variables(said, (), tree)
+        problems += [] if check.problems else gate_problems(header.gate, stages, tree)
+    if data is not None:
+        problems += [*_variables(data.spec.options, ("data",), tree), *_variables(data.spec.reader, ("data",), tree)]
     if header is None or data is None or problems:
         return [], problems
     axes = {key: value.data for key, value in chosen.items()}
@@ -149,6 +202,9 @@ def _data(tree: Source, places: Places) -> tuple[_Data | None, list[Problem]]:
         return None, list(fault.problems)
     except KeyError:
         return None, []
+    if isinstance(block.data, dict) and isinstance(tree.data.get("name"), str):
+        # A data set without a card is called as the pipeline is.
+        block = Source({"name": tree.data["name"], **block.data}, block.marks)
     spec, problems = read_spec(block)
     if spec is None:
         return None, [_under_data(one) for one in problems]
@@ -204,7 +260,8 @@ class _Stages:
         blocks = self.tree.data.get("stages") if isinstance(self.tree.data, dict) else None
         names = list(blocks) if isinstance(blocks, dict) else []
         found = [stage for stage in (self._stage(name, names) for name in names) if stage is not None]
-        self._no_variables(found)
+        for stage in found:
+            self.problems.extend(_variables(stage.component, ("stages", stage.name), self.tree))
         ordered = self._ordered({stage.name: stage for stage in found}) if len(found) == len(names) else ()
         return () if self.problems else tuple(ordered)
 
@@ -225,7 +282,7 @@ class _Stages:
         if component is None:
             return None
         stage = StageSpec(name, component, needs)
-        if not stage.trains and not needs:
+        if not stage.trains and not needs and not self.tree.at(path).data.get("needs"):
             self._fault("a protocol needs at least one stage to judge", path, remedy="Add `needs: STAGE`.")
         if stage.trains and needs:
             self._fault("a method trains from the data alone and needs no other stage", (*path, "needs"))
@@ -303,13 +360,6 @@ class _Stages:
                 message = f"{stage.component.name} asks for models that can {lacking}; those of {need!r} ({judged.component.name}) cannot"
                 self._fault(message, ("stages", stage.name, "needs"))
 
-    def _no_variables(self, stages: Sequence[StageSpec]) -> None:
-        """`${env:NAME}` is expanded in paths only, so that nothing secret or machine-bound gets into a result."""
-        for stage in stages:
-            for path, text in _texts(stage.component, ("stages", stage.name)):
-                if "${env:" in text:
-                    self._fault("environment variables are expanded in paths only", path)
-
     def _fault(self, message: str, path: KeyPath, *, remedy: str = "", key: bool = False) -> None:
         place = self.tree.locate((*path, KEY) if key else path)
         self.problems.append(Problem(message, show_path(path), place, remedy))
@@ -320,6 +370,12 @@ def _as_block(source: Source) -> Source:
     if isinstance(source.data, str):
         return Source({"uses": source.data}, {**source.marks, ("uses",): source.marks[()]})
     return source
+
+
+def _variables(value: Any, path: KeyPath, tree: Source) -> list[Problem]:
+    """`${env:NAME}` is expanded in paths only, so that nothing secret or machine-bound gets into a result."""
+    message = "environment variables are expanded in paths only"
+    return [Problem(message, show_path(at), tree.locate(at)) for at, text in _texts(value, path) if "${env:" in text]
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tswork.data.digests import source_digest
+from tswork.pipeline.data_files import data_digests
 from tswork.pipeline.keys import stage_inputs
 from tswork.pipeline.spec import Member, Pipeline, StageSpec
 from tswork.store import Entry, Store, key_of
@@ -56,8 +56,7 @@ def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) 
     store = Store(pipeline.places.store)
     history = _History(store)
     members = []
-    for member in pipeline.members:
-        digest = source_digest(member.data, pipeline.places, verify=verify)
+    for member, digest in zip(pipeline.members, data_digests(pipeline, verify=verify), strict=True):
         stages: dict[str, PlannedStage] = {}
         for spec in member.stages:
             needs = [stages[name] for name in spec.needs]

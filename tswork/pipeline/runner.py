@@ -13,18 +13,16 @@ from typing import Any, Literal
 import torch
 
 from tswork.context import Context
-from tswork.data.collection import DataInfo
-from tswork.data.opening import OpenData, open_data
+from tswork.data.opening import OpenData
 from tswork.errors import Interrupted, InvalidInput, Problem, TsworkError
-from tswork.methods.base import Method, build_model
 from tswork.pipeline import stages
+from tswork.pipeline.checking import check_plan, choose_device, open_member
 from tswork.pipeline.observer import Observer, Silent
 from tswork.pipeline.plan import CHECKPOINTS, Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.records import replay
 from tswork.pipeline.reporting import MemberReporter, RunReporter
 from tswork.pipeline.results import load_result, metrics_of
-from tswork.pipeline.spec import Member
 from tswork.protocols.base import Protocol, Result
 from tswork.store import Store
 from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count
@@ -78,8 +76,8 @@ def run_plan(
     methods and training; the runs that were open are then ended as FAILED, or as KILLED after an interrupt.
     """
     observer = observer or Silent()
-    chosen = _device(device or plan.pipeline.header.device)
-    _check_everything(plan)
+    chosen = choose_device(plan, device)
+    check_plan(plan, chosen)
     reporter.begin()
     report = RunReport(reporter.run_id)
     with _ending(reporter), _shared_runtime(plan, chosen) as runtime:
@@ -195,7 +193,7 @@ class _MemberRun:
     def data(self) -> OpenData:
         """The member's data with its one split, opened once."""
         if self._opened is None:
-            self._opened = _open(self._planned.member, self._plan)
+            self._opened = open_member(self._planned.member, self._plan)
         return self._opened
 
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
@@ -219,24 +217,6 @@ class _MemberRun:
         }
 
 
-def _check_everything(plan: Plan) -> None:
-    """Open the data of every unfinished member, let its protocols look at them, and build every model once."""
-    for planned in plan.members:
-        if planned.finished:
-            continue
-        member = planned.member
-        split = _open(member, plan).splits[0]
-        info = DataInfo.of(split.train)
-        for spec in member.stages:
-            component = spec.component.build()
-            if spec.trains:
-                method: Method[Any] = component
-                build_model(method, info, seed=member.header.seed)
-            else:
-                protocol: Protocol[Any] = component
-                protocol.check(split)
-
-
 def _shared_runtime(plan: Plan, device: torch.device) -> AbstractContextManager[Runtime | None]:
     """The group of processes that torchrun started, for all trainings of the run; a second group could not be formed.
 
@@ -249,17 +229,6 @@ def _shared_runtime(plan: Plan, device: torch.device) -> AbstractContextManager[
         remedy = "Start one run for each precision."
         raise InvalidInput([Problem("several processes train in one precision", "sweep.precision", remedy=remedy)])
     return open_runtime(device, precision=precisions.pop())
-
-
-def _open(member: Member, plan: Plan) -> OpenData:
-    places = plan.pipeline.places
-    return open_data(member.data, places, seed=member.header.seed, store=Store(places.store))
-
-
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

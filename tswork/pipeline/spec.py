@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from tswork.config import NOT_KEYED, Config, Configured, Many
 from tswork.data.places import Places
@@ -23,8 +24,21 @@ class Gate(Config):
     stage: str = Field(description="the method stage whose model is registered")
     minimum: float | None = Field(default=None, description="smallest value that passes")
     maximum: float | None = Field(default=None, description="largest value that passes")
-    name: str | None = Field(default=None, description="name of the registered model; none: the pipeline's name")
-    alias: str = Field(default="champion", description="alias that the new version receives")
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[^/:'\"]{1,200}$",
+        description="name of the registered model; none: the pipeline's name",
+    )
+    alias: str = Field(
+        default="champion", pattern=r"^[A-Za-z][\w-]{0,200}$", description="alias that the new version receives"
+    )
+
+    @field_validator("alias")
+    @classmethod
+    def _free(cls, alias: str) -> str:
+        if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+            raise ValueError("should be a name that MLflow does not keep for itself")
+        return alias
 
 
 class PipelineHeader(Config):
@@ -42,7 +56,7 @@ class PipelineHeader(Config):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="where tensors live")
     data: dict[str, JsonValue] = Field(description="a data set: `card: NAME`, or `reader:` with its options")
     encoder: JsonValue = Field(default=None, description="the encoder of every stage that takes one and names none")
-    stages: dict[str, dict[str, JsonValue]] = Field(min_length=1, description="methods and protocols by name")
+    stages: dict[str, JsonValue] = Field(min_length=1, description="methods and protocols by name")
     sweep: dict[str, Many[JsonValue]] = Field(
         default_factory=dict, description="dotted key: values; all combinations are run"
     )

@@ -94,6 +94,7 @@ def compute_protocol(
     result = protocol.evaluate(everything, around.split, _reporting(around, recorder))
     for name, table in result.tables.items():
         recorder.table(name, table)
+        around.live.table(name, table)
     save_result(folder, result)
     recorder.write(folder)
 

@@ -60,6 +60,8 @@ class Protocol(ABC, Generic[C]):
     """What a candidate's model must provide; checked before anything runs."""
     headline: ClassVar[str]
     """The metric that stands for the stage in tables."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of all its metrics, without what may follow behind a dot or an @."""
     greater_is_better: ClassVar[bool]
     unit_kind: ClassVar[str] = "group"
     """How `units` are resampled in a test of a difference: `time` (blocks) or `group`."""

@@ -66,6 +66,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
     """SVM, logistic regression and nearest neighbour on frozen embeddings, beside majority class and untrained encoder."""
 
     headline = "accuracy"
+    metrics = ("accuracy", "macro_f1", "balanced_accuracy", "macro_auroc", "macro_auprc")
     greater_is_better = True
     unit_kind = "group"
 

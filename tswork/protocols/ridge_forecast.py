@@ -44,7 +44,7 @@ from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.figures.forecasts import example_forecasts
 from tswork.methods.model import Model
-from tswork.metrics.forecasting import persistence_steps, seasonal_period, seasonal_steps
+from tswork.metrics.forecasting import Errors, persistence_steps, seasonal_period, seasonal_steps
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.forecast_features import encode_origins
 from tswork.protocols.forecast_rows import Head, RidgeRow, fit_horizons
@@ -94,6 +94,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
     """Ridge regression from frozen representations to the next H values, beside forecasts that need none."""
 
     headline = "mse"
+    metrics = Errors._fields
     greater_is_better = False
     unit_kind = "time"
 

@@ -6,15 +6,16 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tswork.errors import TrackingUnreachable
+from tswork.errors import TrackingUnreachable, UserError
 from tswork.store import Store
 from tswork.tracking import names
-from tswork.tracking.locations import SERVER, artifact_location, tracking_uri
+from tswork.tracking.locations import SERVER, artifact_location, database, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DEAD_AFTER_SECONDS = 120.0
 ATTEMPTS = 3
+AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+"""Codes of MLflow's errors after which it is worth to ask again."""
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,6 +39,19 @@ QUIET = {
 """Set before mlflow is imported, unless the user set them otherwise."""
 
 
+@dataclass
+class NothingRecorded(UserError):
+    """There is no store of runs yet."""
+
+    root: str
+
+    def __str__(self) -> str:
+        return (
+            f"nothing was recorded under {self.root} yet. Run a pipeline first, or say where its runs are with --root or"
+            " MLFLOW_TRACKING_URI."
+        )
+
+
 @dataclass(frozen=True)
 class Tracking:
     """A client of one experiment. Everything names its run; no global state of mlflow is used beyond its addresses."""
@@ -46,8 +62,10 @@ class Tracking:
 
     @staticmethod
     def attach(root: Path) -> Tracking:
-        """The store for reading, without an experiment of its own. Raises `TrackingUnreachable`."""
-        return Tracking.open(root, experiment="Default")
+        """The store for reading. Raises `NothingRecorded` where there is none yet, and `TrackingUnreachable`."""
+        if not os.environ.get(SERVER) and not database(root).exists():
+            raise NothingRecorded(str(root))
+        return _opened(root, _any_experiment)
 
     @staticmethod
     def open(root: Path, *, experiment: str) -> Tracking:
@@ -55,49 +73,35 @@ class Tracking:
 
         A new SQLite database is created and migrated under a lock, because several processes that open one at once break it.
         """
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
-        import logging
+        return _opened(root, lambda client: _experiment(client, experiment, artifact_location(root)))
 
-        import mlflow
-        from mlflow import MlflowClient
-
-        for logger in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics.system_metrics_monitor"):
-            logging.getLogger(logger).setLevel(logging.WARNING)
-        uri, location = tracking_uri(root), artifact_location(root)
-        # Parts of mlflow ask for the global addresses; both are set, so that no `mlruns/` nearby is ever used.
-        chosen = os.environ.get(SERVER)
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        if chosen is None:
-            os.environ.pop(SERVER, None)  # mlflow writes it, and what the user chose must stay visible
-        (root / ".tswork").mkdir(parents=True, exist_ok=True)
-        with Store(root / ".tswork" / "store").lock("tracking"):
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            experiment_id = _reach(client, uri, experiment, location)
-        return Tracking(client, experiment_id, uri)
+    def answers(self) -> bool:
+        """Whether the store can be spoken to at this moment."""
+        try:
+            self.client.get_experiment(self.experiment_id)
+        except away_errors():
+            return False
+        return True
 
     def start(
         self, name: str, *, parent: str | None, tags: Mapping[str, str] | None = None, reopen: str | None = None
     ) -> str:
         """The id of a new run, or of one that is opened again."""
-        own = {
-            names.PROCESS: json.dumps({"host": socket.gethostname(), "pid": os.getpid()}),
-            names.HEARTBEAT: str(time.time()),
-        }
+        own = {names.PROCESS: json.dumps(_this_process()), names.HEARTBEAT: str(time.time())}
         if reopen is not None:
             self.client.update_run(reopen, status="RUNNING")
             self.tag(reopen, own)
             return reopen
         nested = {"mlflow.parentRunId": parent} if parent else {}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **nested, **(tags or {})})
+        fitting = {names.slug(key): value[: names.MAX_TAG] for key, value in {**(tags or {}), **nested, **own}.items()}
+        run = self.client.create_run(self.experiment_id, run_name=name[: names.MAX_NAME], tags=fitting)
         return str(run.info.run_id)
 
     def tag(self, run_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags of a run."""
         from mlflow.entities import RunTag
 
-        entities = [RunTag(key, str(value)[:8000]) for key, value in tags.items()]
+        entities = [RunTag(names.slug(key), str(value)[: names.MAX_TAG]) for key, value in tags.items()]
         for start in range(0, len(entities), 100):
             self.client.log_batch(run_id, tags=entities[start : start + 100])
 
@@ -105,7 +109,8 @@ class Tracking:
         """Log parameters; values are cut at what the store takes."""
         from mlflow.entities import Param
 
-        entities = [Param(names.slug(key), str(value)[:6000]) for key, value in params.items()]
+        known = {names.slug(key): str(value)[: names.MAX_PARAMETER] for key, value in params.items()}
+        entities = [Param(key, value) for key, value in known.items()]
         for start in range(0, len(entities), 100):
             self.client.log_batch(run_id, params=entities[start : start + 100])
 
@@ -117,6 +122,10 @@ class Tracking:
             return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
         except MlflowException:
             return False
+
+    def last_steps(self, run_id: str) -> dict[str, int]:
+        """The last step of every curve of a run."""
+        return {metric.key: metric.step for metric in self.client.get_run(run_id).data.to_proto().metrics}
 
     def mark_dead(self) -> list[str]:
         """End runs as KILLED whose process is gone or silent; gives their ids."""
@@ -130,27 +139,71 @@ class Tracking:
         return [run.info.run_id for run in dead]
 
 
-def _reach(client: MlflowClient, uri: str, experiment: str, location: str | None) -> str:
+def _opened(root: Path, experiment: Callable[[MlflowClient], str]) -> Tracking:
+    import_quietly()
+    import mlflow
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(root)
+    # Parts of mlflow ask for the global addresses; both are set, so that no `mlruns/` nearby is ever used.
+    chosen = os.environ.get(SERVER)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if chosen is None:
+        os.environ.pop(SERVER, None)  # mlflow writes it, and what the user chose must stay visible
+    with Store(root / ".tswork" / "store").lock("tracking"):
+        fault = ""
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt)
+            try:
+                client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+                return Tracking(client, experiment(client), uri)
+            except away_errors() as error:
+                fault = names.first_line(error)
+    raise TrackingUnreachable(uri, fault)
+
+
+def _any_experiment(client: MlflowClient) -> str:
+    return next((str(one.experiment_id) for one in client.search_experiments(max_results=1)), "")
+
+
+def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        place = location and f"{location}/{names.folder_name(name)}"
+        return str(client.create_experiment(name, artifact_location=place))
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def away_errors() -> tuple[type[Exception], ...]:
+    """What speaking to a store can raise: its own errors, and those of the network and the disk."""
     from mlflow.exceptions import MlflowException
 
-    fault = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(attempt)
-        try:
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                return str(
-                    client.create_experiment(
-                        experiment, artifact_location=location and f"{location}/{names.artifact_name(experiment)}"
-                    )
-                )
-            if found.lifecycle_stage != "active":
-                client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
-        except (MlflowException, OSError) as error:
-            fault = str(error).partition("\n")[0]
-    raise TrackingUnreachable(uri, fault)
+    return (MlflowException, OSError)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an error says that the store cannot be spoken to now, and not that it refuses."""
+    return isinstance(error, OSError) or getattr(error, "error_code", None) in AWAY
+
+
+def import_quietly() -> None:
+    """Import mlflow without its telemetry and without its remarks about itself."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import logging
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc  # noqa: F401
+    for logger in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+
+
+def _this_process() -> dict[str, str | int | float]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
 def _is_dead(run: Run) -> bool:
@@ -158,18 +211,18 @@ def _is_dead(run: Run) -> bool:
     try:
         process = json.loads(run.data.tags[names.PROCESS])
         silent = time.time() - float(run.data.tags[names.HEARTBEAT]) > DEAD_AFTER_SECONDS
-    except (KeyError, ValueError):
+        host, pid, started = process["host"], int(process["pid"]), float(process["started"])
+    except (KeyError, ValueError, TypeError):
         return False
-    if process.get("host") != socket.gethostname():
-        return silent
-    return process.get("pid") != os.getpid() and not _alive(int(process["pid"]))
+    # A number that was given to another process since then belongs to a dead one.
+    return bool(silent) if host != socket.gethostname() else abs(_started(pid) - started) > 1.0
 
 
-def _alive(pid: int) -> bool:
+def _started(pid: int) -> float:
+    """When a process was started, in seconds since 1970; 0 when there is none."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0

@@ -10,7 +10,12 @@ SERVER = "MLFLOW_TRACKING_URI"
 
 def tracking_uri(root: Path) -> str:
     """`$MLFLOW_TRACKING_URI`, else a SQLite database below the root."""
-    return os.environ.get(SERVER) or f"sqlite:///{(root / '.tswork' / 'mlflow.db').absolute()}"
+    return os.environ.get(SERVER) or f"sqlite:///{database(root).absolute()}"
+
+
+def database(root: Path) -> Path:
+    """The database of a project that names no server."""
+    return root / ".tswork" / "mlflow.db"
 
 
 def artifact_location(root: Path) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 PIPELINE = "tswork.pipeline"
 MEMBER = "tswork.member"
 AXES = "tswork.axes"
-STAGE_KEYS = "tswork.stage_keys"
-STAGES = "tswork.stages"
+STAGE = "tswork.stage."
+"""Followed by a stage's name: its component, its key, and what became of it."""
+STAGE_KEY = "tswork.stage_key"
+"""On a logged model: the training it comes from."""
 DATA_DIGEST = "tswork.data_digest"
 DATA_NAME = "tswork.data"
 SEED = "tswork.seed"
@@ -19,18 +22,42 @@ HEARTBEAT = "tswork.heartbeat"
 PROCESS = "tswork.process"
 REASON = "tswork.reason"
 LEVEL = "tswork.level"
+GATE = "tswork.gate"
+"""What came of the pipeline's gate."""
+RESOLVED = "pipeline.resolved.yaml"
+"""The artifact that says what a member was run with."""
+SOURCE = "mlflow.source.name"
+MODEL_VERSIONS = "mlflow.modelVersions"
 
-MAX_NAME = 250
+MAX_NAME, MAX_TAG, MAX_PARAMETER = 250, 8000, 6000
 
 
 def slug(name: str) -> str:
-    """A metric or parameter name as MLflow accepts it: `mse@h24` becomes `mse.h24`, other strangers become `_`."""
-    return re.sub(r"[^/\w.\- :]", "_", name.replace("@", "."))[:MAX_NAME]
+    """A metric, parameter or tag name as MLflow accepts it: `mse@h24` becomes `mse.h24`, other strangers become `_`.
+
+    Names that are too long end in a hash, so that two of them stay two.
+    """
+    text = re.sub(r"[^/\w.\- :]", "_", name.replace("@", "."))
+    text = "/".join("_" if piece in ("", ".", "..") else piece for piece in text.split("/"))
+    if len(text) <= MAX_NAME:
+        return text
+    ending = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{text[: MAX_NAME - 9]}-{ending}"
 
 
 def artifact_name(name: str) -> str:
     """A relative artifact path. Raises `ValueError` for absolute paths and for `..`."""
     parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "~")) or ".." in parts or ":" in parts[0]:
+    if parts[0] in ("", "~") or ".." in parts or ":" in parts[0]:
         raise ValueError(f"{name!r} is not a relative path inside the run's artifacts")
     return "/".join(re.sub(r"[^\w.\- @+=,]", "_", part) for part in parts if part not in ("", "."))
+
+
+def folder_name(name: str) -> str:
+    """One folder's name for any text."""
+    return re.sub(r"[^\w.-]", "_", name).strip(".")[:MAX_NAME] or "_"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the pages that follow."""
+    return (str(error).strip().partition("\n")[0] or type(error).__name__)[:300]

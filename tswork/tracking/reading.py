@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,23 +14,30 @@ import pandas as pd
 from tswork.errors import ComponentUnknown
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
+from tswork.tracking.made import MADE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+ROWS, UNITS = "rows.parquet", "units.parquet"
+
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """One protocol stage of one run."""
+    """One protocol stage of one run: its rows, its units, and with what it was made (`tswork.tracking.made`)."""
 
     run_id: str
     stage: str
-    protocol: str
     data: str
-    seed: int
     key: str
+    made: Mapping[str, Any]
     rows: pd.DataFrame
     units: pd.DataFrame | None
+
+    @property
+    def protocol(self) -> str:
+        """Name of the protocol."""
+        return str(self.made["protocol"]["uses"])
 
 
 def experiments(tracking: Tracking) -> dict[str, str]:
@@ -68,23 +75,33 @@ def _members(tracking: Tracking, ids: list[str]) -> Iterator[Run]:
 
 
 def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterator[Judgement]:
-    keys: dict[str, str] = json.loads(run.data.tags.get(names.STAGE_KEYS, "{}"))
-    uses: dict[str, str] = json.loads(run.data.tags.get(names.STAGES, "{}"))
-    for stage, key in keys.items():
-        if key in known:
+    for stage, about in stages_of(run).items():
+        if about["key"] in known:
             continue
-        rows = _parquet(tracking, run.info.run_id, f"{stage}/rows.parquet")
-        if rows is None:
-            continue  # a method stage
-        units = _parquet(tracking, run.info.run_id, f"{stage}/units.parquet")
-        tags: dict[str, Any] = run.data.tags
-        data, seed = tags.get(names.DATA_NAME, "data"), int(tags.get(names.SEED, 0))
-        yield Judgement(run.info.run_id, stage, uses.get(stage, stage), data, seed, key, rows, units)
+        with tempfile.TemporaryDirectory() as folder:
+            files = _download(tracking, run.info.run_id, stage, folder)
+            if not {MADE, ROWS} <= set(files):
+                continue  # a method stage
+            units = pd.read_parquet(files[UNITS]) if UNITS in files else None
+            made, rows = json.loads(files[MADE].read_text()), pd.read_parquet(files[ROWS])
+        data = run.data.tags.get(names.DATA_NAME, "data")
+        yield Judgement(run.info.run_id, stage, data, about["key"], made, rows, units)
 
 
-def _parquet(tracking: Tracking, run_id: str, path: str) -> pd.DataFrame | None:
-    folder = Path(path).parent.as_posix()
-    if not any(one.path == path for one in tracking.client.list_artifacts(run_id, folder)):
-        return None
-    with tempfile.TemporaryDirectory() as temporary:
-        return pd.read_parquet(tracking.client.download_artifacts(run_id, path, temporary))
+def stages_of(run: Run) -> dict[str, dict[str, str]]:
+    """For each stage of a member's run its component (`uses`), its key and its status."""
+    return {
+        tag.removeprefix(names.STAGE): json.loads(value)
+        for tag, value in run.data.tags.items()
+        if tag.startswith(names.STAGE)
+    }
+
+
+def _download(tracking: Tracking, run_id: str, stage: str, folder: str) -> dict[str, Path]:
+    """The files of a protocol stage that a comparison needs, by name."""
+    there = {Path(one.path).name: one.path for one in tracking.client.list_artifacts(run_id, stage)}
+    return {
+        name: Path(tracking.client.download_artifacts(run_id, there[name], folder))
+        for name in (MADE, ROWS, UNITS)
+        if name in there
+    }

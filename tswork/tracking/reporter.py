@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from tswork.config import dump, dump_configured
-from tswork.pipeline.plan import Plan, PlannedStage
+from tswork.errors import TsworkWarning
+from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.reporting import Ending
 from tswork.pipeline.spec import Member
@@ -19,8 +19,13 @@ from tswork.recorder import Recorder
 from tswork.store import Store
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
-from tswork.tracking.models import log_model, register_when
-from tswork.tracking.recorder import Outbox, RunRecorder
+from tswork.tracking.inputs import data_tags, log_data
+from tswork.tracking.made import MADE, made_with
+from tswork.tracking.models import Models
+from tswork.tracking.outbox import Outbox, Recipient, RecordIncomplete
+from tswork.tracking.recorder import RunRecorder
+from tswork.tracking.resolved import parameters, resolved_yaml, shared_parameters
+from tswork.tracking.system import SystemMetrics
 
 RUN_FILE = "run.json"
 """In a stage's workspace: the run it reports to, so that a resumed stage goes on in its own run."""
@@ -36,43 +41,56 @@ class MlflowReporter:
         places = plan.pipeline.places
         self._store = Store(places.store)
         self._tracking = Tracking.open(places.root, experiment=plan.pipeline.experiment)
-        self.run_id: str = ""
+        self._to = Recipient("the run")
+        self._outbox: Outbox | None = None
+        self.incomplete: RecordIncomplete | None = None
+        """What could not be recorded, known when the run is over."""
+
+    @property
+    def run_id(self) -> str | None:
+        return self._to.run_id
 
     def begin(self) -> None:
         plan, header = self._plan, self._plan.pipeline.header
         self._tracking.mark_dead()
         former = next((run["parent"] for run in map(self._former, plan.members) if run), None)
-        tags = {**header.tags, **_origin(), names.PIPELINE: plan.pipeline.name, names.LEVEL: "run"}
-        self.run_id = self._tracking.start(plan.pipeline.name, parent=None, tags=tags, reopen=former)
+        tags = {**header.tags, **_origin(plan), names.PIPELINE: plan.pipeline.name, names.LEVEL: "run"}
+        self._to.run_id = self._tracking.start(plan.pipeline.name, parent=None, tags=tags, reopen=former)
         if former is None:
-            facts = {"seed": header.seed, "members": len(plan.members), "pipeline": plan.pipeline.name}
-            self._tracking.params(self.run_id, facts)
+            members = tuple(one.member for one in plan.members)
+            self._tracking.params(self._to.run_id, shared_parameters(members))
+        self._outbox = Outbox(self._tracking)
+        self._outbox.accompany(self._to, dict)
 
     def member(self, member: Member, source_digest: str) -> MlflowMember:
+        assert self._outbox is not None
         planned = next(one for one in self._plan.members if one.member is member)
         former = self._former(planned)
         return MlflowMember(
-            self._tracking, self._plan, member, planned.stages, self.run_id, former["run"] if former else None
+            self._tracking, self._outbox, self._store, self._plan, planned, self._to, former["run"] if former else None
         )
 
     def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
-        """Mean and standard deviation over members, on the parent."""
-        outbox = Outbox(self._tracking, self.run_id)
+        """Mean and standard deviation over members of the headlines, and of every row in them, on the parent."""
+        assert self._outbox is not None
+        headlines = _headlines(self._plan.members[0].member)
         shared = [name for name in metrics[0] if all(name in one for one in metrics)] if metrics else []
-        for name in shared:
+        for name in (name for name in shared if (name.partition("/")[0], name.rpartition("/")[2]) in headlines):
             values = [one[name] for one in metrics]
-            found = {f"{name}": statistics.fmean(values)}
+            found = {name: statistics.fmean(values)}
             if len(values) > 1:
-                found[f"{name}/std"] = statistics.stdev(values)
-            outbox.put(found, 0)
-        outbox.close()
+                found[f"{name}.std"] = statistics.stdev(values)
+            self._outbox.points(self._to, found, step=0)
 
     def finish(self, status: Ending, reason: str = "") -> None:
-        if reason:
-            self._tracking.tag(self.run_id, {names.REASON: reason})
-        self._tracking.client.set_terminated(self.run_id, status=status)
+        if self._outbox is not None:
+            self._outbox.leave(self._to)
+            _end(self._outbox, self._tracking, self._to, status, reason)
+            self.incomplete = self._outbox.close()
+            if self.incomplete is not None:
+                warnings.warn(str(self.incomplete), TsworkWarning, stacklevel=2)
 
-    def _former(self, planned: Any) -> dict[str, str] | None:
+    def _former(self, planned: PlannedMember) -> dict[str, str] | None:
         """The run that an interrupted stage of a member reported to, if it is still there."""
         for stage in planned.stages:
             if stage.status == "resume":
@@ -91,137 +109,138 @@ class MlflowMember:
     def __init__(
         self,
         tracking: Tracking,
+        outbox: Outbox,
+        store: Store,
         plan: Plan,
-        member: Member,
-        stages: Sequence[PlannedStage],
-        parent: str,
+        planned: PlannedMember,
+        parent: Recipient,
         former: str | None,
     ) -> None:
         self._tracking = tracking
+        self._outbox = outbox
         self._plan = plan
-        self._member = member
+        self._planned = planned
+        self._member = planned.member
         self._parent = parent
-        tags = {
-            **member.header.tags,
-            **_origin(),
-            names.PIPELINE: plan.pipeline.name,
-            names.LEVEL: "member",
-            names.MEMBER: member.name,
-            names.AXES: json.dumps(member.axes),
-            names.SEED: str(member.header.seed),
-            names.STAGE_KEYS: json.dumps({stage.spec.name: stage.key for stage in stages}),
-            names.STAGES: json.dumps({stage.spec.name: stage.spec.component.name for stage in stages}),
-        }
-        self.run_id: str = tracking.start(member.name or plan.pipeline.name, parent=parent, tags=tags, reopen=former)
-        self._outbox = Outbox(tracking, self.run_id)
-        self._monitor = _system_metrics(self.run_id, tracking.uri)
+        self._former = former
+        self._to = Recipient(planned.member.name or "the member")
+        self._models = Models(tracking, store)
+        self._about: Mapping[str, Any] = {}
+        outbox.post(self._to, "the run", self._begin, creates=True)
         if former is None:
-            tracking.params(self.run_id, dict(_flat(resolved(member))))
-            tracking.client.log_text(self.run_id, resolved_yaml(member), "pipeline.resolved.yaml")
+            self._post("parameters", lambda run: tracking.params(run, parameters(self._member)))
+            text = resolved_yaml(self._member)
+            self._post(names.RESOLVED, lambda run: tracking.client.log_text(run, text, names.RESOLVED))
+        outbox.flush()
+        outbox.accompany(self._to, SystemMetrics())
+
+    @property
+    def run_id(self) -> str | None:
+        return self._to.run_id
 
     def recorder(self, stage: str) -> Recorder:
-        return RunRecorder(self._outbox, self._tracking, self.run_id, f"{stage}/")
+        return RunRecorder(self._outbox, self._tracking, self._to, stage)
 
     def stage_started(self, stage: PlannedStage, workspace: Path) -> None:
-        (workspace / RUN_FILE).write_text(json.dumps({"run": self.run_id, "parent": self._parent}))
+        def leave_a_note(run: str) -> None:
+            if workspace.is_dir():  # it goes when the stage is done
+                (workspace / RUN_FILE).write_text(json.dumps({"run": run, "parent": self._parent.run_id}))
+
+        self._outbox.post(self._to, f"note of {stage.spec.name}", leave_a_note)
+        self._outbox.flush()
 
     def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:
-        self._outbox.flush()
         name = stage.spec.name
-        self._tracking.tag(self.run_id, {f"tswork.stage.{name}": json.dumps({"status": status, "key": stage.key})})
+        self._post(f"status of {name}", lambda run: self._tracking.tag(run, _stage_tag(stage, status)))
         for file in RESULT_FILES:
-            path = folder / file
-            if path.exists():
-                self._tracking.client.log_artifact(self.run_id, str(path), artifact_path=name)
+            if (folder / file).exists():
+                self._post(f"{name}/{Path(file).name}", self._uploading(folder / file, name))
+        if not stage.spec.trains:
+            made = made_with(stage, self._planned.stages)
+            self._post(f"{name}/{MADE}", lambda run: self._tracking.client.log_dict(run, made, f"{name}/{MADE}"))
         if stage.spec.trains:
-            log_model(self._tracking, self.run_id, stage, folder)
+            self._post(f"model {name}", lambda run: self._models.log(run, stage, folder, cached=status == "cached"))
 
     def data(self, about: Mapping[str, Any]) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        card = resolved(self._member)["data"]
-        profile = {key: about[key] for key in ("sequences", "steps")}
-        dataset = Dataset(
-            name=str(about["name"])[:500],
-            digest=str(about["digest"])[:32],
-            source_type="tswork",
-            source=json.dumps(card)[:65_000],
-            schema=json.dumps({"channels": about["channels"]})[:1_000_000],
-            profile=json.dumps(profile),
-        )
-        self._tracking.client.log_inputs(
-            self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "train, validation, test")])]
-        )
-        self._tracking.client.log_dict(self.run_id, {**card, "content": dict(about)}, "data_card.yaml")
-        leaks = about.get("leaks") or []
-        tags = {names.DATA_DIGEST: about["digest"], names.DATA_NAME: about["name"]}
-        self._tracking.tag(self.run_id, {**tags, **({names.LEAKY: "; ".join(leaks)} if leaks else {})})
+        self._about = about
+        self._post("data", lambda run: log_data(self._tracking, run, self._member, about))
+        self._post("tags of the data", lambda run: self._tracking.tag(run, data_tags(about)))
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
-        self._outbox.put(dict(metrics), 0)
-        self._outbox.flush()
-        register_when(self._tracking, self._member, self.run_id, metrics)
+        self._post("metrics", lambda run: self._models.log_metrics(run, self._member, metrics, self._about))
+        if self._member.header.gate is not None:
+            self._post("registration", lambda run: self._models.register(self._member, run, metrics))
 
     def finish(self, status: Ending, reason: str = "") -> None:
-        self._monitor.finish()
-        self._outbox.close()
+        self._outbox.leave(self._to)
+        _end(self._outbox, self._tracking, self._to, status, reason)
+
+    def _begin(self, _: str) -> None:
+        header = self._member.header
+        tags = {
+            **header.tags,
+            **_origin(self._plan),
+            names.PIPELINE: self._plan.pipeline.name,
+            names.LEVEL: "member",
+            names.MEMBER: self._member.name,
+            names.AXES: json.dumps(self._member.axes),
+            names.SEED: str(header.seed),
+        }
+        for stage in self._planned.stages:
+            tags.update(_stage_tag(stage, "planned"))
+        name = self._member.name or self._plan.pipeline.name
+        run = self._tracking.start(name, parent=self._parent.run_id, tags=tags, reopen=self._former)
+        if self._former is not None:
+            self._to.reached.update(self._tracking.last_steps(run))
+        self._to.run_id = run
+
+    def _post(self, what: str, send: Callable[[str], object]) -> None:
+        self._outbox.post(self._to, what, send)
+
+    def _uploading(self, file: Path, folder: str) -> Callable[[str], object]:
+        return lambda run: self._tracking.client.log_artifact(run, str(file), artifact_path=folder)
+
+
+def _end(outbox: Outbox, tracking: Tracking, to: Recipient, status: Ending, reason: str) -> None:
+    def send(run: str) -> None:
         if reason:
-            self._tracking.tag(self.run_id, {names.REASON: reason})
-        self._tracking.client.set_terminated(self.run_id, status=status)
+            tracking.tag(run, {names.REASON: reason})
+        tracking.client.set_terminated(run, status=status)
+
+    outbox.post(to, f"status {status}", send)
 
 
-def resolved(member: Member) -> dict[str, Any]:
-    """Everything a member was run with, defaults included; paths as they were written."""
-    options = dump(member.data.options)
-    reader = dump(member.data.reader.config)
-    stages = {
-        stage.name: {**dump_configured(stage.component), **({"needs": list(stage.needs)} if stage.needs else {})}
-        for stage in member.stages
-    }
-    header = {
-        key: value
-        for key, value in dump(member.header).items()
-        if key not in ("data", "encoder", "stages", "sweep", "extends")
-    }
-    return {**header, "data": {"reader": member.data.reader.name, **reader, **options}, "stages": stages}
+def _stage_tag(stage: PlannedStage, status: str) -> dict[str, str]:
+    about = {"uses": stage.spec.component.name, "key": stage.key, "status": status}
+    return {f"{names.STAGE}{stage.spec.name}": json.dumps(about)}
 
 
-def resolved_yaml(member: Member) -> str:
-    """The same as a pipeline file."""
-    import io
-
-    text = io.StringIO()
-    writer = YAML()
-    writer.default_flow_style = False
-    writer.dump(_without_none(resolved(member)), text)
-    return text.getvalue()
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return [_without_none(item) for item in value] if isinstance(value, list) else value
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    elif value is not None and value not in ({}, []):
-        yield path, value
-
-
-def _origin() -> dict[str, str]:
-    made = provenance()
+def _headlines(member: Member) -> set[tuple[str, str]]:
     return {
+        (stage.name, stage.component.component.target.headline)  # type: ignore[attr-defined]
+        for stage in member.stages
+        if not stage.trains
+    }
+
+
+def _origin(plan: Plan) -> dict[str, str]:
+    """Where a run comes from: the file, who ran it, and with which versions."""
+    made = provenance()
+    described = {"mlflow.note.content": plan.pipeline.header.description} if plan.pipeline.header.description else {}
+    commit = {"mlflow.source.git.commit": made["commit"].rstrip("+")} if made["commit"] else {}
+    return {
+        **described,
+        **commit,
+        names.SOURCE: str(Path(plan.pipeline.path).absolute()),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
         names.COMMIT: made["commit"] or "none",
         names.VERSIONS: json.dumps({"tswork": made["tswork"], **made["packages"]}),
     }
 
 
-def _system_metrics(run_id: str, uri: str) -> Any:
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor = SystemMetricsMonitor(run_id, sampling_interval=10, resume_logging=False, tracking_uri=uri)
-    monitor.start()
-    return monitor
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"

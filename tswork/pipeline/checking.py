@@ -1,0 +1,91 @@
+"""Everything that can be known to be wrong before a run starts, told at once and where it stands in the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from tswork.data.collection import DataInfo, Split
+from tswork.data.opening import OpenData, open_data
+from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
+from tswork.methods.base import Method, build_model
+from tswork.pipeline.data_files import located
+from tswork.pipeline.plan import Plan
+from tswork.pipeline.spec import Member, StageSpec
+from tswork.protocols.base import Protocol
+from tswork.store import Store
+
+
+def choose_device(plan: Plan, wanted: str | None) -> torch.device:
+    """The device asked for by name, else the pipeline's. Raises `PipelineInvalid` when this machine has no such device."""
+    name = wanted or plan.pipeline.header.device
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    place = Location("--device") if wanted else plan.members[0].member.source.locate(("device",))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise PipelineInvalid([Problem(f"{name!r} is no device", "device", place, "Use auto, cpu or cuda.")]) from None
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if device.type not in ("cpu", "cuda") or (device.index or 0) >= count:
+        raise PipelineInvalid([Problem(f"this machine has no {name}", "device", place, "Use auto or cpu.")])
+    return device
+
+
+def check_plan(plan: Plan, device: torch.device) -> None:
+    """Open the data of every unfinished member, let its protocols look at them, and build every model once.
+
+    Raises `DataInvalid` or `LeakFound` where the data alone are at fault, else `PipelineInvalid`, with the faults of all
+    members.
+    """
+    problems: dict[Problem, type[InvalidInput]] = {}
+    for planned in plan.members:
+        if planned.finished:
+            continue
+        member = planned.member
+        found: list[Problem] = list(_precision_problems(member, device))
+        try:
+            found += _stage_problems(member, open_member(member, plan).splits[0])
+        except InvalidInput as fault:
+            problems.update(dict.fromkeys((located(one, member.source) for one in fault.problems), type(fault)))
+        problems.update(dict.fromkeys(found, PipelineInvalid))
+    if problems:
+        kinds = set(problems.values())
+        raise (kinds.pop() if len(kinds) == 1 else PipelineInvalid)(list(problems))
+
+
+def open_member(member: Member, plan: Plan) -> OpenData:
+    """A member's data with its one split. Raises `DataInvalid` and `LeakFound`."""
+    places = plan.pipeline.places
+    return open_data(member.data, places, seed=member.header.seed, store=Store(places.store))
+
+
+def _precision_problems(member: Member, device: torch.device) -> Iterator[Problem]:
+    if member.header.precision == "16-mixed" and device.type == "cpu":
+        place = member.source.locate(("precision",))
+        remedy = "Use bf16-mixed or 32-true."
+        yield Problem("16-bit floats do not train on a CPU", "precision", place, remedy)
+
+
+def _stage_problems(member: Member, split: Split) -> Iterator[Problem]:
+    info = DataInfo.of(split.train)
+    for spec in member.stages:
+        try:
+            component: Method[Any] | Protocol[Any] = spec.component.build()
+            if isinstance(component, Method):
+                build_model(component, info, seed=member.header.seed)
+            else:
+                component.check(split)
+        except InvalidInput as fault:
+            for problem in fault.problems:
+                yield _of_stage(replace(problem, path=f" ({problem.path})" if problem.path else ""), spec, member)
+        except ModelUnfit as unfit:
+            yield _of_stage(Problem(f"{unfit.model}: {unfit.reason}", remedy=unfit.remedy), spec, member)
+
+
+def _of_stage(problem: Problem, spec: StageSpec, member: Member) -> Problem:
+    place = problem.location or member.source.locate(("stages", spec.name))
+    return replace(problem, path=f"stages.{spec.name}{problem.path}", location=place)
