@@ -1,9 +1,11 @@
-"""What recording costs inside the training loop: TS2Vec on ArrowHead, the time spent in recording against all time.
+"""What recording costs inside the training loop: 500 steps of the quickstart, the time spent in recording against all time.
 
-    python -m benchmarks.logging [--steps 500]
+    python -m benchmarks.logging [--steps 500] [--pipeline FILE] [--stage ts2vec]
 
-Counted as recording: naming and detaching of values, thinning, the watch for losses that are not finite, gradient norms
-and the health panel, the recorder itself, and writing its Parquet file at the end.
+Data, encoder and method are those of the pipeline file; the recorder is what `tswork run` uses: the entry of the store and a
+run of MLflow (SQLite in a temporary root) at once. Counted as recording: naming and detaching of values, thinning, the watch
+for losses that are not finite, gradient norms and the health panel with its forward passes, the recorder itself, the Parquet
+file written at the end, and the CPU time of the thread that sends points to MLflow. Not counted: opening the store of runs.
 """
 
 from __future__ import annotations
@@ -16,26 +18,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-
-from tswork.config import configure
+from benchmarks.timing import machine
 from tswork.context import Context
-from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.collection import DataInfo
+from tswork.data.opening import open_splits
+from tswork.data.places import Places
+from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.records import EntryRecorder
-from tswork.recorder import MemoryRecorder, Recorder
+from tswork.recorder import MemoryRecorder, Recorder, Tee
+from tswork.tracking.client import Tracking
+from tswork.tracking.recorder import Outbox, RunRecorder
 from tswork.training import curves, loop, panel
 
-COUNTED: tuple[tuple[Any, str], ...] = (
-    (loop, "update_values"),
-    (curves.Curves, "wants"),
-    (curves.Curves, "count"),
-    (curves.Curves, "point"),
-    (curves.FiniteWatch, "add"),
-    (curves.FiniteWatch, "fault"),
-    (panel.Panel, "read_if_due"),
-    (panel.Panel, "report_histograms"),
+QUICKSTART = Path(__file__).resolve().parents[1] / "pipelines" / "quickstart.yaml"
+
+COUNTED: tuple[tuple[Any, str, Callable[[], float]], ...] = (
+    (loop, "update_values", time.perf_counter),
+    (curves.Curves, "wants", time.perf_counter),
+    (curves.Curves, "count", time.perf_counter),
+    (curves.Curves, "point", time.perf_counter),
+    (curves.FiniteWatch, "add", time.perf_counter),
+    (curves.FiniteWatch, "fault", time.perf_counter),
+    (panel.Panel, "read_if_due", time.perf_counter),
+    (panel.Panel, "report_histograms", time.perf_counter),
+    (Outbox, "flush", time.thread_time),  # in a thread of its own, which waits for the disk while training goes on
 )
 
 
@@ -43,72 +49,74 @@ def main() -> None:
     """Print one line a recorder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=500)
-    steps = parser.parse_args().steps
-    part = arrow_head()
+    parser.add_argument("--pipeline", type=Path, default=QUICKSTART)
+    parser.add_argument("--stage", default="ts2vec")
+    options = parser.parse_args()
+    print(machine())
     with TemporaryDirectory() as folder:
-        entry = EntryRecorder(journal=Path(folder) / "scalars.jsonl")
-        for recorder, write in ((MemoryRecorder(), None), (entry, lambda: entry.write(Path(folder) / "entry"))):
-            total, recording = measure(part, recorder, write, steps=steps)
-            name = type(recorder).__name__
-            print(f"{name}: {steps} steps {total:.2f} s, recording {1000 * recording:.1f} ms, {recording / total:.3%}")
+        root = Path(folder)
+        print_share("in memory", MemoryRecorder(), None, options, root)
+        entry = EntryRecorder(journal=root / "scalars.jsonl")
+        tracking = Tracking.open(root, experiment="logging")
+        run_id = tracking.start("logging", parent=None)
+        outbox = Outbox(tracking, run_id)
+        live = RunRecorder(outbox, tracking, run_id, f"{options.stage}/")
+
+        def finish() -> None:
+            entry.write(root / "entry")
+            outbox.close()
+
+        print_share("store and MLflow", Tee([entry, live]), finish, options, root)
 
 
-def measure(part: Part, recorder: Recorder, write: Callable[[], None] | None, *, steps: int) -> tuple[float, float]:
-    """Seconds of a whole training, and those spent in recording."""
-    method = configure("method", {"uses": "ts2vec", "iterations": steps, "batch_size": 8}).build()
+def print_share(
+    name: str, recorder: Recorder, finish: Callable[[], None] | None, options: argparse.Namespace, root: Path
+) -> None:
+    """Train with a recorder and print how much of the time went into recording."""
+    overrides = [f"stages.{options.stage}.iterations={options.steps}"]
+    member = load_pipeline(options.pipeline, places=Places.here(root), overrides=overrides).members[0]
+    split = open_splits(member.data, Places.here(root, beside=options.pipeline.parent), seed=member.header.seed)[0]
     spent: list[float] = []
     with counted(spent):
-        empty = Part(part.collection, part.spans[:0])
-        context = Context(recorder=recorder)
-        trained = loop.train(method, train=part, validation=empty, info=DataInfo.of(part), context=context)
+        trained = loop.train(
+            member.stage(options.stage).component.build(),
+            train=split.train,
+            validation=split.validation,
+            info=DataInfo.of(split.train),
+            context=Context(recorder=recorder, seed=member.header.seed),
+        )
     started = time.perf_counter()
-    if write is not None:
-        write()
-    written = time.perf_counter() - started
-    return trained.seconds + written, sum(spent) + written
+    if finish is not None:
+        finish()
+    finishing = time.perf_counter() - started
+    total, recording = trained.seconds + finishing, sum(spent) + finishing
+    share = recording / total
+    print(f"{name:20} {options.steps} steps {total:7.2f} s, recording {1000 * recording:7.1f} ms, {share:.3%}")
 
 
 @contextmanager
 def counted(spent: list[float]) -> Iterator[None]:
     """Note the time of every call of the functions that record."""
-    originals = [(owner, name, getattr(owner, name)) for owner, name in COUNTED]
-    for owner, name, original in originals:
-        setattr(owner, name, timed(original, spent))
+    originals = [(owner, name, getattr(owner, name), clock) for owner, name, clock in COUNTED]
+    for owner, name, original, clock in originals:
+        setattr(owner, name, timed(original, clock, spent))
     try:
         yield
     finally:
-        for owner, name, original in originals:
+        for owner, name, original, _ in originals:
             setattr(owner, name, original)
 
 
-def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
+def timed(function: Callable[..., Any], clock: Callable[[], float], spent: list[float]) -> Callable[..., Any]:
     """The function, noting how long each call takes."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
-        started = time.perf_counter()
+        started = clock()
         result = function(*arguments, **keywords)
-        spent.append(time.perf_counter() - started)
+        spent.append(clock() - started)
         return result
 
     return call
-
-
-def arrow_head() -> Part:
-    """The training half of a set that comes with aeon."""
-    from aeon.datasets import load_arrow_head
-
-    series, labels = load_arrow_head(split="train")
-    values = torch.from_numpy(np.ascontiguousarray(series.transpose(0, 2, 1), dtype=np.float32))
-    sequences, length, channels = values.shape
-    return Part.whole(
-        Collection(
-            values=values.reshape(-1, channels),
-            offsets=torch.arange(sequences + 1) * length,
-            table=pd.DataFrame({"label": labels}),
-            channels=("outline",),
-            label="label",
-        )
-    )
 
 
 if __name__ == "__main__":

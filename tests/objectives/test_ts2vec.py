@@ -83,9 +83,9 @@ def test_the_published_structure_gives_the_same_in_single_precision(batch: int, 
 
 
 @pytest.mark.usefixtures("tiles")
-@pytest.mark.parametrize("lengths", [None, (5, 1, 3)])
+@pytest.mark.parametrize("lengths", [None, (3, 1, 2)])
 def test_gradcheck(lengths: tuple[int, ...] | None) -> None:
-    z1, z2 = (z.requires_grad_() for z in views(3, 5, 3))
+    z1, z2 = (z.requires_grad_() for z in views(3, 3, 2))
     given = None if lengths is None else torch.tensor(lengths)
     assert torch.autograd.gradcheck(lambda a, b: hierarchical_contrast(a, b, lengths=given), (z1, z2))
 

@@ -1,8 +1,9 @@
-"""The hierarchical contrastive loss of TS2Vec, twice over, slow and plain on purpose.
+"""The hierarchical contrastive loss of TS2Vec, twice over, and the loss of a training step, slow and plain on purpose.
 
 First loop by loop from the paper's equations, the twin that tests compare with. Then in the structure of the published
 implementation (every similarity matrix whole, its two triangles put together without the diagonal, a log-softmax over all
-of it), the twin that `benchmarks/ts2vec.py` measures against; both are written from the formulas.
+of it), the twin that `benchmarks/ts2vec.py` measures against; both are written from the formulas. Last a whole step, one
+series at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from tests.reference import encoders
+from tswork.encoders.dilated_conv import DilatedConv
 
 
 def instance_contrast(z1: Tensor, z2: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
@@ -89,3 +93,46 @@ def _of_matrix(a: Tensor, b: Tensor) -> Tensor:
     surprise = -functional.log_softmax(others, dim=-1)
     item = torch.arange(items, device=a.device)
     return (surprise[:, item, item + items - 1].mean() + surprise[:, item + items, item].mean()) / 2
+
+
+def step_loss(
+    encoder: DilatedConv,
+    series: Sequence[Tensor],
+    *,
+    crops: torch.Generator,
+    masks: torch.Generator,
+    alpha: float = 0.5,
+) -> Tensor:
+    """Cut, hide, encode and contrast series of any lengths, each by itself; draws are made in the order the method makes them.
+
+    `crops` gives four shares for all series (overlap, reach to the left, how much of it is used, reach to the right), then
+    one place for each. `masks` gives a number for every step of all first crops, then of all second ones, padding included.
+    """
+    overlap, left, used, right = torch.rand(4, generator=crops, dtype=torch.float64).tolist()
+    places = torch.rand(len(series), generator=crops, dtype=torch.float64).tolist()
+    first_crops, second_crops, starts, sizes = [], [], [], []
+    for one, place in zip(series, places, strict=True):
+        least = min(2, len(one))
+        size = least + _integer(overlap, len(one) - least)
+        begin = _integer(left, len(one) - size)
+        first = _integer(used, begin)
+        end = begin + size + _integer(right, len(one) - begin - size)
+        moved = _integer(place, len(one) - (end - first)) - first
+        first_crops.append(one[first + moved : begin + size + moved])
+        second_crops.append(one[begin + moved : end + moved])
+        starts.append(begin - first)
+        sizes.append(size)
+    frames = []
+    for cuts in (first_crops, second_crops):
+        keep = torch.rand(len(cuts), max(map(len, cuts)), generator=masks) < 0.5
+        frames.append(
+            [encoders.dilated_conv(encoder, cut[None], keep[[row], : len(cut)])[0] for row, cut in enumerate(cuts)]
+        )
+    z1 = [one[at : at + size] for one, at, size in zip(frames[0], starts, sizes, strict=True)]
+    z2 = [one[:size] for one, size in zip(frames[1], sizes, strict=True)]
+    padded = [torch.nn.utils.rnn.pad_sequence(z, batch_first=True) for z in (z1, z2)]
+    return hierarchical_contrast(padded[0], padded[1], alpha=alpha, lengths=sizes)
+
+
+def _integer(share: float, largest: int) -> int:
+    return int(share * (largest + 1))

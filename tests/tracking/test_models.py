@@ -141,7 +141,7 @@ def test_an_encoder_that_is_not_exportable_says_so_and_the_run_goes_on(tmp_path:
     write_export(source, tmp_path)
     assert json.loads((tmp_path / "export.json").read_text()) == {
         "exported": False,
-        "reason": "Recurrent: does not declare itself exportable.",
+        "reason": "Recurrent: computes step after step, and an exported program would hold those of one length.",
     }
     assert not (tmp_path / "encoder.pt2").exists()
     assert recorded.parent.info.status == "FINISHED"

@@ -13,8 +13,8 @@ from torch import Tensor, distributed, nn
 
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
-from tswork.data.batches import Batch, Batches
-from tswork.data.collection import DataInfo, Part
+from tswork.data.batches import Batch
+from tswork.data.collection import DataInfo
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Update, build_model
 from tswork.methods.model import Model
@@ -25,17 +25,6 @@ from tswork.training.runtime import Runtime, open_runtime
 
 class TinyGathered(TinyContrast):
     """NT-Xent over the batch of all processes, whatever their number."""
-
-    def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        batches = super().batches(model, part, context)
-        whole, share = batches.at, slice(context.rank, None, context.world_size)
-
-        def at(epoch: int, step: int) -> Batch:
-            batch = whole(epoch, step)
-            return Batch(batch.x[share], batch.lengths[share], batch.span[share], {})
-
-        batches.at = at  # type: ignore[method-assign]
-        return batches
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         z = model.heads["projection"](model.embed(batch.x, batch.lengths))

@@ -20,4 +20,4 @@ class Cutout(Augmentation[StretchConfig]):
         start, size = draw_stretch(view.lengths, self.config.share, generator=generator)
         steps = torch.arange(view.x.shape[1], device=view.x.device)
         cut = (steps >= start[:, None]) & (steps < (start + size)[:, None])
-        return View(torch.where(cut[..., None], 0.0, view.x), view.lengths, view.keep)
+        return View(torch.where(cut[..., None] & ~view.x.isnan(), 0.0, view.x), view.lengths, view.keep)

@@ -21,3 +21,8 @@ def draw_stretch(
     size = (lengths.double() * share).long().clamp(min=1).minimum(lengths)
     draw = torch.rand(len(lengths), generator=generator, device=lengths.device, dtype=torch.float64)
     return (draw * (lengths - size + 1)).long(), size
+
+
+def stretch_of(length: int, share: float) -> int:
+    """The size that `draw_stretch` gives a sequence of this length."""
+    return max(1, int(length * share))

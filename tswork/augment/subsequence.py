@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from tswork.augment.base import Augmentation, View
-from tswork.augment.stretch import StretchConfig, draw_stretch
+from tswork.augment.stretch import StretchConfig, draw_stretch, stretch_of
 from tswork.registry import register
 
 
@@ -26,7 +26,9 @@ class Subsequence(Augmentation[SubsequenceConfig]):
 
     def __call__(self, view: View, *, generator: torch.Generator) -> View:
         start, size = draw_stretch(view.lengths, self.config.share, generator=generator)
-        last = view.x.shape[1] - 1
-        index = (start[:, None] + torch.arange(last + 1, device=view.x.device)).clamp(max=last)
+        time = view.x.shape[1]
+        longest = stretch_of(time, self.config.share)  # no sequence is longer than the batch
+        index = (start[:, None] + torch.arange(longest, device=view.x.device)).clamp(max=time - 1)
         keep = None if view.keep is None else view.keep.gather(1, index)
-        return View(view.x, size, keep).changed(view.x.gather(1, index[..., None].expand_as(view.x)))
+        x = view.x.gather(1, index[..., None].expand(-1, -1, view.x.shape[2]))
+        return View(x, size, keep).changed(x)

@@ -136,8 +136,8 @@ def add(
     from tswork.data.add import write_card
     from tswork.data.places import Places
 
-    written = write_card(name, path, label=label, groups=tuple(group or ()), root=Places.here(root).root)
-    typer.echo(written.read_text(), nl=False)
+    written = write_card(name, path, label=label, groups=tuple(group or ()), places=Places.here(root))
+    typer.echo(written.read_text(encoding="utf-8"), nl=False)
     typer.echo(f"wrote {written}", err=True)
 
 

@@ -56,7 +56,7 @@ for name, verb in VERBS.items():
 app.add_typer(data, name="data")
 
 
-def _version(wanted: bool) -> bool:
+def _version(wanted: bool | None) -> bool | None:
     if wanted:
         typer.echo(f"tswork {tswork.__version__}")
         raise typer.Exit
@@ -66,8 +66,8 @@ def _version(wanted: bool) -> bool:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = None,
 ) -> None:
     pass
 

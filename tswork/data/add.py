@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,85 +13,178 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
+from tswork.data.cells import DECIMAL_COMMA
+from tswork.data.faults import fault, refuse
+from tswork.data.places import Places
+from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
+from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
+from tswork.data.splits import ALIASES, PARTS
+from tswork.data.tables import SEPARATORS, Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.source import Source
 
 TIME_NAMES = ("date", "time", "timestamp", "datetime", "stamp", "ds")
-PATH_NAMES = ("path", "file", "filename", "audio", "recording")
+PATH_NAMES = ("path", "file", "file_name", "filename", "audio", "recording", "wav")
+ID_NAMES = ("id", "unique_id", "series", "series_id")
+DATE_FORMATS = (
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+)
 SAMPLE_ROWS = 200
 
 
-def write_card(name: str, path: Path, *, label: str | None = None, groups: Sequence[str] = (), root: Path) -> Path:
-    """Write `<root>/data_cards/NAME.yaml` and give its path.
+def write_card(name: str, path: Path, *, label: str | None = None, groups: Sequence[str] = (), places: Places) -> Path:
+    """Write `<root>/data_cards/NAME.yaml` and give its path; the card names the file relative to itself.
 
     Raises `DataInvalid` when the file is not understood, a named column is not there, or the card exists already.
     """
-    target = root / "data_cards" / f"{name}.yaml"
+    target = places.root / "data_cards" / f"{name}.yaml"
     problems = []
     if not re.fullmatch(r"[\w-]+", name):
         problems.append(Problem(f"{name!r} is not a name for a card", remedy="Use letters, digits, '_' and '-'."))
     if target.exists():
-        problems.append(
-            Problem("there is a card already", location=Location(str(target)), remedy="Choose another name.")
-        )
+        there = Location(str(target))
+        problems.append(Problem("there is a card already", location=there, remedy="Choose another name."))
     if not path.is_file():
         problems.append(Problem("there is no such file", location=Location(str(path))))
-    if problems:
-        raise DataInvalid(problems)
-    card: dict[str, Any] = {"title": f"{name}, from {path.name}", **guess(path, label=label, groups=groups)}
-    if label:
-        card["label"] = label
-    if groups:
-        card["groups"] = list(groups)
-    card["split"] = _split(card, label)
-    _, faults = read_spec(Source(card))
-    if faults:
-        raise DataInvalid(faults)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    refuse(problems)
+    path = path.resolve()
+    options = guess(path, label=label, groups=groups)
+    inside = path.is_relative_to(places.root.resolve())
+    shown = os.path.relpath(path, target.parent.resolve()) if inside else str(path)
+    card: dict[str, Any] = {
+        "title": f"{name}, from {path.name}",
+        "reader": options.pop("reader"),
+        "path": shown,
+        **options,
+    }
+    _check({**card, "path": str(path)}, places)
     text = io.StringIO()
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(card, text)
-    target.write_text(text.getvalue())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text.getvalue(), encoding="utf-8")
     return target
 
 
+def _check(card: dict[str, Any], places: Places) -> None:
+    """Raises `DataInvalid` when the card would not work, as far as that can be seen without reading values."""
+    spec, faults = read_spec(Source(card))
+    if spec is None:
+        raise DataInvalid(faults)
+    spec.reader.build().inspect(spec, places)
+
+
 def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, Any]:
-    """Reader and options for a file. Raises `DataInvalid` when it is none that is known."""
-    whole = str(path.absolute())
+    """Reader, options and split for a file. Raises `DataInvalid` when it is none that is known."""
+    described: dict[str, Any] = {**({"label": label} if label else {}), **({"groups": list(groups)} if groups else {})}
+    by_groups = {"by": "groups", "fractions": [0.6, 0.2, 0.2]}
     if path.suffix in (".npz", ".npy"):
-        return {"reader": "arrays", "path": whole}
-    if path.suffix == ".jsonl" or path.name.endswith(".jsonl.gz"):
-        return {"reader": "manifest", "path": whole}
+        return {"reader": "arrays", **described, "split": {"by": "official"} if _in_halves(path) else by_groups}
+    if re.search(r"\.(jsonl|ndjson)(\.gz)?$", path.name):
+        return _manifest(read_json_lines(path), {}, described, by_groups)
     if not re.search(r"\.(csv|tsv|txt)(\.gz)?$", path.name):
         text = f"files ending in {path.suffix or 'nothing'} are not known"
-        raise DataInvalid(
-            [Problem(text, location=Location(whole), remedy="Give a CSV, a JSON-lines manifest, npz or npy.")]
+        raise fault(path, text, "Give a CSV, a JSON-lines manifest, npz or npy.")
+    form, written = _form(path)
+    table = read_table(path, form, text="all", rows=SAMPLE_ROWS)
+    missing = [column for column in (label, *groups) if column and column not in table.columns]
+    refuse([Problem(f"has no column {one!r}", "", table.head, did_you_mean(one, table.columns)) for one in missing])
+    if _path_column(table) is not None:
+        return _manifest(
+            table, {key: item for key, item in written.items() if key == "separator"}, described, by_groups
         )
-    frame = pd.read_csv(path, nrows=SAMPLE_ROWS, sep="\t" if ".tsv" in path.name else ",")
-    columns = [str(column) for column in frame.columns]
-    missing = [column for column in (label, *groups) if column and column not in columns]
-    if missing:
+    return _series(table, form, written, described, by_groups)
+
+
+def _manifest(
+    table: Table, written: dict[str, Any], described: dict[str, Any], by_groups: dict[str, Any]
+) -> dict[str, Any]:
+    column = _path_column(table)
+    if column is None:
+        remedy = f"Call it 'path'; there are {', '.join(table.columns)}."
+        raise DataInvalid([Problem("has no column of files", location=table.head, remedy=remedy)])
+    renamed = {"columns": {"path": column}} if column != "path" else {}
+    words = set(table.frame["split"].dropna().astype(str).str.lower()) if "split" in table.columns else set()
+    official = {"train", "test"} <= {ALIASES.get(word, word) for word in words} <= set(PARTS)
+    return {
+        "reader": "manifest",
+        **renamed,
+        **written,
+        **described,
+        "split": {"by": "official"} if official else by_groups,
+    }
+
+
+def _series(
+    table: Table, form: Form, written: dict[str, Any], described: dict[str, Any], by_groups: dict[str, Any]
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"reader": "series_csv", **written}
+    stamp = next((column for column in table.columns if column.lower() in TIME_NAMES), None)
+    key = next((column for column in table.columns if column.lower() in ID_NAMES), None)
+    if key is not None:
+        options |= {"layout": "long", **({"id": key} if key != "id" else {})}
+    elif described:
+        remedy = "Name the recordings in a column 'path', or the series in a column 'id'."
         raise DataInvalid(
-            [
-                Problem(f"has no column {one!r}", location=Location(whole, 1), remedy=did_you_mean(one, columns))
-                for one in missing
-            ]
+            [Problem("holds one series, which has no label or groups", location=table.head, remedy=remedy)]
         )
-    if any(column.lower() in PATH_NAMES for column in columns):
-        found = next(column for column in columns if column.lower() in PATH_NAMES)
-        return {"reader": "manifest", "path": whole, **({"columns": {"path": found}} if found != "path" else {})}
-    stamp = next((column for column in columns if column.lower() in TIME_NAMES), None)
-    options: dict[str, Any] = {"reader": "series_csv", "path": whole, **({"time": stamp} if stamp else {})}
-    if "id" in columns:
-        options["layout"] = "long"
-    if stamp:
+    if stamp is not None:
+        date_format = _date_format(table.path, form, stamp)
+        options |= {"time": stamp, **({"date_format": date_format} if date_format else {})}
         options["prepare"] = [{"uses": "calendar"}, {"uses": "standardize"}]
-    return options
+    in_time = {"by": "time", "fractions": [0.6, 0.2, 0.2]}
+    return {**options, **described, "split": by_groups if described else in_time}
 
 
-def _split(card: dict[str, Any], label: str | None) -> dict[str, Any]:
-    if card["reader"] == "series_csv" and not label:
-        return {"by": "time", "fractions": [0.6, 0.2, 0.2]}
-    return {"by": "groups", "fractions": [0.6, 0.2, 0.2]}
+def _path_column(table: Table) -> str | None:
+    """A column whose name says that it holds files, or whose first cell ends as files of recordings do."""
+    named = next((column for column in table.columns if column.lower() in PATH_NAMES), None)
+    known = decoders_by_suffix()
+    looks = (column for column in table.columns if suffix_of(Path(str(table.frame[column].iloc[0])), known) in known)
+    return named or next(looks, None)
+
+
+def _form(path: Path) -> tuple[Form, dict[str, Any]]:
+    """How a table is written, and the options that say so where they are not the default."""
+    separator = "\t" if ".tsv" in path.suffixes else ","
+    try:
+        table = read_table(path, Form(separator), text="all", rows=SAMPLE_ROWS)
+    except DataInvalid as wrong:
+        other = next((one for one in SEPARATORS if SEPARATORS[one] in wrong.problems[0].message), None)
+        if other is None:
+            raise
+        separator = other
+        table = read_table(path, Form(separator), text="all", rows=SAMPLE_ROWS)
+    cells = table.frame.astype(str).to_numpy().ravel()
+    comma = separator != "," and any(DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells)
+    written: dict[str, Any] = {"separator": separator} if separator != "," else {}
+    return Form(separator, "," if comma else "."), {**written, **({"decimal": ","} if comma else {})}
+
+
+def _date_format(path: Path, form: Form, column: str) -> str | None:
+    """The format in which all dates are read and rise in the most regular steps; None for ISO 8601 and for none that fits."""
+    cells = read_table(path, form, text="all").frame[column]
+    if pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True).notna().all():
+        return None
+    fitting: dict[str, int] = {}
+    for date_format in DATE_FORMATS:
+        read = pd.to_datetime(cells, format=date_format, errors="coerce")
+        if read.notna().all() and read.is_monotonic_increasing:
+            fitting[date_format] = int(read.diff().nunique())
+    return min(fitting, key=lambda one: fitting[one], default=None)
+
+
+def _in_halves(path: Path) -> bool:
+    if path.suffix == ".npy":
+        return False
+    with numpy_file(path) as file, zipfile.ZipFile(file) as archive:
+        return "X_train.npy" in archive.namelist()

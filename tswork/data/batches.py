@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from tswork import random
-from tswork.data.backends import Backend, Pinned, windows
+from tswork.data.backends import Backend, Staged, windows
 from tswork.data.collection import Part
 from tswork.data.samplers import Sampler
+
+BLOCK = 64
+"""Steps that are planned together: index arithmetic on many small tensors costs more than the gather itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,8 @@ class Batch:
     """`x` holds zeros past each length.
 
     `span` rows are (sequence, start, stop) of what was read; it stays on the host, so that lengths can be looked at without
-    waiting for the device. `codes` are the asked-for columns of the table.
+    waiting for the device. `codes` are the asked-for columns of the table. None of it is to be changed in place: lengths, span and
+    codes are shared with the next batch of the same step.
     """
 
     x: Float[Tensor, "batch time channel"]
@@ -79,16 +84,20 @@ class Batches:
         self.device = torch.device(device)
         self._seed = seed
         self._rows = slice(rank, None, world_size) if world_size > 1 else None
+        self._plans: list[_Plan] = []
+        self._planned = (-1, -1)
         self._windows = windows(
             part.collection.values, device=self.device, backend=backend, budget=budget, scratch=scratch
         )
-        self._origin = part.collection.offsets[part.spans[:, 0]] + part.spans[:, 1]
-        # Everything about windows that does not depend on the draw is known per item, once.
-        self._lengths = part.lengths if crop is None else part.lengths.clamp(max=crop.length)
-        self._places = part.lengths - self._lengths + 1
+        # What does not depend on the draw is known per item, once (in numpy, whose calls on short arrays cost least).
+        self._sequence, self._begin, stop = np.ascontiguousarray(part.spans.T.numpy())
+        self._origin = part.collection.offsets.numpy()[self._sequence]
+        whole = stop - self._begin
+        self._lengths = whole if crop is None else np.minimum(whole, crop.length)
+        self._places = whole - self._lengths + 1
         alike = len(part) > 0 and bool((self._lengths == self._lengths[0]).all())
         self._length = int(self._lengths[0]) if alike else None
-        self._codes = {column: part.codes(column).to(self.device) for column in columns}
+        self._codes = {column: part.codes(column).numpy() for column in columns}
 
     def steps(self, epoch: int) -> int:
         """Number of batches of an epoch."""
@@ -98,36 +107,48 @@ class Batches:
         """The batch of one step."""
         plan = self._plan(epoch, step)
         x = self._windows.gather(plan.start, plan.lengths, self._length)
-        if isinstance(self._windows, Pinned) and step + 1 < self.steps(epoch):
+        if isinstance(self._windows, Staged) and step + 1 < self.steps(epoch):
             coming = self._plan(epoch, step + 1)
             self._windows.ahead(coming.start, coming.lengths, self._length)
-        codes = {}
-        if self._codes:
-            items = plan.items.to(self.device, non_blocking=True)
-            codes = {column: values[items] for column, values in self._codes.items()}
+        codes = {column: values.to(self.device, non_blocking=True) for column, values in plan.codes.items()}
         return Batch(x, plan.lengths.to(self.device, non_blocking=True), plan.span, codes)
 
     def _plan(self, epoch: int, step: int) -> _Plan:
-        """Which items, and which window of each."""
-        items = self.sampler.at(epoch, step)
-        start, lengths, span = self._origin[items], self._lengths[items], self.part.spans[items]
+        """Which items a step takes, and which window of each."""
+        block, index = divmod(step, BLOCK)
+        if self._planned != (epoch, block):
+            self._plans, self._planned = self._plan_block(epoch, block), (epoch, block)
+        return self._plans[index]
+
+    def _plan_block(self, epoch: int, block: int) -> list[_Plan]:
+        steps = range(block * BLOCK, min((block + 1) * BLOCK, self.steps(epoch)))
+        batches = [self.sampler.at(epoch, step) for step in steps]
+        sizes = [len(batch) for batch in batches]
+        items = torch.cat(batches).numpy()
+        begin, lengths = self._begin[items], self._lengths[items]
         if self.crop is not None:
-            draws = 1 if self.crop.shared else len(items)
-            share = torch.rand(draws, generator=random.generator(self._seed, "crop", epoch, step), dtype=torch.float64)
-            moved = share.mul(self._places[items]).long()
-            start += moved
-            span[:, 1] += moved
-            torch.add(span[:, 1], lengths, out=span[:, 2])
-        rows = self._rows
-        return (
-            _Plan(items, start, lengths, span)
-            if rows is None
-            else _Plan(items[rows], start[rows], lengths[rows], span[rows])
-        )
+            draw = random.generator(self._seed, "crop", epoch, block)
+            draws = len(sizes) if self.crop.shared else len(items)
+            share = torch.rand(draws, generator=draw, dtype=torch.float64).numpy()
+            if self.crop.shared:
+                share = share.repeat(sizes)
+            begin += (share * self._places[items]).astype(np.int64)
+        start = self._cut(self._origin[items] + begin, sizes)
+        span = self._cut(np.stack([self._sequence[items], begin, begin + lengths], axis=1), sizes)
+        codes = {column: self._cut(values[items], sizes) for column, values in self._codes.items()}
+        return [
+            _Plan(*windows, {column: pieces[index] for column, pieces in codes.items()})
+            for index, windows in enumerate(zip(start, self._cut(lengths, sizes), span, strict=True))
+        ]
+
+    def _cut(self, column: np.ndarray, sizes: list[int]) -> Sequence[Tensor]:
+        """The rows of every step, or of this process among them."""
+        pieces: Sequence[Tensor] = torch.from_numpy(column).split(sizes)
+        return pieces if self._rows is None else [piece[self._rows] for piece in pieces]
 
 
 class _Plan(NamedTuple):
-    items: Tensor
     start: Tensor
     lengths: Tensor
     span: Tensor
+    codes: Mapping[str, Tensor]

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-import numpy as np
 import torch
 
 from tswork.data.collection import Collection
+from tswork.data.contents import twins
+from tswork.data.faults import some
+from tswork.data.locating import called, named
+from tswork.data.opening import open_collection
 from tswork.data.places import Places
+from tswork.data.readers.base import Reader
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
+from tswork.data.splits import make_splits
 from tswork.errors import InvalidInput
 from tswork.store import file_digest
 
@@ -30,20 +38,31 @@ class Finding:
 
 
 def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> list[Finding]:
-    """All findings of a data set: its files and digests, and with `read_values` its table and values."""
+    """All findings of a data set: files, digests and headers, and with `read_values` its table, values and splits."""
     try:
-        files = spec.reader.build().files(spec, places)
+        reader: Reader[Any] = spec.reader.build()
+        files = reader.files(spec, places)
     except InvalidInput as fault:
-        return [Finding("files", str(problem), severe=True) for problem in fault.problems]
-    findings = list(_digests(spec, [str(file) for file in files]))
-    findings += [Finding("files", f"{file} is empty", severe=True) for file in files if file.stat().st_size == 0]
-    if not read_values or any(one.severe for one in findings):
-        return findings
-    try:
-        collection = read_collection(spec, places)
-    except InvalidInput as fault:
-        return [*findings, *(Finding("content", str(problem), severe=True) for problem in fault.problems)]
-    return [*findings, *check_collection(collection)]
+        return _faults("files", fault)
+    findings = [
+        *_digests(spec, files),
+        *(Finding("files", f"{file} is empty", True) for file in files if not file.stat().st_size),
+    ]
+    if not any(one.severe for one in findings):
+        try:
+            reader.inspect(spec, places)
+            if read_values:
+                collection = read_collection(spec, places)
+                findings += check_collection(collection)
+                prepared = open_collection(spec, places) if spec.options.prepare else collection
+                findings += _splits(prepared, spec)
+        except InvalidInput as fault:
+            findings += _faults("content", fault)
+    return findings
+
+
+def _faults(what: str, fault: InvalidInput) -> list[Finding]:
+    return [Finding(what, str(problem), severe=True) for problem in fault.problems]
 
 
 def check_collection(collection: Collection) -> list[Finding]:
@@ -53,17 +72,46 @@ def check_collection(collection: Collection) -> list[Finding]:
         *_lengths(collection),
         *_duplicates(collection),
         *_classes(collection),
+        *_groups(collection),
         *_confounding(collection),
         *_times(collection),
     ]
 
 
-def _digests(spec: DataSpec, files: list[str]) -> Iterator[Finding]:
+def _digests(spec: DataSpec, files: Sequence[Path]) -> Iterator[Finding]:
+    """Files whose content is not what the card says; a file that was gzipped since is unpacked for it."""
     for known in spec.options.files:
-        for path in (one for one in files if one.endswith(known.name)):
-            digest = file_digest(Path(path))
-            if known.sha256 is not None and digest != known.sha256:
+        wanted = PurePosixPath(known.name).parts
+        for path in files:
+            packed = path.name == f"{wanted[-1]}.gz"
+            parts = (*path.parts[:-1], wanted[-1]) if packed else path.parts
+            if known.sha256 is None or parts[-len(wanted) :] != wanted:
+                continue
+            try:
+                digest = _unpacked_digest(path) if packed else file_digest(path)
+            except (OSError, EOFError, zlib.error) as error:
+                yield Finding("digest", f"{path} is truncated or not gzip: {error}", severe=True)
+                continue
+            if digest != known.sha256:
                 yield Finding("digest", f"{path} has sha256 {digest}, the card says {known.sha256}", severe=True)
+
+
+def _unpacked_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with gzip.open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _splits(collection: Collection, spec: DataSpec) -> Iterator[Finding]:
+    """What the split of the card would be refused for."""
+    if spec.split is None:
+        return
+    try:
+        make_splits(collection, spec.split, seed=0)
+    except InvalidInput as fault:
+        yield from _faults("split", fault)
 
 
 def _values(collection: Collection) -> Iterator[Finding]:
@@ -91,17 +139,13 @@ def _lengths(collection: Collection) -> Iterator[Finding]:
 
 
 def _duplicates(collection: Collection) -> Iterator[Finding]:
-    first: dict[bytes, int] = {}
-    twins = []
-    for index in range(len(collection)):
-        digest = hashlib.blake2b(np.ascontiguousarray(collection.sequence(index).numpy()).data, digest_size=16).digest()
-        if digest in first:
-            twins.append((first[digest], index))
-        else:
-            first[digest] = index
-    if twins:
-        shown = ", ".join(f"rows {one} and {other}" for one, other in twins[:SHOWN])
-        yield Finding("duplicate", f"{len(twins)} sequences repeat the content of another: {shown}")
+    first = twins(collection)
+    again = torch.nonzero(first != torch.arange(len(first))).flatten().tolist()
+    if again:
+        shown = some(
+            [f"{called(collection, int(first[row]))} and {called(collection, row)}" for row in again[: SHOWN + 1]]
+        )
+        yield Finding("duplicate", f"{len(again)} sequences repeat the content of another: {shown}")
 
 
 def _classes(collection: Collection) -> Iterator[Finding]:
@@ -117,6 +161,14 @@ def _classes(collection: Collection) -> Iterator[Finding]:
             "classes",
             f"the largest class has {max(found)} sequences, the smallest {min(found)}; look at balanced accuracy",
         )
+
+
+def _groups(collection: Collection) -> Iterator[Finding]:
+    for column in collection.groups:
+        without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
+        if without:
+            text = f"{len(without)} sequences have no {column!r}, so each counts as one of its own"
+            yield Finding("groups", f"{text}: {named(collection, without)}")
 
 
 def _confounding(collection: Collection) -> Iterator[Finding]:

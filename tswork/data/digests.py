@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tswork.data.places import Places
+from tswork.data.readers.base import Reader
 from tswork.data.spec import DataSpec
 from tswork.store import file_digest
 
@@ -19,13 +21,17 @@ MEMORY = "digests.json"
 def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> str:
     """One digest over the contents of all files the reader would read, in its order; names and places do not count.
 
+    Decoders that the files ask for count with their version, as components that are named in a block do in stage keys.
     `verify` reads every file again. Raises `DataInvalid` when a file is missing.
     """
-    files: Sequence[Path] = spec.reader.build().files(spec, places)
+    reader: Reader[Any] = spec.reader.build()
+    files: Sequence[Path] = reader.files(spec, places)
     memory = _Memory(places.root / ".tswork" / MEMORY)
     digest = hashlib.sha256()
     for file in files:
         digest.update(memory.digest(file, verify=verify).encode())
+    for component in sorted(reader.used(spec, places), key=lambda one: one.name):
+        digest.update(f"{component.kind} {component.name} {component.version}".encode())
     memory.save()
     return digest.hexdigest()
 

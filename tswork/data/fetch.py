@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -48,7 +49,7 @@ def _fetch(file: DataFile, folder: Path, progress: Progress) -> Path:
     if relative.is_absolute() or ".." in relative.parts:
         raise DataInvalid([Problem("leads out of the data root", file.name)])
     path = folder / relative
-    if path.exists() and (file.sha256 is None or file_digest(path) == file.sha256):
+    if _is_there(path, file):
         return path
     if file.url is None:
         raise DataInvalid(
@@ -69,6 +70,14 @@ def _fetch(file: DataFile, folder: Path, progress: Progress) -> Path:
     return path
 
 
+def _is_there(path: Path, file: DataFile) -> bool:
+    if not path.is_file():
+        return False
+    if file.sha256 is None:
+        return file.bytes in (None, path.stat().st_size)
+    return file_digest(path) == file.sha256
+
+
 def _download(file: DataFile, draft: Path, progress: Progress) -> str:
     """Write the file beside its place and flush it to disk; gives its sha256."""
     assert file.url is not None
@@ -85,7 +94,7 @@ def _download(file: DataFile, draft: Path, progress: Progress) -> str:
                 progress(file.name, done, total)
             out.flush()
             os.fsync(out.fileno())
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise DataInvalid([Problem(f"could not be fetched: {reason}", file.name, Location(file.url))]) from error
     if total is not None and done != total:

@@ -23,21 +23,21 @@ def expand(path: Path) -> Path:
 
 
 def find_file(path: Path, places: Places, *, card: str = "") -> Path:
-    """A data file: as it stands, beside the file that names it, or below a data root (also gzipped, also in a folder of the
-    card's name).
+    """A data file: beside the file that names it, or below a data root (there also in a folder of the card's name).
 
-    Raises `DataInvalid` with every place that was looked at.
+    `.gz` may be added. Raises `DataInvalid` with every place that was looked at.
     """
     expanded = expand(path)
-    bases = [places.beside, *places.data_folders] if not expanded.is_absolute() else [Path("/")]
-    tried = []
-    for base in bases:
-        for candidate in (base / expanded, base / card / expanded if card else base / expanded):
-            for file in (candidate, candidate.with_name(candidate.name + ".gz")):
-                if file.exists():
-                    return file
-                tried.append(str(file))
-    looked = ", ".join(dict.fromkeys(name for name in tried if not name.endswith(".gz")))
+    below = [folder / name for folder in places.data_folders for name in dict.fromkeys((".", card or "."))]
+    tried = [base / expanded for base in (places.beside, *below)] if not expanded.is_absolute() else [expanded]
+    for candidate in tried:
+        for file in (candidate, candidate.with_name(candidate.name + ".gz")):
+            if file.is_file():
+                return file
+    folder = next((candidate for candidate in tried if candidate.is_dir()), None)
+    if folder is not None:
+        raise DataInvalid([Problem("is a folder, not a file", location=Location(str(folder)))])
+    looked = ", ".join(dict.fromkeys(map(str, tried)))
     remedy = "Mend the path, set $TSWORK_DATA or --data-root, or get the set with `tswork data fetch`."
     raise DataInvalid(
         [Problem(f"there is no such file (looked at {looked})", location=Location(str(path)), remedy=remedy)]

@@ -47,7 +47,7 @@ class Places:
     @property
     def card_folders(self) -> tuple[Path, ...]:
         """Folders of data cards in the order they are searched; the shipped ones come last."""
-        return (self.beside, self.root / "data_cards", shipped("data_cards"))
+        return (self.beside, self.beside / "data_cards", self.root / "data_cards", shipped("data_cards"))
 
     @property
     def cache(self) -> Path:

@@ -1,49 +1,52 @@
-"""From a data spec to a collection: the reader, and the checks that all readers share."""
+"""From a data spec to a collection: the reader, the checks that all readers share, and what is done with missing values."""
 
 from __future__ import annotations
 
 import torch
 
+from tswork.data.channels import column_problems
 from tswork.data.collection import Collection
+from tswork.data.faults import refuse
+from tswork.data.locating import marked, named
+from tswork.data.missing import interpolated, missing_problems
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec
-from tswork.errors import DataInvalid, Problem, did_you_mean
+from tswork.errors import Problem
 
 
 def read_collection(spec: DataSpec, places: Places) -> Collection:
-    """The collection of a spec, before any preparation.
+    """The collection of a spec, before any preparation, with missing values kept, interpolated or refused.
 
     Raises `DataInvalid` with all faults: those of the files, then label and group columns that are not there, fewer than
-    two classes, rows without a label, and infinite values.
+    two classes, rows without a label, infinite values, and missing ones that are not accepted.
     """
     collection: Collection = spec.reader.build().read(spec, places)
-    options, columns = spec.options, list(map(str, collection.table.columns))
-    problems = []
-    for kind, names in (("label", [options.label] if options.label else []), ("groups", options.groups)):
-        for name in names:
-            if name not in columns:
-                problems.append(
-                    Problem(f"there is no column {name!r}", f"data.{kind}", remedy=did_you_mean(name, columns))
-                )
-    if problems:
-        raise DataInvalid(problems)
-    collection = collection.replaced(
-        label=options.label or collection.label, groups=options.groups or collection.groups
-    )
-    if collection.label:
-        problems += _label_problems(collection, collection.label)
-    if collection.values.is_floating_point() and bool(torch.isinf(collection.values).any()):
-        problems.append(Problem("some values are infinite", "data", remedy="Look for them with `tswork data check`."))
-    if problems:
-        raise DataInvalid(problems)
+    options = spec.options
+    refuse(column_problems(list(map(str, collection.table.columns)), options))
+    label = options.label or collection.label
+    collection = collection.replaced(label=label, groups=options.groups or collection.groups)
+    problems = _label_problems(collection, label) if label is not None else []
+    if problems and options.label is None:  # nobody asked for the label that the reader found
+        collection, problems = collection.replaced(label=None), []
+    if options.time is not None and collection.times is None:
+        problems.append(Problem(f"the reader {spec.reader.name!r} reads no time stamps here", "data.time"))
+    if collection.values.is_floating_point():
+        problems += marked(collection, torch.isinf(collection.values), "infinite")
+    if options.missing == "refuse":
+        problems += missing_problems(collection)
+    elif options.missing == "interpolate":
+        collection, left = interpolated(collection)
+        problems += left
+    refuse(problems)
     return collection
 
 
 def _label_problems(collection: Collection, label: str) -> list[Problem]:
-    problems = []
-    unlabelled = int((collection.codes(label) < 0).sum())
+    problems: list[Problem] = []
+    unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled:
-        problems.append(Problem(f"{unlabelled} sequences have no label", f"data.label ({label})"))
+        text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"
+        problems.append(Problem(text, f"data.label ({label})"))
     if len(collection.categories(label)) < 2:
         found = ", ".join(collection.categories(label)) or "none"
         problems.append(Problem(f"fewer than two classes (found: {found})", f"data.label ({label})"))

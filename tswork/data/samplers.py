@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float64, Int, Int64
 from torch import Tensor
 
 from tswork import random
@@ -89,3 +90,160 @@ class EqualLength(Sampler):
         _, counts = torch.unique_consecutive(self._lengths[ordered], return_counts=True)
         batches = [batch for group in ordered.split(counts.tolist()) for batch in group.split(self.batch_size)]
         return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+class Buckets(Sampler):
+    """Batches of similar lengths with at most `steps` padded time steps each; every item once an epoch.
+
+    Items are sorted by their lengths, each stretched by a random factor of up to `1 + spread`, so that batches change from epoch
+    to epoch; then batches come in random order. One item longer than `steps` makes a batch of its own; `batch_size` also
+    bounds the number of items.
+    """
+
+    def __init__(
+        self,
+        lengths: Int[Tensor, "item"],
+        *,
+        steps: int,
+        seed: int,
+        batch_size: int | None = None,
+        spread: float = 0.1,
+    ) -> None:
+        self.batch_size = min(batch_size or len(lengths), len(lengths))
+        self._lengths = lengths.numpy()
+        self._budget = steps
+        self._spread = spread
+        self._seed = seed
+        self._epoch: tuple[int, list[Tensor]] | None = None
+
+    def steps(self, epoch: int) -> int:
+        return len(self._batches(epoch))
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        return self._batches(epoch)[step]
+
+    def _batches(self, epoch: int) -> list[Tensor]:
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, self._drawn(epoch))
+        return self._epoch[1]
+
+    def _drawn(self, epoch: int) -> list[Tensor]:
+        draw = random.generator(self._seed, "buckets", epoch)
+        stretch = 1 + self._spread * torch.rand(len(self._lengths), generator=draw, dtype=torch.float64)
+        order = torch.argsort(torch.from_numpy(self._lengths) * stretch)
+        ends = _bucket_ends(self._lengths[order.numpy()], self._budget, max(1, self.batch_size), self._spread)
+        batches = order.tensor_split(ends[:-1]) if ends else ()
+        return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def _bucket_ends(lengths: Int64[np.ndarray, "item"], budget: int, most: int, spread: float) -> list[int]:
+    """Where batches end among lengths that rise but for the spread, so that each holds as many items as fit."""
+    ends, start = [], 0
+    while start < len(lengths):
+        shortest = max(1.0, lengths[start] / (1 + spread))
+        longest = np.maximum.accumulate(lengths[start : start + min(most, int(budget / shortest) + 1)])
+        # Padded steps grow with every item that is added, so the last that fits is found by bisection.
+        fitting = np.searchsorted(longest * np.arange(1, len(longest) + 1), budget, side="right")
+        start += max(1, int(fitting))
+        ends.append(start)
+    return ends
+
+
+class ClassBalanced(Sampler):
+    """P classes with K items each in every batch, the items of a class from as many groups as it has.
+
+    Classes are dealt from a shuffled pack, so all come equally often. A class goes round its groups, and each group round its
+    items, both in an order that is random in every epoch: K items in a row are of `min(K, groups)` groups, and an item comes
+    again in a batch only when its group has no other left. Without groups every item is a group of its own, so a class goes
+    through all of its items before one comes again. Items without a label (-1) are left out. With fewer classes than P, all of
+    them are in every batch. An epoch has as many batches as hold the labelled items once.
+    """
+
+    def __init__(
+        self,
+        labels: Int[Tensor, "item"],
+        groups: Int[Tensor, "item"] | None = None,
+        *,
+        classes: int,
+        items: int,
+        seed: int,
+    ) -> None:
+        self._items = torch.nonzero(labels >= 0).flatten().numpy()
+        _, self._label, sizes = np.unique(labels.numpy()[self._items], return_inverse=True, return_counts=True)
+        known = groups.numpy()[self._items] if groups is not None else np.full(len(self._items), -1)
+        # An item whose group is not known is a group of its own.
+        self._group = np.where(known >= 0, known, known.max(initial=0) + 1 + np.arange(len(known)))
+        self._classes = min(classes, len(sizes))
+        self._per_class = items
+        self.batch_size = self._classes * items
+        self._steps = -(-len(self._items) // self.batch_size) if self.batch_size else 0
+        self._seed = seed
+        self._epoch: tuple[int, _Rounds] | None = None
+
+    def steps(self, epoch: int) -> int:
+        return self._steps
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        if self._epoch is None or self._epoch[0] != epoch:
+            draw = random.generator(self._seed, "class balanced", epoch)
+            keys = torch.rand(2, len(self._items), generator=draw, dtype=torch.float64).numpy()
+            self._epoch = (epoch, _Rounds.of(self._label, self._group, keys))
+        rounds = self._epoch[1]
+        # A shuffled pack of classes gives `packs` batches; the next one is shuffled anew.
+        packs = len(rounds.group_count) // self._classes
+        pack, place = divmod(step, packs)
+        draw = random.generator(self._seed, "classes", epoch, pack)
+        order = torch.randperm(len(rounds.group_count), generator=draw).numpy()
+        chosen = order[place * self._classes : (place + 1) * self._classes]
+        turn = pack * self._per_class + np.arange(self._per_class)
+        return torch.from_numpy(self._items[rounds.at(chosen[:, None], turn[None, :]).reshape(-1)])
+
+
+class _Rounds:
+    """The order of one epoch: items sorted by class, then group, then at random, and where each class and group begins."""
+
+    def __init__(
+        self,
+        order: Int64[np.ndarray, "item"],
+        first_group: Int64[np.ndarray, "class"],
+        group_count: Int64[np.ndarray, "class"],
+        first_item: Int64[np.ndarray, "group"],
+        item_count: Int64[np.ndarray, "group"],
+    ) -> None:
+        self._order = order
+        self._first_group = first_group
+        self.group_count = group_count
+        self._first_item = first_item
+        self._item_count = item_count
+
+    @staticmethod
+    def of(
+        label: Int64[np.ndarray, "item"], group: Int64[np.ndarray, "item"], keys: Float64[np.ndarray, "2 item"]
+    ) -> _Rounds:
+        """Groups of a class, and items of a group, in the order of random keys."""
+        pairs, of_item, item_count = np.unique(
+            np.stack([label, group], axis=1), axis=0, return_inverse=True, return_counts=True
+        )
+        of_item = of_item.reshape(-1)
+        # Groups stand by class, and inside a class in the order of one random key each.
+        place = np.empty(len(pairs), np.int64)
+        by_class = np.lexsort((keys[0, : len(pairs)], pairs[:, 0]))
+        place[by_class] = np.arange(len(pairs))
+        order = np.lexsort((keys[1], place[of_item]))
+        group_count = np.bincount(pairs[:, 0])
+        item_count = item_count[by_class]
+        return _Rounds(
+            order,
+            group_count.cumsum() - group_count,
+            group_count,
+            item_count.cumsum() - item_count,
+            item_count,
+        )
+
+    def at(
+        self, classes: Int64[np.ndarray, "class 1"], turn: Int64[np.ndarray, "1 turn"]
+    ) -> Int64[np.ndarray, "class turn"]:
+        """The items that classes give at their turns."""
+        groups = self.group_count[classes]
+        group = self._first_group[classes] + turn % groups
+        return np.asarray(self._order[self._first_item[group] + turn // groups % self._item_count[group]])

@@ -7,13 +7,16 @@ has. Descriptive fields and paths do not enter stage keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from tswork.config import NOT_KEYED, Config, Configured, Many, Uses, keyed
-from tswork.data.splits import SplitSpec
+from tswork.data.files import find_file
+from tswork.data.places import Places
+from tswork.data.split_spec import SplitSpec, split_faults
 from tswork.errors import ComponentUnknown, DataInvalid, Problem, did_you_mean
 from tswork.registry import find
 from tswork.source import KEY, Source, show_path
@@ -45,9 +48,7 @@ class DataOptions(Config):
     label: str | None = Field(default=None, description="table column of the classes")
     groups: Many[str] = Field(default=(), description="columns whose values are never shared between parts")
     target: Many[str] = Field(default=(), description="channels a forecast is about")
-    covariates: Many[str] | None = Field(
-        default=None, description="channels read beside the targets; none: every other one"
-    )
+    covariates: Many[str] | None = Field(default=None, description="channels that are only read, beside the targets")
     channels: Many[str] | None = Field(default=None, description="channels to read, in order; none: all")
     rate: float | None = Field(default=None, gt=0, description="samples a second")
     time: str | None = Field(default=None, description="column of time stamps")
@@ -67,6 +68,17 @@ class DataSpec:
 
     options: DataOptions
     reader: Configured
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    """The folder of the file that gives each key, where that is known."""
+
+    def file(self, key: str, places: Places, *, path: Path | None = None) -> Path:
+        """The data file that an option of the reader names: beside the file that gives the option, then below the data roots.
+
+        `path` stands for the option's value where that was completed. Raises `DataInvalid` when there is no such file.
+        """
+        wanted: Path = path if path is not None else getattr(self.reader.config, key)
+        card = self.options.name if "name" in self.options.model_fields_set else ""
+        return find_file(wanted, places.moved(self.beside.get(key, places.beside)), card=card)
 
     @property
     def split(self) -> SplitSpec | None:
@@ -90,16 +102,22 @@ def read_spec(block: Source) -> tuple[DataSpec | None, list[Problem]]:
     """A data block (a card merged in) as a spec, or everything that is wrong with it."""
     if not isinstance(block.data, dict):
         return None, [Problem("should be a block of keys", location=block.locate(()))]
-    name = block.data.get("reader")
-    if not isinstance(name, str):
-        remedy = "Name a card (`card: NAME`) or a reader (`reader: series_csv`)."
-        return None, [Problem("no reader is named", location=block.locate(()), remedy=remedy)]
     shared = set(DataOptions.model_fields)
     common = {key: value for key, value in block.data.items() if key in shared and key != "reader"}
     common.update(
-        {key: [common[key]] for key in ("target", "groups", "covariates") if isinstance(common.get(key), str)}
+        {
+            key: [common[key]]
+            for key in ("target", "groups", "covariates", "channels")
+            if isinstance(common.get(key), str)
+        }
     )
     options, problems = validate(DataOptions, Source(common, block.marks))
+    if options is not None:
+        problems += _contradictions(options, block)
+    name = block.data.get("reader")
+    if not isinstance(name, str):
+        remedy = "Name a card (`card: NAME`) or a reader (`reader: series_csv`)."
+        return None, [*problems, Problem("no reader is named", location=block.locate(()), remedy=remedy)]
     try:
         component = find("reader", name)
     except ComponentUnknown as unknown:
@@ -115,4 +133,28 @@ def read_spec(block: Source) -> tuple[DataSpec | None, list[Problem]]:
     problems += faults
     if options is None or config is None or problems:
         return None, problems
-    return DataSpec(options, Configured(component, config)), []
+    return DataSpec(options, Configured(component, config), _folders(block)), []
+
+
+def _contradictions(options: DataOptions, block: Source) -> list[Problem]:
+    """Keys that are right by themselves and not together."""
+    problems = []
+    if options.covariates is not None and options.channels is not None:
+        problems.append(
+            Problem("give `covariates` or `channels`, not both", "covariates", block.locate(("covariates",)))
+        )
+    if options.covariates is not None and not options.target:
+        remedy = "Name what is forecast with `target:`."
+        problems.append(
+            Problem("there are covariates and no target", "covariates", block.locate(("covariates",)), remedy)
+        )
+    for key, message in split_faults(options.split) if options.split is not None else ():
+        at = ("split", *key)
+        problems.append(Problem(message, show_path(at), block.locate(at)))
+    return problems
+
+
+def _folders(block: Source) -> dict[str, Path]:
+    """The folder of the file that each key of a block was read from; keys that came from elsewhere have none."""
+    places = {path[0]: place for path, place in block.marks.items() if len(path) == 1 and isinstance(path[0], str)}
+    return {key: Path(place.file).absolute().parent for key, place in places.items() if Path(place.file).is_file()}

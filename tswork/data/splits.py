@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Int
-from pydantic import Field
 from torch import Tensor
 
-from tswork.config import Config, Many
 from tswork.data.collection import Collection, Part, Split
+from tswork.data.faults import refuse, some
+from tswork.data.grouping import assign, group_units
 from tswork.data.leaks import ORIGIN, guard
+from tswork.data.locating import named
+from tswork.data.split_spec import SplitSpec, date_stamps, split_count, split_faults
 from tswork.errors import DataInvalid, Problem
-from tswork.random import derive, generator
+from tswork.random import derive
 
-
-class SplitSpec(Config):
-    """The `split:` block of a data card or pipeline.
-
-    `by: time` cuts every sequence into training, validation and test spans; `official` takes the set's own halves (and
-    splits validation off the training half when a fraction for it is given); `groups` divides the distinct values of
-    the group columns.
-    """
-
-    by: Literal["time", "official", "groups"] = Field(description="what decides where a sequence or time step belongs")
-    counts: Many[int] | None = Field(
-        default=None, description="time steps (or groups) of training, validation and test"
-    )
-    fractions: Many[float] | None = Field(
-        default=None, description="shares of training, validation and test, summing to at most 1"
-    )
-    dates: Many[str] | None = Field(
-        default=None, description="by time: first date of validation, of test, and the end of test (ISO 8601)"
-    )
-    folds: int | None = Field(default=None, ge=2, description="by groups: number of folds; each is the test part once")
-    repeats: int | None = Field(default=None, ge=1, description="by groups: number of random (Monte-Carlo) splits")
-    index: int | None = Field(default=None, ge=0, description="one fold or repeat of the above; none: all, as a sweep")
-    stratify: bool = Field(default=True, description="by groups: keep class shares alike in the parts where possible")
-    seed: int | None = Field(default=None, ge=0, description="seed of random splits; none: the pipeline's seed")
-    allow_leak: str | None = Field(
-        default=None, min_length=1, description="reason why shared groups or contents are accepted"
-    )
-
-
-def split_count(spec: SplitSpec) -> int:
-    """How many splits a spec stands for: its folds or repeats, else one."""
-    if spec.index is not None:
-        return 1
-    return spec.folds or spec.repeats or 1
+PARTS = ("train", "validation", "test")
+ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
+"""Other words for the parts in a column `split`."""
+SHARES = (0.6, 0.2, 0.2)
+"""Shares of a split by groups that names none."""
 
 
 def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[Split, ...]:
@@ -59,55 +31,25 @@ def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[
     Random splits depend on (`spec.seed` or `seed`, index) alone. Raises `DataInvalid` when the spec does not fit the data,
     `LeakFound` when parts share something.
     """
-    _check_spec(spec)
+    refuse([Problem(message, ".".join(("data.split", *key))) for key, message in split_faults(spec)])
     chosen = spec.seed if spec.seed is not None else seed
     if spec.by == "time":
         splits = [_by_time(collection, spec)]
     elif spec.by == "official":
         splits = [_official(collection, spec, chosen)]
     else:
-        indices = [spec.index] if spec.index is not None else range(split_count(spec))
-        splits = [by_groups(collection, spec, index=index, seed=chosen) for index in indices]
+        splits = list(_by_groups(collection, spec, chosen))
     # Parts that are cut in time share their sequences, and with them every group, on purpose.
     guarded = () if spec.by == "time" else collection.groups
     return tuple(guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time") for split in splits)
 
 
-def _check_spec(spec: SplitSpec) -> None:
-    problems = []
-    shares = [name for name in ("counts", "fractions", "dates") if getattr(spec, name) is not None]
-    several = [name for name in ("folds", "repeats") if getattr(spec, name) is not None]
-    if len(shares) > 1:
-        problems.append(Problem(f"give one of {' and '.join(shares)}", "data.split"))
-    if spec.by == "time" and len(shares) != 1:
-        problems.append(Problem("a split in time needs counts, fractions or dates", "data.split"))
-    if spec.by != "groups" and several:
-        problems.append(Problem(f"{several[0]} go with `by: groups`", f"data.split.{several[0]}"))
-    if len(several) > 1:
-        problems.append(Problem("give folds or repeats, not both", "data.split"))
-    if spec.by == "groups" and not spec.folds and spec.fractions is None and spec.counts is None:
-        problems.append(Problem("a split by groups needs fractions, counts or folds", "data.split"))
-    if spec.by != "time" and spec.dates is not None:
-        problems.append(Problem("dates go with `by: time`", "data.split.dates"))
-    for name in ("counts", "fractions", "dates"):
-        given = getattr(spec, name)
-        if given is not None and len(given) != 3 and not (name == "fractions" and spec.by == "official"):
-            problems.append(
-                Problem(f"{len(given)} values where training, validation and test are three", f"data.split.{name}")
-            )
-    if spec.fractions is not None and (min(spec.fractions) < 0 or sum(spec.fractions) > 1 + 1e-9):
-        problems.append(Problem("should be shares of at least 0 that sum to at most 1", "data.split.fractions"))
-    if spec.counts is not None and min(spec.counts) < 0:
-        problems.append(Problem("should not be negative", "data.split.counts"))
-    if spec.index is not None and several and spec.index >= getattr(spec, several[0]):
-        problems.append(Problem(f"should be below {several[0]} ({getattr(spec, several[0])})", "data.split.index"))
-    if problems:
-        raise DataInvalid(problems)
-
-
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
     """Every sequence is cut at the same shares of its length, or at the same dates; the rest after test stays unused."""
     lengths = collection.lengths
+    if ORIGIN in collection.table.columns and collection.table[ORIGIN].duplicated().any():
+        text = "a split in time cuts every sequence, and these are pieces of recordings, which would be in all parts"
+        raise DataInvalid([Problem(text, "data.split.by", remedy="Use `by: groups`, or leave out `segment`.")])
     if spec.dates is not None:
         bounds = _date_bounds(collection, spec.dates)
     elif spec.counts is not None:
@@ -120,10 +62,10 @@ def _by_time(collection: Collection, spec: SplitSpec) -> Split:
     else:
         assert spec.fractions is not None
         shares = torch.tensor([0, *spec.fractions], dtype=torch.float64).cumsum(0)
-        bounds = (lengths[:, None] * shares + 1e-9).floor().long()
+        bounds = (lengths[:, None] * shares + 1e-6).floor().long()
     rows = torch.arange(len(collection))
     parts = []
-    for position, name in enumerate(("train", "validation", "test")):
+    for position, name in enumerate(PARTS):
         spans = torch.stack([rows, bounds[:, position], bounds[:, position + 1]], dim=1)
         spans = spans[spans[:, 2] > spans[:, 1]]
         if not len(spans) and name != "validation":
@@ -137,41 +79,41 @@ def _date_bounds(collection: Collection, dates: tuple[str, ...]) -> Int[Tensor, 
         raise DataInvalid(
             [Problem("the data have no time stamps", "data.split.dates", remedy="Name their column with `time:`.")]
         )
-    try:
-        stamps = [np.datetime64(text, "ns").astype(np.int64) for text in dates]
-    except ValueError as error:
-        raise DataInvalid([Problem(f"should be ISO 8601 dates: {error}", "data.split.dates")]) from error
-    if not stamps[0] < stamps[1] < stamps[2]:
-        raise DataInvalid([Problem("should rise: first of validation, first of test, end of test", "data.split.dates")])
-    wanted = torch.tensor(stamps)
-    bounds = []
-    for start, stop in zip(collection.offsets[:-1].tolist(), collection.offsets[1:].tolist(), strict=True):
-        inside = torch.searchsorted(collection.times[start:stop], wanted)
-        bounds.append(torch.cat([torch.zeros(1, dtype=torch.int64), inside]))
-    return torch.stack(bounds)
+    # Stamps rise inside a sequence, so the number of earlier ones is the place of a date in it.
+    columns = [torch.zeros(len(collection), dtype=torch.int64)]
+    for stamp in date_stamps(dates):
+        earlier = torch.cat([torch.zeros(1, dtype=torch.int64), (collection.times < stamp).cumsum(0)])
+        columns.append(earlier[collection.offsets[1:]] - earlier[collection.offsets[:-1]])
+    return torch.stack(columns, dim=1)
 
 
 def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
     """The set's own halves; a second fraction takes validation out of the training half, stratified and by groups."""
     if "test_start" in collection.table.columns:
-        return _continued(collection)
+        return _continued(collection, spec)
     if "split" not in collection.table.columns:
         raise DataInvalid(
             [Problem("the data have no official split", "data.split.by", remedy="Use `by: groups` or `by: time`.")]
         )
-    words = collection.table["split"].astype(str)
-    unknown = sorted(set(words) - {"train", "validation", "test"})
+    cells = collection.table["split"]
+    words = cells.astype(str).str.strip().str.lower().replace(ALIASES)
+    problems = []
+    without = np.flatnonzero(cells.isna()).tolist()
+    if without:
+        problems.append(
+            Problem(f"{len(without)} sequences are in no part: {named(collection, without)}", "data.split.by")
+        )
+    unknown = sorted(set(cells[~words.isin(PARTS) & cells.notna()].astype(str)))
     if unknown:
-        text = f"the column 'split' holds {unknown}; train, validation and test are known"
-        raise DataInvalid([Problem(text, "data.split.by")])
-    rows = {name: torch.from_numpy(np.flatnonzero(words == name)) for name in ("train", "validation", "test")}
-    missing = [name for name in ("train", "test") if not len(rows[name])]
-    if missing:
-        raise DataInvalid([Problem(f"the {name} part is empty", "data.split.by") for name in missing])
-    if not len(rows["validation"]) and spec.fractions is not None:
-        if len(spec.fractions) != 2:
-            text = "an official split takes two fractions: the shares of its training half for training and validation"
-            raise DataInvalid([Problem(text, "data.split.fractions")])
+        text = f"the column 'split' holds {some([repr(one) for one in unknown])}; {', '.join(PARTS)} are known"
+        problems.append(Problem(text, "data.split.by"))
+    refuse(problems)
+    rows = {name: torch.from_numpy(np.flatnonzero(words == name)) for name in PARTS}
+    refuse([Problem(f"the {name} part is empty", "data.split.by") for name in ("train", "test") if not len(rows[name])])
+    if spec.fractions is not None:
+        if len(rows["validation"]):
+            text = "the official split has a validation part already"
+            raise DataInvalid([Problem(text, "data.split.fractions", remedy="Leave out the fractions.")])
         rows["train"], rows["validation"] = _off_training(collection, rows["train"], spec, seed)
     train, validation, test = (Part.of(collection, rows[name]) for name in ("train", "validation", "test"))
     return Split(train, validation, test, name="official")
@@ -180,134 +122,95 @@ def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
 def _off_training(collection: Collection, rows: Tensor, spec: SplitSpec, seed: int) -> tuple[Tensor, Tensor]:
     assert spec.fractions is not None
     units = group_units(collection)[rows]
-    shares = (spec.fractions[0] / sum(spec.fractions), spec.fractions[1] / sum(spec.fractions))
-    part_of = assign(units, _labels(collection, spec)[rows], shares, seed=derive(seed, "official"))
+    part_of = assign(units, _labels(collection, spec)[rows], _scaled(spec.fractions), seed=derive(seed, "official"))
     return rows[part_of == 0], rows[part_of == 1]
 
 
-def _continued(collection: Collection) -> Split:
-    """Series whose published test values go on where the training values end (M4); there is no validation part."""
+def _continued(collection: Collection, spec: SplitSpec) -> Split:
+    """Series whose published test values go on where the training values end (M4); validation is the end of training."""
     rows = torch.arange(len(collection))
     start = torch.from_numpy(collection.table["test_start"].to_numpy(np.int64).copy())
-    train = torch.stack([rows, torch.zeros_like(rows), start], dim=1)
+    share = _scaled(spec.fractions)[0] if spec.fractions is not None else 1.0
+    cut = (start * share + 1e-6).floor().long()
+    train = torch.stack([rows, torch.zeros_like(rows), cut], dim=1)
+    validation = torch.stack([rows, cut, start], dim=1)
     test = torch.stack([rows, start, collection.lengths], dim=1)
-    return Split(Part(collection, train), Part(collection, train[:0]), Part(collection, test), name="official")
+    parts = [Part(collection, spans[spans[:, 2] > spans[:, 1]]) for spans in (train, validation, test)]
+    return Split(parts[0], parts[1], parts[2], name="official")
 
 
-def by_groups(collection: Collection, spec: SplitSpec, *, index: int, seed: int) -> Split:
-    """One split by groups; sequences that share a value of any group column stay together."""
+def _by_groups(collection: Collection, spec: SplitSpec, seed: int) -> Iterator[Split]:
+    """All splits by groups that are asked for; sequences that share a value of any group column stay together."""
     units, labels = group_units(collection), _labels(collection, spec)
-    count = int(units.max()) + 1 if len(units) else 0
+    count = len(torch.unique(units))
+    _check_groups(spec, count)
+    folds = _folds(units, labels, spec, count, seed) if spec.folds else None
+    for index in [spec.index] if spec.index is not None else range(split_count(spec)):
+        if folds is not None:
+            part_of = _fold(folds, index, units, labels, spec, seed)
+            name = f"fold {index + 1} of {spec.folds}"
+        else:
+            shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
+            part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
+            name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
+        rows = [torch.nonzero(part_of == part).flatten() for part in range(len(PARTS))]
+        _check_parts(collection, rows, name)
+        train, validation, test = (Part.of(collection, found) for found in rows)
+        yield Split(train, validation, test, name=name)
+
+
+def _check_groups(spec: SplitSpec, count: int) -> None:
+    """Raises `DataInvalid` when there are fewer groups than are asked for."""
     if spec.folds:
-        part_of, name = _fold(units, labels, spec, index, seed, count), f"fold {index + 1} of {spec.folds}"
+        wanted, what = spec.folds, f"{spec.folds} folds"
+    elif spec.counts:
+        wanted, what = sum(spec.counts), f"the {sum(spec.counts)} of counts"
     else:
-        shares = spec.fractions or tuple(number / count for number in spec.counts or ())
-        part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
-        name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
-    rows = [torch.nonzero(part_of == part).flatten() for part in range(3)]
-    problems = [
-        Problem(f"the {name} part is empty: there are {count} groups", "data.split")
-        for name, found in zip(("training", "test"), (rows[0], rows[2]), strict=True)
-        if not len(found)
-    ]
-    absent = sorted(set(labels.tolist()) - set(labels[rows[0]].tolist())) if collection.label and not problems else []
-    if absent and collection.label:
-        names = collection.categories(collection.label)
-        listed = ", ".join(names[code] for code in absent)
-        problems.append(
-            Problem(
-                f"classes without training data in {name}: {listed}",
-                "data.split",
-                remedy="Use fewer folds or more groups.",
-            )
-        )
-    if problems:
-        raise DataInvalid(problems)
-    train, validation, test = (Part.of(collection, found) for found in rows)
-    return Split(train, validation, test, name=name)
+        wanted = sum(share > 0 for share in spec.fractions or SHARES)
+        what = f"the {wanted} parts"
+    if count < wanted:
+        remedy = "Use fewer folds." if spec.folds else "Give 0 for validation, or use more groups."
+        raise DataInvalid([Problem(f"{count} groups are fewer than {what}", "data.split", remedy=remedy)])
 
 
-def group_units(collection: Collection) -> Int[Tensor, "sequence"]:
-    """A number for each sequence: equal where sequences share a value of any group column, directly or through others.
-
-    Segments of one recording belong together too; without any group every sequence stands alone.
-    """
-    columns = [*collection.groups, *([ORIGIN] if ORIGIN in collection.table.columns else [])]
-    units = torch.arange(len(collection))
-    if not columns:
-        return units
-    edges_from, edges_to = [], []
-    for column in columns:
-        codes = collection.codes(column)
-        known = torch.nonzero(codes >= 0).flatten()
-        first = torch.full((int(codes.max()) + 1 if len(codes) else 0,), len(collection))
-        first = first.scatter_reduce(0, codes[known], known, "amin")
-        edges_from.append(known)
-        edges_to.append(first[codes[known]])
-    return _components(len(collection), torch.cat(edges_from), torch.cat(edges_to))
+def _check_parts(collection: Collection, rows: Sequence[Tensor], name: str) -> None:
+    """Raises `DataInvalid` for empty parts and for classes that training does not see."""
+    empty = [part for part, found in (("training", rows[0]), ("test", rows[2])) if not len(found)]
+    refuse([Problem(f"the {part} part is empty", "data.split") for part in empty])
+    if collection.label:
+        names, codes = collection.categories(collection.label), collection.codes(collection.label)[rows[0]]
+        seen = torch.bincount(codes[codes >= 0], minlength=len(names))
+        absent = [names[code] for code in torch.nonzero(seen == 0).flatten().tolist()]
+        if absent:
+            text = f"classes without training data in {name}: {some(absent)}"
+            raise DataInvalid([Problem(text, "data.split", remedy="Use fewer folds or more groups.")])
 
 
-def _components(count: int, one: Tensor, other: Tensor) -> Int[Tensor, "node"]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(one)), (one.numpy(), other.numpy())), shape=(count, count))
-    return torch.from_numpy(connected_components(graph, directed=False)[1].astype(np.int64))
-
-
-def assign(
-    units: Int[Tensor, "sequence"],
-    labels: Int[Tensor, "sequence"],
-    shares: Sequence[float],
-    *,
-    seed: int,
-    counts: Sequence[int] | None = None,
-) -> Int[Tensor, "sequence"]:
-    """A part for each sequence, whole units at a time, so that parts come near their shares and class shares stay alike.
-
-    Units are taken in random order, the largest class profiles first, each into the part that lacks most of its classes. A
-    rest beyond the sum of the shares is -1 (unused). With `counts`, parts receive these numbers of units.
-    """
-    _, units = torch.unique(units, return_inverse=True)
-    count = int(units.max()) + 1 if len(units) else 0
-    classes = int(labels.max()) + 1 if len(labels) else 1
-    profile = torch.zeros(count, classes, dtype=torch.float64)
-    profile.index_put_((units, labels), torch.ones(len(units), dtype=torch.float64), accumulate=True)
-    order = torch.randperm(count, generator=generator(seed, "units"))
-    order = order[torch.argsort(profile[order].sum(1), descending=True, stable=True)]
-    rest = max(0.0, 1 - sum(shares))
-    wanted = torch.tensor([*shares, rest], dtype=torch.float64)[:, None] * profile.sum(0)
-    room = torch.tensor([*counts, count - sum(counts)] if counts else [count] * len(wanted))
-    room[torch.tensor([*shares, rest]) <= 1e-12] = 0
-    part_of_unit = torch.full((count,), -1)
-    for unit in order.tolist():
-        # How much of the unit's classes each part still lacks, relative to what it should have.
-        lack = ((wanted * (profile[unit] > 0)).sum(1) / wanted.sum(1).clamp(min=1e-12)).masked_fill(
-            room <= 0, -torch.inf
-        )
-        part = int(lack.argmax())
-        part_of_unit[unit] = part if part < len(shares) else -1
-        wanted[part] -= profile[unit]
-        room[part] -= 1
-    return part_of_unit[units]
-
-
-def _fold(units: Tensor, labels: Tensor, spec: SplitSpec, index: int, seed: int, count: int) -> Tensor:
-    """Every unit is in the test part of one fold; validation is a share of the rest, else the next fold."""
+def _folds(units: Tensor, labels: Tensor, spec: SplitSpec, count: int, seed: int) -> Int[Tensor, "sequence"]:
+    """The fold in which each sequence is tested."""
     assert spec.folds is not None
-    if count < spec.folds:
-        raise DataInvalid([Problem(f"{count} groups are fewer than {spec.folds} folds", "data.split.folds")])
     equal, rest = divmod(count, spec.folds)
     counts = [equal + (fold < rest) for fold in range(spec.folds)]
-    fold_of = assign(units, labels, [1 / spec.folds] * spec.folds, seed=derive(seed, "folds"), counts=counts)
-    part_of = torch.where(fold_of == index, 2, 0)
-    others = torch.nonzero(part_of == 0).flatten()
+    return assign(units, labels, [1 / spec.folds] * spec.folds, seed=derive(seed, "folds"), counts=counts)
+
+
+def _fold(
+    folds: Tensor, index: int, units: Tensor, labels: Tensor, spec: SplitSpec, seed: int
+) -> Int[Tensor, "sequence"]:
+    """Parts of one fold: validation is a share of what is not tested, else the next fold."""
+    part_of = torch.where(folds == index, 2, 0)
     if spec.fractions is not None:
-        shares = (spec.fractions[0] / sum(spec.fractions[:2]), spec.fractions[1] / sum(spec.fractions[:2]))
+        others = torch.nonzero(part_of == 0).flatten()
+        shares = _scaled(spec.fractions)
         part_of[others] = assign(units[others], labels[others], shares, seed=derive(seed, "fold", index))
-    elif spec.folds > 2:
-        part_of[fold_of == (index + 1) % spec.folds] = 1
+    elif spec.folds is not None and spec.folds > 2:
+        part_of[folds == (index + 1) % spec.folds] = 1
     return part_of
+
+
+def _scaled(fractions: Sequence[float]) -> tuple[float, float]:
+    """Two shares of the whole."""
+    return fractions[0] / sum(fractions), fractions[1] / sum(fractions)
 
 
 def _labels(collection: Collection, spec: SplitSpec) -> Int[Tensor, "sequence"]:

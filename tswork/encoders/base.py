@@ -36,6 +36,7 @@ class Encoder(nn.Module, ABC):
     """Whether padding leaves results unchanged; else batches must have one length."""
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
+    why_not_exportable: ClassVar[str] = "does not declare itself exportable"
 
     @abstractmethod
     def forward(
@@ -55,6 +56,16 @@ class Encoder(nn.Module, ABC):
         index = (frames.lengths - 1).clamp(min=0)
         return frames.values[torch.arange(len(x), device=x.device), index]
 
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        """`last` of the window that ends at each step, so many windows at once; steps before the first are missing.
+
+        Fast forms override this, too.
+        """
+        windows = with_steps_before(series, window - 1, torch.nan).unfold(0, window, 1).transpose(1, 2)
+        return torch.cat([self.last(chunk.contiguous()) for chunk in windows.split(batch)])
+
 
 def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]:
     """The lengths of a batch without padding."""
@@ -64,3 +75,8 @@ def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]
 def valid_steps(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
     """True before each sequence's length."""
     return torch.arange(time, device=lengths.device) < lengths[:, None]
+
+
+def with_steps_before(steps: Float[Tensor, "time width"], count: int, value: float) -> Float[Tensor, "more width"]:
+    """So many steps of one value, and then the given ones."""
+    return torch.cat([steps.new_full((count, steps.shape[1]), value), steps])

@@ -11,6 +11,7 @@ import torch
 
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
+from tswork.errors import ModelUnfit
 from tswork.random import seeded
 
 TIME = 24
@@ -20,8 +21,9 @@ CHANNELS = 3
 def check_encoder(build: Callable[[DataInfo], Encoder], *, tolerance: float = 1e-5) -> None:
     """Raise `AssertionError` with what an encoder breaks.
 
-    Checked: shapes and lengths, evaluation twice alike, the input left alone, missing values that do not spread, hidden steps
-    that are hidden, padding without effect (where declared), `last` equal to the last frame, and finite gradients.
+    Checked: shapes and lengths, a frame a step at stride 1, sequences that do not see each other, single steps and odd
+    lengths, a limit that is kept, evaluation twice alike, the input left alone, missing values that do not spread, hidden
+    steps that are hidden, padding without effect (where declared), `last` equal to the last frame, and finite gradients.
     """
     info = DataInfo(tuple(f"channel_{number}" for number in range(CHANNELS)), max_length=TIME)
     with seeded(0):
@@ -29,6 +31,7 @@ def check_encoder(build: Callable[[DataInfo], Encoder], *, tolerance: float = 1e
         x = torch.randn(4, TIME, CHANNELS)
     with torch.no_grad():
         _check_frames(encoder, x)
+        _check_lengths(encoder, x, tolerance)
         _check_missing(encoder, x)
         _check_keep(encoder, x)
         _check_last(encoder, x, tolerance)
@@ -52,6 +55,28 @@ def _check_frames(encoder: Encoder, x: torch.Tensor) -> None:
     assert torch.isfinite(frames.values).all(), "frames are not finite"
 
 
+def _check_lengths(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
+    for time in (TIME, TIME - 1, 7, 2, 1):
+        cut = x[:, :time]
+        frames, full = encoder(cut), torch.full((len(x),), time)
+        if encoder.stride == 1:
+            assert frames.values.shape[1] == time, f"{frames.values.shape[1]} frames of {time} steps, `stride` says 1"
+            assert torch.equal(frames.lengths, full), "at stride 1 a sequence has as many frames as steps"
+        assert int(frames.lengths.min()) >= 1, f"{time} steps give no frame"
+        assert torch.isfinite(frames.values).all(), f"frames of {time} steps are not finite"
+        given = encoder(cut, full)
+        assert torch.equal(given.lengths, frames.lengths), "full lengths give other lengths than none"
+        _close(given.values, frames.values, tolerance, "full lengths give other frames than none")
+        _close(encoder(cut[1:2]).values, frames.values[1:2], tolerance, "a sequence alone gives other frames")
+    if encoder.max_length is not None:
+        longer = torch.zeros(1, encoder.max_length + 1, x.shape[2])
+        try:
+            encoder(longer)
+        except ModelUnfit:
+            return
+        raise AssertionError(f"`max_length` says {encoder.max_length}, and more was not refused with `ModelUnfit`")
+
+
 def _check_missing(encoder: Encoder, x: torch.Tensor) -> None:
     holed = x.clone()
     holed[0, 5, 1] = torch.nan
@@ -60,6 +85,9 @@ def _check_missing(encoder: Encoder, x: torch.Tensor) -> None:
     assert torch.isfinite(frames.values).all(), "a missing value spread"
     assert torch.equal(holed.isnan(), before.isnan()), "missing values of the input were modified"
     torch.testing.assert_close(frames.values[1:], encoder(x).values[1:], msg="a missing value changed another sequence")
+    nothing = torch.full_like(x[:1], torch.nan)
+    for found in (encoder(nothing).values, encoder.last(nothing)):
+        assert torch.isfinite(found).all(), "a sequence without any value gives what is not finite"
 
 
 def _check_keep(encoder: Encoder, x: torch.Tensor) -> None:
@@ -76,35 +104,33 @@ def _check_keep(encoder: Encoder, x: torch.Tensor) -> None:
 
 
 def _check_last(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
-    frames = encoder(x)
-    rows = torch.arange(len(x))
-    expected = frames.values[rows, frames.lengths - 1]
-    torch.testing.assert_close(
-        encoder.last(x), expected, rtol=tolerance, atol=tolerance, msg="`last` is not the last frame"
-    )
+    for cut in (x, x[:, :-1], x[:1, :1]):
+        frames = encoder(cut)
+        expected = frames.values[torch.arange(len(cut)), frames.lengths - 1]
+        _close(encoder.last(cut), expected, tolerance, "`last` is not the last frame")
 
 
 def _check_padding(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
     lengths = torch.tensor([TIME, TIME - 1, TIME // 2, 1])
-    padded = x.clone()
-    for row, length in enumerate(lengths.tolist()):
-        padded[row, length:] = 1e3
-    frames = encoder(padded, lengths)
-    for row, length in enumerate(lengths.tolist()):
-        alone = encoder(x[row : row + 1, :length])
-        count = int(frames.lengths[row])
-        assert count == int(alone.lengths[0]), f"{count} frames in a batch, {int(alone.lengths[0])} alone"
-        torch.testing.assert_close(
-            frames.values[row, :count],
-            alone.values[0, :count],
-            rtol=tolerance,
-            atol=tolerance,
-            msg="padding changed a result",
-        )
-        last = encoder.last(padded, lengths)[row]
-        torch.testing.assert_close(
-            last, alone.values[0, count - 1], rtol=tolerance, atol=tolerance, msg="padding changed `last`"
-        )
+    keep = torch.ones(x.shape[:2], dtype=torch.bool)
+    keep[:, 3] = False
+    for filling in (1e3, torch.nan):
+        padded = torch.where((torch.arange(TIME) < lengths[:, None])[..., None], x, filling)
+        frames, hidden = encoder(padded, lengths), encoder(padded, lengths, keep=keep)
+        last = encoder.last(padded, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = encoder(x[row : row + 1, :length])
+            count = int(frames.lengths[row])
+            assert count == int(alone.lengths[0]), f"{count} frames in a batch, {int(alone.lengths[0])} alone"
+            _close(frames.values[row, :count], alone.values[0, :count], tolerance, "padding changed a result")
+            _close(last[row], alone.values[0, count - 1], tolerance, "padding changed `last`")
+            alone = encoder(x[row : row + 1, :length], keep=keep[row : row + 1, :length])
+            message = "padding changed a result with hidden steps"
+            _close(hidden.values[row, :count], alone.values[0, :count], tolerance, message)
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float, message: str) -> None:
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance, msg=message)
 
 
 def _check_gradients(encoder: Encoder, x: torch.Tensor) -> None:

@@ -12,7 +12,8 @@ Departures
 | padding enters the convolutions as data | with lengths given, steps past a length are zeroed before every convolution |
 | rows with missing values are zeroed in the caller's tensor | the caller's tensor is left alone |
 
-`last` is exact and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on steps
+Where a dilation is at least as long as the window, both neighbours of every step lie outside and the centre tap alone is used.
+`last` is exact too and needs a fraction of the work: for the last step of a window, a block of dilation d depends only on steps
 congruent to it modulo d, and on that grid its convolution is an ordinary one of kernel 3. Walking up the stack the grid
 thins out by two from block to block (201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1 steps for a window of 201).
 """
@@ -27,7 +28,8 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, with_steps_before
+from tswork.encoders.latent import project_visible
 from tswork.registry import register
 
 
@@ -66,22 +68,12 @@ class DilatedConv(Encoder):
         *,
         keep: Bool[Tensor, "batch time"] | None = None,
     ) -> Frames:
-        valid = None if lengths is None else valid_steps(lengths, x.shape[1])
-        hidden = self.latent(x, valid if keep is None else keep if valid is None else keep & valid).transpose(1, 2)
-        inside = None if valid is None else valid[:, None, :].to(hidden.dtype)
+        hidden = project_visible(self.project, x, lengths, keep).transpose(1, 2)
+        inside = None if lengths is None else valid_steps(lengths, x.shape[1])[:, None, :].to(hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden, inside)
         frames = self.dropout(hidden.transpose(1, 2))
         return Frames(frames, full_lengths(x) if lengths is None else lengths)
-
-    def latent(
-        self, x: Float[Tensor, "batch time channel"], visible: Bool[Tensor, "batch time"] | None
-    ) -> Float[Tensor, "batch time hidden"]:
-        """The projected steps; hidden ones and those with a missing value are zero vectors."""
-        missing = torch.isnan(x)
-        projected: Tensor = self.project(torch.where(missing, 0.0, x))
-        shown = ~missing.any(dim=-1) if visible is None else visible & ~missing.any(dim=-1)
-        return torch.where(shown[..., None], projected, 0.0)
 
     def last(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
@@ -93,16 +85,34 @@ class DilatedConv(Encoder):
             steps = torch.arange(x.shape[1], device=x.device) - (x.shape[1] - lengths)[:, None]
             visible = steps >= 0
             index = steps.clamp(min=0)[..., None].expand(-1, -1, x.shape[2])
-            return self.last_of_latent(self.latent(x.gather(1, index), visible), visible)
-        return self.last_of_latent(self.latent(x, None))
+            return self.last_of_latent(project_visible(self.project, x.gather(1, index), None, visible), visible)
+        return self.last_of_latent(project_visible(self.project, x, None, None))
+
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        from tswork.encoders.dilated_windows import last_of_windows  # which is made of this encoder's blocks
+
+        if self.training:
+            return super().last_of_windows(series, window=window, batch=batch)
+        # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
+        latent = project_visible(self.project, series[None], None, None)[0]
+        return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
 
     def last_of_latent(
-        self, latent: Float[Tensor, "batch time hidden"], visible: Bool[Tensor, "batch time"] | None = None
+        self,
+        latent: Float[Tensor, "batch step hidden"],
+        visible: Bool[Tensor, "batch step"] | None = None,
+        *,
+        level: int = 0,
     ) -> Float[Tensor, "batch dim"]:
-        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside."""
+        """The last frame of projected windows, from the steps it depends on alone; steps not visible are outside.
+
+        With a `level`, what goes into the block of that number, on its grid: every `2^level`-th step up to the last.
+        """
         hidden = latent.transpose(1, 2)
         inside = None if visible is None else visible[:, None, :].to(hidden.dtype)
-        for block in self.blocks:
+        for block in self.blocks[level:]:
             assert isinstance(block, Block)
             hidden = block.thin(hidden, inside)
             inside = None if inside is None else _every_second(inside)
@@ -123,8 +133,8 @@ class Block(nn.Module):
         self, hidden: Float[Tensor, "batch wide_in time"], inside: Float[Tensor, "batch 1 time"] | None
     ) -> Float[Tensor, "batch wide_out time"]:
         kept = hidden if self.skip is None else self.skip(hidden)
-        inner = self.first(_only(functional.gelu(hidden), inside))
-        result: Tensor = kept + self.second(_only(functional.gelu(inner), inside))
+        inner = _convolved(self.first, _only(functional.gelu(hidden), inside))
+        result: Tensor = kept + _convolved(self.second, _only(functional.gelu(inner), inside))
         return result
 
     def thin(
@@ -153,6 +163,14 @@ def _only(values: Tensor, inside: Tensor | None) -> Tensor:
 def _every_second(grid: Tensor) -> Tensor:
     """Every second step, the last among them."""
     return grid[..., (grid.shape[-1] - 1) % 2 :: 2]
+
+
+def _convolved(convolution: nn.Conv1d, values: Tensor) -> Tensor:
+    """The convolution, by its centre tap alone where no step has a neighbour."""
+    if not torch.compiler.is_exporting() and values.shape[-1] <= convolution.dilation[0]:
+        return _centre(convolution, values)
+    result: Tensor = convolution(values)
+    return result
 
 
 def _centre(convolution: nn.Conv1d, values: Tensor) -> Tensor:

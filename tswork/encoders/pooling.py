@@ -1,28 +1,64 @@
-"""From frames to one vector a sequence. Padding frames never take part."""
+"""From frames to one vector a sequence. Padding frames never take part.
+
+| pooling | one vector is |
+| --- | --- |
+| max | the largest value of each dimension over the real frames |
+| mean | their mean |
+| last | the last of them |
+| masked | the mean over those that saw a value: frames whose steps are all missing or hidden are left out too |
+"""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tswork.encoders.base import Frames, valid_steps
+from tswork.encoders.base import Encoder, Frames, valid_steps
 
-Pooling = Literal["max", "mean", "last"]
+Pooling = Literal["max", "mean", "last", "masked"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
-def pool(frames: Frames, pooling: Pooling) -> Float[Tensor, "batch dim"]:
-    """Maximum or mean over the real frames, or the last real frame. A sequence of no frames gives zeros."""
+def pooled(
+    encoder: Encoder,
+    x: Float[Tensor, "batch time channel"],
+    lengths: Int[Tensor, "batch"] | None = None,
+    *,
+    pooling: Pooling,
+    keep: Bool[Tensor, "batch time"] | None = None,
+) -> Float[Tensor, "batch dim"]:
+    """One vector a sequence from an encoder's frames."""
+    frames: Frames = encoder(x, lengths, keep=keep)
+    if pooling != "masked":
+        return pool(frames, pooling)
+    present = ~torch.isnan(x).all(dim=2)
+    seen = seen_frames(present if keep is None else present & keep, frames.values.shape[1], stride=encoder.stride)
+    return pool(frames, pooling, seen=seen)
+
+
+def pool(
+    frames: Frames, pooling: Pooling, *, seen: Bool[Tensor, "batch frame"] | None = None
+) -> Float[Tensor, "batch dim"]:
+    """Frames to one vector each; `masked` leaves out what was not `seen` (None: all was). Nothing to pool gives zeros."""
     values, lengths = frames
-    valid = valid_steps(lengths, values.shape[1])[..., None]
-    empty = (lengths == 0)[:, None]
+    chosen = valid_steps(lengths, values.shape[1])
+    if pooling == "masked" and seen is not None:
+        chosen = chosen & seen
+    empty = ~chosen.any(dim=1)[:, None]
     if pooling == "max":
-        pooled = values.masked_fill(~valid, float("-inf")).amax(dim=1)
-    elif pooling == "mean":
-        pooled = values.masked_fill(~valid, 0).sum(dim=1) / lengths.clamp(min=1)[:, None]
+        vectors = values.masked_fill(~chosen[..., None], float("-inf")).amax(dim=1)
+    elif pooling == "last":
+        vectors = values[torch.arange(len(values), device=values.device), (lengths - 1).clamp(min=0)]
     else:
-        pooled = values[torch.arange(len(values), device=values.device), (lengths - 1).clamp(min=0)]
-    return pooled.masked_fill(empty, 0)
+        vectors = values.masked_fill(~chosen[..., None], 0).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)[:, None]
+    return vectors.masked_fill(empty, 0)
+
+
+def seen_frames(seen: Bool[Tensor, "batch time"], frames: int, *, stride: int) -> Bool[Tensor, "batch frame"]:
+    """Whether some step of each frame was seen; steps behind the last whole frame belong to it."""
+    frame = (torch.arange(seen.shape[1], device=seen.device) // stride).clamp(max=frames - 1)
+    counts = torch.zeros(len(seen), frames, device=seen.device).index_add_(1, frame, seen.float())
+    return counts > 0

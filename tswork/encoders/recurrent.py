@@ -34,6 +34,7 @@ class Recurrent(Encoder):
     """LSTM or GRU, one way or both ways."""
 
     masks = "latent"
+    why_not_exportable = "computes step after step, and an exported program would hold those of one length"
 
     def __init__(self, config: RecurrentConfig, info: DataInfo) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 """A pre-norm transformer over projected steps or patches.
 
 Vaswani et al., "Attention Is All You Need", NeurIPS 2017; pre-norm as in Xiong et al., "On Layer Normalization in the
-Transformer Architecture", ICML 2020; sinusoidal positions, so any length is taken. With `patch` above 1 a frame is the
-concatenation of that many projected steps; a last patch that is not full counts as a frame. Padding frames are masked as
-keys. Hidden and missing steps are zero vectors after the projection.
+Transformer Architecture", ICML 2020; sinusoidal positions, so any length is taken. With `patch` above 1 a frame is a linear
+map of that many projected steps; a last patch that is not full counts as a frame. Padding frames are masked as keys. Hidden
+and missing steps are zero vectors after the projection.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Transformer(Encoder):
             )
         self.dim, self.stride = config.dim, config.patch
         self.project = nn.Linear(len(info.channels), config.dim)
-        self.join = nn.Linear(config.dim * config.patch, config.dim) if config.patch > 1 else nn.Identity()
+        self.join = nn.Conv1d(config.dim, config.dim, config.patch, stride=config.patch) if config.patch > 1 else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.dropout = nn.Dropout(config.dropout)
@@ -62,9 +62,9 @@ class Transformer(Encoder):
     ) -> Frames:
         hidden = project_visible(self.project, x, lengths, keep)
         known = full_lengths(x) if lengths is None else lengths
-        if self.stride > 1:
-            hidden = functional.pad(hidden, (0, 0, 0, -x.shape[1] % self.stride))
-            hidden = self.join(hidden.reshape(len(x), -1, self.stride * self.dim))
+        if self.join is not None:
+            filled = functional.pad(hidden.transpose(1, 2), (0, self.stride - 1))  # up to the end of a last patch
+            hidden = self.join(filled).transpose(1, 2)
             known = (known + self.stride - 1) // self.stride
         hidden = self.dropout(hidden + positions(hidden))
         # A sequence of no frames may look at its first padding frame, so that no softmax is over nothing.

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tswork.encoders.base import Encoder
-from tswork.encoders.dilated_conv import DilatedConv
 
 BATCH = 256
 
@@ -26,22 +25,7 @@ def encode_last_windows(
     """
     was_training = encoder.training
     encoder.eval()
-    device = next(encoder.parameters()).device
     try:
-        if isinstance(encoder, DilatedConv):
-            return _of_latent(encoder, series.to(device), window, batch)
-        padded = torch.cat([series.new_full((window - 1, series.shape[1]), torch.nan), series]).to(device)
-        windows = padded.unfold(0, window, 1).transpose(1, 2)
-        return torch.cat([encoder.last(chunk.contiguous()) for chunk in windows.split(batch)])
+        return encoder.last_of_windows(series.to(next(encoder.parameters()).device), window=window, batch=batch)
     finally:
         encoder.train(was_training)
-
-
-def _of_latent(
-    encoder: DilatedConv, series: Float[Tensor, "time channel"], window: int, batch: int
-) -> Float[Tensor, "time dim"]:
-    """Steps are projected once instead of once a window; a missing step is a zero row, and so is a step before the series."""
-    latent = encoder.latent(series[None], None)[0]
-    padded = torch.cat([latent.new_zeros(window - 1, latent.shape[1]), latent])
-    windows = padded.unfold(0, window, 1)  # (time, hidden, window), a view
-    return torch.cat([encoder.last_of_latent(chunk.transpose(1, 2)) for chunk in windows.split(batch)])

@@ -111,9 +111,8 @@ class Method(ABC, Generic[C]):
         """Called after the last step of a task with the weights that are judged (fill a memory)."""
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        """The batches of one task."""
-        sampler = Uniform(len(part), batch_size=self.config.batch_size, seed=context.seed)
-        return Batches(part, sampler=sampler, device=context.device, seed=context.seed)
+        """The batches of one task; default: whole sequences, as `sequence_batches` gives them."""
+        return sequence_batches(part, encoder=model.encoder, context=context, batch_size=self.config.batch_size)
 
     def steps(self, part: Part, batches: Batches) -> int:
         """Optimiser steps of one task: the smaller of `epochs` and `iterations`."""
@@ -184,6 +183,9 @@ def sequence_batches(
         reason = "padding changes its results, and batches of one length cannot be had "
         reason += "in several processes" if several else "with the sampler that the objective asks for"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
+    if sampler is not None and sampler.batch_size % context.world_size:
+        reason = f"batches of {sampler.batch_size} sequences cannot be shared among {context.world_size} processes"
+        raise DataInvalid([Problem(reason, path="train", remedy="Choose a multiple of the processes.")])
     size, seed = shared_batch_size(batch_size, len(part), context), context.seed
     if padded:
         sampler = EqualLength(lengths, batch_size=size, seed=seed)
@@ -203,9 +205,12 @@ def sequence_batches(
 
 
 def shared_batch_size(batch_size: int, items: int, context: Context) -> int:
-    """The batch size, reduced to the items there are and to a multiple of the processes. Raises `DataInvalid` at 0."""
+    """The batch size, reduced to the items there are and to a multiple of the processes.
+
+    Raises `DataInvalid` when that leaves a process without any.
+    """
     size = min(batch_size, items) // context.world_size * context.world_size
-    if size == 0:
+    if size == 0 and items > 0:
         message = f"{items} sequences in batches of {batch_size} do not give each of {context.world_size} processes one"
         raise DataInvalid([Problem(message, path="train", remedy="Train in fewer processes, or on more data.")])
     return size

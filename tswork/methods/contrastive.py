@@ -24,14 +24,14 @@ from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
-from tswork.encoders.base import Frames
-from tswork.encoders.pooling import Pooling, pool
-from tswork.errors import ModelUnfit
+from tswork.encoders.pooling import Pooling, pooled
+from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.objectives.base import Objective
 from tswork.registry import register
+from tswork.training.distributed import gather_with_gradient
 
 ViewSpec = Annotated[Configured, Uses("view")]
 M = TypeVar("M", bound=nn.Module)
@@ -106,16 +106,17 @@ class Contrastive(Method[ContrastiveConfig]):
             raise ModelUnfit("contrastive", f"the objective {name!r} takes no queue", "Set `queue: 0`.")
         if objective.needs_labels and info.label is None:
             raise ModelUnfit("contrastive", f"the objective {name!r} needs labels", "Name a column with `label:`.")
-        moving = [type(view).__name__ for side in self._views for view in side if not view.aligned]
+        views = (*self.config.views, *(self.config.other_views or ()))
+        moving = [view.name for view in views if not view.build().aligned]
         if objective.level == "frame" and moving:
-            reason = f"the objective {name!r} compares step by step, and {moving[0]} moves steps"
+            reason = f"the objective {name!r} compares step by step, and the view {moving[0]!r} moves steps"
             raise ModelUnfit("contrastive", reason, "Use views that leave every step in its place.")
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         size, label, window = self.config.batch_size, model.info.label, self.config.window
         if window is not None:
             part = part.pieces(window)  # a long series gives as many items as it has windows
-        return sequence_batches(
+        batches = sequence_batches(
             part,
             encoder=model.encoder,
             context=context,
@@ -125,6 +126,18 @@ class Contrastive(Method[ContrastiveConfig]):
             sampler=self._objective.sampler(part, label=label, batch_size=size, seed=context.seed),
             crop=Crop(window) if window is not None else None,
         )
+        self._check_company(batches)
+        return batches
+
+    def _check_company(self, batches: Batches) -> None:
+        """Refuse data of which no batch holds two sequences, when sequences are compared and no queue brings others."""
+        if self._objective.level == "frame" or self.config.queue:
+            return
+        sizes = (len(batches.sampler.at(0, step)) for step in range(batches.steps(0)))
+        if batches.steps(0) and all(size < 2 for size in sizes):
+            message = "no batch has two sequences, so that there is nothing to contrast one with"
+            remedy = "Set `window:` to train on windows of long series, or raise `batch_size`."
+            raise DataInvalid([Problem(message, path="train", remedy=remedy)])
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         follower, queue = _head(model, "momentum", Follower), _head(model, "queue", Queue)
@@ -133,8 +146,8 @@ class Contrastive(Method[ContrastiveConfig]):
         first, second = self._embedded(model, batch, context.generator("views"))
         z1, z2, labels = first.values, second.values, next(iter(batch.codes.values()), None)
         if self._objective.level == "sequence":
-            z1, z2 = _gathered(z1), _gathered(z2)
-            labels = None if labels is None else _gathered(labels)
+            z1, z2 = gather_with_gradient(z1), gather_with_gradient(z2)
+            labels = None if labels is None else gather_with_gradient(labels)
         negatives = None if queue is None else queue.read()
         loss = self._objective(z1, z2, lengths=first.lengths, labels=labels, negatives=negatives)
         yield Update("model", {"loss": loss})
@@ -167,12 +180,16 @@ class Contrastive(Method[ContrastiveConfig]):
         for change in changes:
             view = change(view, generator=generator)
         padded = batch.unequal_lengths is not None or not all(change.aligned for change in changes)
-        frames: Frames = parts.get_submodule("encoder")(view.x, view.lengths if padded else None, keep=view.keep)
-        framewise = self._objective.level == "frame"
-        z = frames.values if framewise else pool(frames, model.pooling)
+        lengths = view.lengths if padded else None
+        encoder: Any = parts.get_submodule("encoder")
+        z: Tensor
+        if self._objective.level == "frame":
+            z, real = encoder(view.x, lengths, keep=view.keep)
+        else:
+            z, real = pooled(encoder, view.x, lengths, pooling=model.pooling, keep=view.keep), None
         if self.config.head is not None:
             z = parts.get_submodule("project")(z)
-        return Embedded(z, frames.lengths if framewise and padded else None)
+        return Embedded(z, real if padded else None)
 
 
 def _built(views: Sequence[Configured]) -> list[Augmentation[Any]]:
@@ -188,9 +205,3 @@ def _trained(model: Model) -> nn.ModuleDict:
 def _head(model: Model, name: str, kind: type[M]) -> M | None:
     head = dict(model.heads.items()).get(name)
     return head if isinstance(head, kind) else None
-
-
-def _gathered(z: Tensor) -> Tensor:
-    from tswork.training.distributed import gather_with_gradient
-
-    return gather_with_gradient(z)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
+from tswork.methods.model import evaluating
 
 TOLERANCE = 1e-3
 
@@ -27,29 +28,39 @@ class _Frames(nn.Module):
 
 
 def export_encoder(encoder: Encoder, *, channels: int) -> torch.export.ExportedProgram:
-    """A program that gives the frames of whole sequences of any number and length.
+    """A program that gives the frames of whole sequences, of any number and of any length above one frame.
 
     Raises `ModelUnfit` with the reason when the encoder does not declare it, cannot be exported, or the program disagrees.
     """
+    name = type(encoder).__name__
     if not encoder.exportable:
-        raise ModelUnfit(type(encoder).__name__, "does not declare itself exportable")
-    encoder.eval()
-    device = next(encoder.parameters()).device
-    free = {"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time", min=2)}}
+        raise ModelUnfit(name, encoder.why_not_exportable)
+    with evaluating(encoder):
+        program = _traced(encoder, channels)
+        run = program.module()
+        for batch, frames in ((1, 17), (3, 64)):
+            x = _example(encoder, batch, frames, channels)
+            difference = float((run(x) - encoder(x).values).abs().max())
+            if difference > TOLERANCE:
+                raise ModelUnfit(name, f"the exported program differs by {difference:.2g} at {x.shape[1]} steps")
+    return program
+
+
+def _traced(encoder: Encoder, channels: int) -> torch.export.ExportedProgram:
+    # Tracing takes a size of one for a constant, so one frame is left out.
+    free = {"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time", min=encoder.stride + 1)}}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own tracing
-            example = torch.randn(2, 32, channels, device=device)
-            program = torch.export.export(_Frames(encoder), (example,), dynamic_shapes=free)
+            return torch.export.export(
+                _Frames(encoder),
+                (_example(encoder, 2, 32, channels),),
+                dynamic_shapes=free,
+                prefer_deferred_runtime_asserts_over_guards=True,  # what it cannot prove of lengths is checked at run time
+            )
     except Exception as error:
         raise ModelUnfit(type(encoder).__name__, f"cannot be exported: {str(error).partition(chr(10))[0]}") from error
-    run = program.module()
-    for batch, time in ((1, 17), (3, 64)):
-        x = torch.randn(batch, time, channels, device=device)
-        with torch.no_grad():
-            difference = float((run(x) - encoder(x).values).abs().max())
-        if difference > TOLERANCE:
-            raise ModelUnfit(
-                type(encoder).__name__, f"the exported program differs by {difference:.2g} at {time} steps"
-            )
-    return program
+
+
+def _example(encoder: Encoder, batch: int, frames: int, channels: int) -> Float[Tensor, "batch time channel"]:
+    return torch.randn(batch, frames * encoder.stride, channels, device=next(encoder.parameters()).device)

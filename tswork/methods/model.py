@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
-from tswork.encoders.pooling import Pooling, pool
+from tswork.encoders.pooling import Pooling, pooled
 from tswork.errors import ModelUnfit
 
 
@@ -59,7 +59,7 @@ class Model(nn.Module):
         pooling: Pooling | None = None,
     ) -> Float[Tensor, "batch dim"]:
         """One vector a sequence, pooled over the real frames."""
-        return pool(self.encoder(x, lengths), pooling or self.pooling)
+        return pooled(self.encoder, x, lengths, pooling=pooling or self.pooling)
 
     def last(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None

@@ -36,11 +36,10 @@ from tswork.config import Configured, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
-from tswork.data.samplers import EqualLength, Sampler, Uniform
 from tswork.encoders.base import Frames
 from tswork.encoders.pooling import Pooling, pool
 from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.base import Averaging, Method, MethodConfig, Update, build_encoder, shared_batch_size
+from tswork.methods.base import Averaging, Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
@@ -83,28 +82,16 @@ class TS2Vec(Method[TS2VecConfig]):
         if model.info.missing:
             pieces = pieces.observed()
         if len(pieces) == 0:
-            raise DataInvalid(
-                [
-                    Problem(
-                        "no step of it has a value", path="train", remedy="Look at the data with `tswork data check`."
-                    )
-                ]
-            )
-        return Batches(
+            remedy = "Look at the data with `tswork data check`."
+            raise DataInvalid([Problem("no step of it has a value", path="train", remedy=remedy)])
+        return sequence_batches(
             pieces,
-            sampler=self._sampler(model, pieces.lengths.clamp(max=longest), context),
+            encoder=model.encoder,
+            context=context,
+            batch_size=self.config.batch_size,
+            drop_last=True,
             crop=Crop(longest, shared=True),
-            device=context.device,
-            seed=context.seed,
-            rank=context.rank,
-            world_size=context.world_size,
         )
-
-    def _sampler(self, model: Model, lengths: Int[Tensor, "piece"], context: Context) -> Sampler:
-        size, seed = shared_batch_size(self.config.batch_size, len(lengths), context), context.seed
-        if model.encoder.padding_invariant or bool((lengths == lengths[0]).all()):
-            return Uniform(len(lengths), batch_size=size, seed=seed, drop_last=True)
-        return EqualLength(lengths, batch_size=size, seed=seed)
 
     def default_steps(self, part: Part, batches: Batches) -> int:
         values = len(part) * int(part.lengths.max()) * len(part.collection.channels)

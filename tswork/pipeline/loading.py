@@ -21,7 +21,7 @@ from tswork.data.cards import resolve
 from tswork.data.files import expand
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
-from tswork.data.splits import split_count
+from tswork.data.split_spec import split_count
 from tswork.errors import DataInvalid, InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
 from tswork.pipeline.gate import gate_problems
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec

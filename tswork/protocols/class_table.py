@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from tswork.data.collection import Part
-from tswork.data.splits import group_units
+from tswork.data.grouping import group_units
 from tswork.metrics import classification
 from tswork.protocols.base import Heads, Result, make_rows
 

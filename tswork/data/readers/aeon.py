@@ -70,7 +70,8 @@ class Aeon(Reader[AeonConfig]):
             labels.extend(map(str, classes))
             halves.extend([half] * len(values))
         table = pd.DataFrame({"id": np.arange(len(cases)), LABEL: labels, SPLIT: halves})
-        return pack_cases(cases, table, spec.options).replaced(label=LABEL)
+        collection = pack_cases(cases, table, spec.options)
+        return collection.replaced(label=LABEL if LABEL in collection.table.columns else None)
 
 
 def bundled_folder() -> Path:

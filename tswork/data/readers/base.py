@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from tswork.config import Config
 from tswork.data.collection import Collection
 from tswork.data.places import Places
+from tswork.registry import Component
 
 if TYPE_CHECKING:
     from tswork.data.spec import DataSpec
@@ -29,6 +30,17 @@ class Reader(ABC, Generic[C]):
 
         Raises `DataInvalid` when one cannot be found.
         """
+
+    def inspect(self, spec: DataSpec, places: Places) -> None:
+        """Refuse what is wrong and can be seen without reading values: files, names of columns, headers.
+
+        Raises `DataInvalid` with all of it.
+        """
+        self.files(spec, places)
+
+    def used(self, spec: DataSpec, places: Places) -> Sequence[Component]:
+        """Components that the files themselves ask for (decoders); their versions count in the digest of the files."""
+        return ()
 
     @abstractmethod
     def read(self, spec: DataSpec, places: Places) -> Collection:

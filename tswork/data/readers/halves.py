@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tswork.data.channels import choose_channels, renaming_problems
 from tswork.data.collection import Collection
+from tswork.data.faults import refuse
 from tswork.data.spec import DataOptions
-from tswork.errors import DataInvalid, Location, Problem, did_you_mean
+from tswork.errors import Location
 
 LABEL = "label"
 SPLIT = "split"
@@ -24,30 +26,23 @@ def pack_cases(
     channels: Sequence[str] | None = None,
     origin: str = "",
 ) -> Collection:
-    """A collection from `(time, channel)` arrays; `options.channels` chooses and orders channels."""
-    width = cases[0].shape[1] if cases else 0
-    names = list(channels) if channels is not None else [f"channel_{number}" for number in range(width)]
+    """A collection from `(time, channel)` arrays, with channels chosen and columns renamed as the options say."""
+    place = Location(origin) if origin else None
     ours = {theirs: our for our, theirs in options.columns.items()}
-    names = [ours.get(name, name) for name in names]
-    chosen = list(options.channels) if options.channels is not None else names
-    unknown = [name for name in (*chosen, *options.target) if name not in names]
-    if unknown:
-        place = Location(origin) if origin else None
-        raise DataInvalid(
-            [
-                Problem(f"there is no channel {name!r}", "data.channels", place, did_you_mean(name, names))
-                for name in unknown
-            ]
-        )
-    order = [names.index(name) for name in (*(one for one in chosen if one not in options.target), *options.target)]
+    width = cases[0].shape[1] if cases else 0
+    given = channels if channels is not None else [f"channel_{number}" for number in range(width)]
+    names = [ours.get(name, name) for name in given]
+    table = table.rename(columns=ours)
+    chosen, problems = choose_channels(names, options, place=place)
+    refuse([*renaming_problems([*map(str, table.columns), *names], options, place), *problems])
     values = np.concatenate(cases) if cases else np.zeros((0, len(names)), np.float32)
-    if order != list(range(len(names))):
-        values = values[:, order]
+    if chosen != names:
+        values = values[:, [names.index(name) for name in chosen]]
     return Collection(
         values=torch.from_numpy(np.ascontiguousarray(values)),
-        offsets=torch.from_numpy(np.cumsum([0, *(len(case) for case in cases)]).astype(np.int64)),
+        offsets=torch.from_numpy(np.cumsum([0, *map(len, cases)]).astype(np.int64)),
         table=table,
-        channels=tuple(names[index] for index in order),
+        channels=tuple(chosen),
         rate=options.rate,
         targets=tuple(options.target),
         name=options.name,

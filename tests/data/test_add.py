@@ -1,0 +1,175 @@
+"""Cards for one's own files: reader, columns and form are guessed, and the card that is written works from anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tswork.data.add import write_card
+from tswork.data.cards import resolve
+from tswork.data.collection import Collection
+from tswork.data.opening import open_splits
+from tswork.data.places import Places
+from tswork.data.reading import read_collection
+from tswork.data.spec import DataSpec, read_spec
+from tswork.errors import DataInvalid
+from tswork.source import Source, read_yaml
+
+HOURS = pd.date_range("2024-01-01", periods=60, freq="h")
+
+
+def add(folder: Path, path: Path, **options: Any) -> tuple[dict[str, Any], Collection]:
+    """The card that was written, and what it opens, split and all, from another working directory."""
+    places = Places.here(folder)
+    card = write_card("mine", path, places=places, **options)
+    assert card == folder / "data_cards" / "mine.yaml"
+    elsewhere = Places.here(folder, beside=Path("/"))
+    spec, problems = read_spec(resolve(Source({"card": "mine"}), elsewhere))
+    assert spec is not None, problems
+    assert len(open_splits(spec, elsewhere, seed=0)) == 1
+    return read_yaml(card).data, read_collection(spec, elsewhere)
+
+
+def told(folder: Path, path: Path, name: str = "mine", **options: Any) -> list[str]:
+    with pytest.raises(DataInvalid) as refused:
+        write_card(name, path, places=Places.here(folder), **options)
+    assert not (folder / "data_cards" / "mine.yaml").exists()
+    return [str(problem).replace(f"{folder}/", "") for problem in refused.value.problems]
+
+
+def test_a_series_with_time_stamps_gets_calendar_scaling_and_a_split_in_time(tmp_path: Path) -> None:
+    pd.DataFrame({"stamp": HOURS, "load": range(60), "temp": 1.5}).to_csv(tmp_path / "load.csv", index=False)
+    card, found = add(tmp_path, tmp_path / "load.csv")
+    assert card == {
+        "title": "mine, from load.csv", "reader": "series_csv", "path": "../load.csv", "time": "stamp",
+        "prepare": [{"uses": "calendar"}, {"uses": "standardize"}], "split": {"by": "time", "fractions": [0.6, 0.2, 0.2]},
+    }  # fmt: skip
+    assert found.channels == ("load", "temp")
+
+
+def test_a_file_outside_of_the_project_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    outside = tmp_path / "far" / "load.csv"
+    outside.parent.mkdir()
+    pd.DataFrame({"a": range(60)}).to_csv(outside, index=False)
+    card, _ = add(tmp_path / "project", outside)
+    assert card["path"] == str(outside)
+
+
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        ({"sep": ";", "decimal": ","}, {"separator": ";", "decimal": ","}),
+        ({"sep": "\t"}, {"separator": "\t"}),
+        ({"date_format": "%d.%m.%Y %H:%M"}, {"date_format": "%d.%m.%Y %H:%M"}),
+        ({"date_format": "%m/%d/%Y %H:%M"}, {"date_format": "%m/%d/%Y %H:%M"}),
+        ({"date_format": "%d/%m/%Y %H:%M"}, {"date_format": "%d/%m/%Y %H:%M"}),
+    ],
+)
+def test_separators_decimals_and_dates_are_guessed(
+    tmp_path: Path, form: dict[str, str], written: dict[str, str]
+) -> None:
+    frame = pd.DataFrame({"Date": HOURS, "load": np.arange(60) + 0.5})
+    frame.to_csv(tmp_path / "load.csv", index=False, **form)  # type: ignore[call-overload]
+    card, found = add(tmp_path, tmp_path / "load.csv")
+    assert {key: card.get(key) for key in ("separator", "decimal", "date_format") if key in card} == written
+    assert found.values[:2, 0].tolist() == [0.5, 1.5]
+    assert found.times is not None
+    assert found.times.tolist() == HOURS.as_unit("ns").to_numpy().astype(np.int64).tolist()
+
+
+def test_series_named_by_an_id_are_long_and_split_by_groups_when_they_have_any(tmp_path: Path) -> None:
+    ids = [f"s{row // 6}" for row in range(60)]
+    frame = pd.DataFrame(
+        {"unique_id": ids, "ds": [*HOURS[:6]] * 10, "y": range(60), "kind": [one[1:] in "02468" for one in ids]}
+    )
+    frame.to_csv(tmp_path / "many.csv", index=False)
+    card, found = add(tmp_path, tmp_path / "many.csv", label="kind", groups=["unique_id"])
+    assert (card["layout"], card["id"], card["time"], card["label"]) == ("long", "unique_id", "ds", "kind")
+    assert card["split"] == {"by": "groups", "fractions": [0.6, 0.2, 0.2]}
+    assert len(found) == 10
+
+
+def recordings(folder: Path, count: int = 10) -> list[str]:
+    names = [f"r{row}.npy" for row in range(count)]
+    for row, name in enumerate(names):
+        np.save(folder / name, np.random.default_rng(row).normal(size=(9, 2)))
+    return names
+
+
+def test_a_table_of_files_is_a_manifest_whatever_its_column_is_called(tmp_path: Path) -> None:
+    names = recordings(tmp_path)
+    frame = pd.DataFrame({"clip": names, "kind": ["a", "b"] * 5, "who": [f"p{row // 2}" for row in range(10)]})
+    frame.to_csv(tmp_path / "all.csv", index=False, sep=";")
+    card, found = add(tmp_path, tmp_path / "all.csv", label="kind", groups=["who"])
+    assert card == {
+        "title": "mine, from all.csv", "reader": "manifest", "path": "../all.csv", "columns": {"path": "clip"}, "separator": ";",
+        "label": "kind", "groups": ["who"], "split": {"by": "groups", "fractions": [0.6, 0.2, 0.2]},
+    }  # fmt: skip
+    assert found.label == "kind"
+
+
+def test_a_manifest_with_parts_of_its_own_keeps_them(tmp_path: Path) -> None:
+    names = recordings(tmp_path, 3)
+    lines = [
+        json.dumps({"file": name, "split": part}) for name, part in zip(names, ("train", "dev", "test"), strict=True)
+    ]
+    with gzip.open(tmp_path / "all.jsonl.gz", "wt") as file:
+        file.write("\n".join(lines))
+    card, _ = add(tmp_path, tmp_path / "all.jsonl.gz")
+    assert card["split"] == {"by": "official"}
+    assert card["columns"] == {"path": "file"}
+
+
+def test_arrays_in_halves_keep_them_and_others_are_split_by_groups(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    halves = {f"X_{half}": draw.normal(size=(4, 1, 9)) for half in ("train", "test")}
+    np.savez(tmp_path / "h.npz", y_train=np.array(list("abab")), y_test=np.array(list("abab")), **halves)  # type: ignore[arg-type]
+    assert add(tmp_path / "one", tmp_path / "h.npz", label="label")[0]["split"] == {"by": "official"}
+    np.save(tmp_path / "x.npy", draw.normal(size=(10, 1, 9)))
+    assert add(tmp_path / "two", tmp_path / "x.npy")[0]["split"]["by"] == "groups"
+
+
+def test_what_is_not_understood_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    load = tmp_path / "load.csv"
+    pd.DataFrame({"stamp": HOURS, "load": range(60), "kind": "a"}).to_csv(load, index=False)
+    assert told(tmp_path, tmp_path / "nowhere.csv", name="a b") == [
+        "'a b' is not a name for a card. Use letters, digits, '_' and '-'.",
+        "nowhere.csv  there is no such file",
+    ]
+    assert told(tmp_path, load, label="knd", groups=["who"]) == [
+        "load.csv:1:1  has no column 'knd'. Did you mean 'kind'?",
+        "load.csv:1:1  has no column 'who'. Known: kind, load, stamp.",
+    ]
+    assert told(tmp_path, load, label="kind") == [
+        "load.csv:1:1  holds one series, which has no label or groups. Name the recordings in a column 'path', or the series in"
+        " a column 'id'."
+    ]
+    (tmp_path / "x.xlsx").write_bytes(b"PK")
+    assert told(tmp_path, tmp_path / "x.xlsx") == [
+        "x.xlsx  files ending in .xlsx are not known. Give a CSV, a JSON-lines manifest, npz or npy."
+    ]
+    (tmp_path / "m.jsonl").write_text('{"a": 1}\n')
+    assert told(tmp_path, tmp_path / "m.jsonl") == ["m.jsonl:1:1  has no column of files. Call it 'path'; there are a."]
+    (tmp_path / "x.npz").write_bytes(b"torn")
+    assert "is not a whole npy or npz file" in told(tmp_path, tmp_path / "x.npz")[0]
+    (tmp_path / "m.csv").write_text("path\na.npy\n")
+    assert "a.npy: there is no such file" in told(tmp_path, tmp_path / "m.csv")[0]
+
+
+def test_a_card_is_never_overwritten(tmp_path: Path) -> None:
+    pd.DataFrame({"a": range(60)}).to_csv(tmp_path / "x.csv", index=False)
+    add(tmp_path, tmp_path / "x.csv")
+    with pytest.raises(DataInvalid, match=r"there is a card already\. Choose another name"):
+        write_card("mine", tmp_path / "x.csv", places=Places.here(tmp_path))
+
+
+def test_a_card_is_valid_yaml_of_the_one_schema(tmp_path: Path) -> None:
+    pd.DataFrame({"größe": range(60)}).to_csv(tmp_path / "x.csv", index=False)
+    path = write_card("mine", tmp_path / "x.csv", places=Places.here(tmp_path))
+    assert isinstance(DataSpec.parse(read_yaml(path).data), DataSpec)

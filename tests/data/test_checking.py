@@ -1,0 +1,146 @@
+"""Looking for what may be wrong with a set before anything trains, with and without reading values; and describing it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.data.opening import places
+from tswork.data.checking import check_collection, check_data
+from tswork.data.collection import Collection
+from tswork.data.describing import describe
+from tswork.data.spec import DataSpec
+
+BLOCK: dict[str, Any] = {"reader": "series_csv", "path": "x.csv", "split": {"by": "time", "fractions": [0.6, 0.2, 0.2]}}
+
+
+def findings(folder: Path, read_values: bool = True, **block: Any) -> list[tuple[str, str, bool]]:
+    found = check_data(DataSpec.parse({**BLOCK, **block}), places(folder), read_values=read_values)
+    return [(one.what, one.text.replace(f"{folder}/", ""), one.severe) for one in found]
+
+
+def series(folder: Path, **columns: Any) -> None:
+    pd.DataFrame(columns or {"a": np.arange(20.0), "b": np.arange(20.0) ** 2}).to_csv(folder / "x.csv", index=False)
+
+
+@pytest.mark.parametrize("read_values", [True, False])
+def test_a_sound_set_has_no_findings(tmp_path: Path, read_values: bool) -> None:
+    series(tmp_path)
+    assert findings(tmp_path, read_values) == []
+
+
+@pytest.mark.parametrize("read_values", [True, False])
+def test_missing_empty_and_changed_files_are_faults_either_way(tmp_path: Path, read_values: bool) -> None:
+    (what, text, severe) = findings(tmp_path, read_values)[0]
+    assert (what, severe) == ("files", True)
+    assert text.startswith("x.csv  there is no such file")
+    (tmp_path / "x.csv").write_text("")
+    assert findings(tmp_path, read_values) == [("files", "x.csv is empty", True)]
+    series(tmp_path)
+    digest = hashlib.sha256((tmp_path / "x.csv").read_bytes()).hexdigest()
+    wrong = [{"name": "x.csv", "sha256": "0" * 64}]
+    assert findings(tmp_path, read_values, files=wrong) == [
+        ("digest", f"x.csv has sha256 {digest}, the card says {'0' * 64}", True)
+    ]
+    assert findings(tmp_path, read_values, files=[{"name": "x.csv", "sha256": digest}]) == []
+
+
+def test_a_file_that_was_gzipped_since_is_compared_by_its_content(tmp_path: Path) -> None:
+    content = b"a\n" + b"".join(b"%d\n" % number for number in range(20))
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content))
+    files = [{"name": "x.csv", "sha256": hashlib.sha256(content).hexdigest()}]
+    assert findings(tmp_path, files=files) == []
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content + b"1\n"))
+    assert findings(tmp_path, files=files)[0][0] == "digest"
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content)[:-9])
+    assert "is truncated or not gzip" in findings(tmp_path, files=files)[0][1]
+
+
+def test_columns_are_checked_without_values_and_cells_only_with_them(tmp_path: Path) -> None:
+    series(tmp_path, a=["1", "x", *("2" for _ in range(18))])
+    assert findings(tmp_path, False) == []
+    assert findings(tmp_path, True) == [("content", "x.csv:3:1  a: 'x' is not a number", True)]
+    assert "there is no channel 'b'" in findings(tmp_path, False, target="b")[0][1]
+
+
+def test_the_split_of_the_card_is_tried(tmp_path: Path) -> None:
+    series(tmp_path)
+    assert findings(tmp_path, split={"by": "time", "counts": [10, 10, 10]}) == [
+        (
+            "split",
+            "data.split.counts: 1 sequences are shorter than the 30 steps of counts (the shortest has 20). Use fractions.",
+            True,
+        )
+    ]
+    assert findings(tmp_path, prepare=[{"uses": "segment", "steps": 30}])[0][1].startswith(
+        "data.prepare: 1 of 1 sequences are shorter"
+    )
+
+
+def collection(values: list[Any], **fields: Any) -> Collection:
+    columns = {name: one for name, one in fields.items() if isinstance(one, list)}
+    others = {name: one for name, one in fields.items() if not isinstance(one, list)}
+    cases = [np.asarray(one, np.float32).reshape(-1, 1) for one in values]
+    table = pd.DataFrame({"id": [f"s{row}" for row in range(len(cases))], **columns})
+    return Collection.from_sequences(cases, table=table, **others)
+
+
+def noted(data: Collection) -> list[tuple[str, str, bool]]:
+    return [(one.what, one.text, one.severe) for one in check_collection(data)]
+
+
+def distinct(count: int, length: int = 20) -> list[Any]:
+    return list(np.random.default_rng(0).normal(size=(count, length)))
+
+
+@pytest.mark.parametrize(
+    ("data", "finding"),
+    [
+        (collection([[1, np.nan, 2, 4]]), ("missing", "25.00% of the values of 'channel_0' are missing", False)),
+        (collection([[np.nan] * 3]), ("missing", "100.00% of the values of 'channel_0' are missing", True)),
+        (collection([[2, 2, 2, 2]]), ("constant", "the channel 'channel_0' is constant (2)", False)),
+        (collection([[], [1, 2]]), ("length", "1 sequences are empty", True)),
+        (collection([*distinct(3, 100), [1, 2]]), ("length", "1 sequences are shorter than a tenth of the median", False)),
+        (collection([*distinct(2), *distinct(1)]), ("duplicate", "1 sequences repeat the content of another: s0 and s2", False)),
+        (collection(distinct(4), k=["a", "a", "b", "b"], g=["p", "q", None, "q"], groups=("g",)), ("groups", "1 sequences have no 'g', so each counts as one of its own: s2", False)),
+        (collection(distinct(3), k=["a", "a", "b"], label="k"), ("classes", "classes with a single sequence: b", False)),
+        (collection(distinct(22), k=["a"] * 20 + ["b"] * 2, label="k"), ("classes", "the largest class has 20 sequences, the smallest 2; look at balanced accuracy", False)),
+        (collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",)), ("confounding", "every 'g' has one label only: split by 'g', or the model may learn it instead", False)),
+        (collection(distinct(4), k=list("aabb"), g=list("ppqq"), label="k", groups=("g",)), ("confounding", "there is one 'g' a class, so no split by 'g' can judge the label", True)),
+        (collection([[1, 2, 3, 4, 5]]).replaced(times=torch.tensor([0, 1, 2, 4, 5]) * 10**9), ("time", "1 of 4 time steps differ from the usual 1 s", False)),
+    ],
+)  # fmt: skip
+def test_what_may_mislead_is_found(data: Collection, finding: tuple[str, str, bool]) -> None:
+    assert finding in noted(data)
+
+
+def test_time_between_series_is_no_gap() -> None:
+    data = collection([[1, 2, 3], [4, 5, 6]]).replaced(times=torch.tensor([0, 1, 2, 100, 101, 102]) * 10**9)
+    assert noted(data) == []
+
+
+def test_a_set_is_described_in_numbers() -> None:
+    data = collection(
+        [[1, np.nan], [1, 2, 3], [1, 2, 3, 4]], k=list("aba"), g=list("xxy"), split=["train", "train", "test"],
+        label="k", groups=("g",), rate=2.0, targets=("channel_0",),
+    )  # fmt: skip
+    assert describe(data) == {
+        "sequences": 3, "time steps": 9, "channels": ["channel_0"], "targets": ["channel_0"], "rate": 2.0,
+        "lengths": {"shortest": 2, "median": 3, "longest": 4}, "missing values": 1, "classes": {"a": 2, "b": 1},
+        "group g": "2 values", "official split": {"train": 2, "test": 1}, "digest": data.digest,
+    }  # fmt: skip
+
+
+def test_of_many_classes_the_rarest_are_summed_up() -> None:
+    data = collection(distinct(50, 3), k=[f"c{min(row, 29):02}" for row in range(50)], label="k")
+    classes = describe(data)["classes"]
+    assert len(classes) == 21
+    assert classes["c29"] == 21
+    assert classes["10 more"] == 10

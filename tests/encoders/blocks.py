@@ -1,0 +1,45 @@
+"""A small one of every encoder, and how to build it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tswork.config import configure
+from tswork.data.collection import DataInfo
+from tswork.encoders.base import Encoder
+from tswork.random import seeded
+
+DILATED_CONV: dict[str, Any] = {"uses": "dilated_conv", "depth": 4, "dim": 16, "hidden": 8}
+LSTM: dict[str, Any] = {"uses": "recurrent", "dim": 16}
+BOTH_WAYS: dict[str, Any] = {"uses": "recurrent", "dim": 16, "cell": "gru", "bidirectional": True}
+TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
+PATCHES: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 1, "patch": 4}
+OWN = {
+    "dilated_conv": DILATED_CONV,
+    "lstm": LSTM,
+    "gru both ways": BOTH_WAYS,
+    "transformer": TRANSFORMER,
+    "transformer of patches": PATCHES,
+}
+
+TSAI_OPTIONS: dict[str, dict[str, Any]] = {
+    "InceptionTimePlus": {"nf": 4},
+    "XceptionTimePlus": {"nf": 4},
+    "ResNetPlus": {"nf": 4},
+    "TSTPlus": {"d_model": 16, "n_layers": 1, "n_heads": 2},
+    "TSiTPlus": {"d_model": 16, "depth": 1, "n_heads": 2},
+    "TCN": {"layers": [8, 8]},
+    "PatchTST": {"d_model": 16, "n_heads": 2, "d_ff": 16},
+    "RNN_FCNPlus": {"shuffle": False, "conv_layers": [8, 8, 8], "hidden_size": 8},
+}
+TSAI: dict[str, dict[str, Any]] = {
+    name: {"uses": "tsai", "model": name, "options": options} for name, options in TSAI_OPTIONS.items()
+}
+
+
+def build(block: dict[str, Any], *, channels: int = 3, length: int = 24, seed: int = 0) -> Encoder:
+    """An untrained encoder in evaluation mode."""
+    info = DataInfo(tuple(f"c{number}" for number in range(channels)), max_length=length)
+    with seeded(seed):
+        encoder: Encoder = configure("encoder", block).build(info)
+    return encoder.eval()

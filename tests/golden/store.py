@@ -1,0 +1,189 @@
+"""What every component computes on tiny data, as a few numbers; `python -m tests.golden.store` writes them down.
+
+A stage is cached under its component's version, so results that change under the same version would mix old with new.
+The stored numbers (`values.json`) notice that: they hold four digits, which other machines and library versions share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tests.methods.toys import TINY, method_of, trained, waves
+from tests.protocols.toys import toy_classes, toy_model, toy_series
+from tswork.augment.base import View
+from tswork.config import configure
+from tswork.context import Context
+from tswork.data.collection import Collection, DataInfo, Part
+from tswork.random import seeded
+from tswork.registry import Component, Kind, components
+
+VALUES = Path(__file__).with_name("values.json")
+KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparation", "protocol")
+
+Numbers = dict[str, float]
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
+    "encoder transformer": [{}, {"patch": 4}],
+    "encoder tsai": [
+        {"model": "InceptionTimePlus", "options": {"nf": 4}},
+        {"model": "TSTPlus", "options": {"d_model": 16, "n_layers": 1, "n_heads": 2}},
+        {"model": "TCN", "options": {"layers": [8, 8]}},
+        {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
+    ],
+    "view mask": [{}, {"mask": "continuous"}],
+    "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
+    "method supervised": [{"balanced": True}],
+    "preparation standardize": [{}, {"per": "recording"}],
+    "preparation resample": [{"rate": 0.5}],
+    "preparation segment": [{"steps": 4, "overlap": 0.5}],
+    "preparation bandpass": [{"low": 0.1, "high": 0.3}],
+    "protocol ridge_forecast": [{"horizons": [1, 3], "window": 12, "drop": 8}],
+}
+"""Options of components that need some, or are to be looked at in several forms."""
+
+
+def house() -> list[Component]:
+    """All components of these kinds that tswork itself brings."""
+    found = [component for kind in KINDS for component in components(kind)]
+    return [component for component in found if component.target.__module__.startswith("tswork.")]
+
+
+def name_of(component: Component) -> str:
+    """Kind and name, as in `values.json`."""
+    return f"{component.kind} {component.name}"
+
+
+def summary(component: Component) -> Numbers:
+    """A few numbers that change when its results do."""
+    numbers: Numbers = {}
+    for place, options in enumerate(OPTIONS.get(name_of(component), [{}])):
+        with seeded(0):
+            found = SUMMARIES[component.kind](component.name, options)
+        numbers |= {f"{place}/{name}": float(f"{round(value, 6):.4g}") for name, value in found.items()}
+    return numbers
+
+
+def entry(component: Component) -> dict[str, Any]:
+    """What `values.json` holds of a component."""
+    return {"version": component.version, "values": summary(component)}
+
+
+def _shape(values: Tensor) -> Numbers:
+    """Size, mean, spread and two places of an array; missing values are counted and left out."""
+    present = values[~values.isnan()].double()
+    return {
+        "size": values.numel(),
+        "missing": int(values.isnan().sum()),
+        "mean": present.mean().item(),
+        "spread": present.std().item(),
+        "first": present[0].item(),
+        "last": present[-1].item(),
+    }
+
+
+def _named(name: str, numbers: Numbers) -> Numbers:
+    return {f"{name}/{key}": value for key, value in numbers.items()}
+
+
+def _batch() -> tuple[Tensor, Tensor]:
+    """Three sequences of unequal length with missing values."""
+    x = torch.randn(3, 24, 2)
+    x[0, 5], x[1, 2, 0] = torch.nan, torch.nan
+    lengths = torch.tensor([24, 17, 9])
+    return torch.where((torch.arange(24) < lengths[:, None])[..., None], x, 0.0), lengths
+
+
+def _encoder(name: str, options: dict[str, Any]) -> Numbers:
+    encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
+    x, lengths = _batch()
+    with torch.no_grad():
+        frames = encoder(x, lengths if encoder.padding_invariant else None, keep=torch.rand(3, 24) < 0.8)
+        last = encoder.last(x[:, :15])
+    return (
+        _named("frames", _shape(frames.values)) | {"lengths": int(frames.lengths.sum())} | _named("last", _shape(last))
+    )
+
+
+def _view(name: str, options: dict[str, Any]) -> Numbers:
+    x, lengths = _batch()
+    change = configure("view", {"uses": name, **options}).build()
+    view = change(View(x, lengths), generator=torch.Generator().manual_seed(0))
+    seen = -1 if view.keep is None else int(view.keep.sum())
+    return _shape(view.x) | {"lengths": int(view.lengths.sum()), "seen": seen}
+
+
+def _objective(name: str, options: dict[str, Any]) -> Numbers:
+    objective = configure("objective", {"uses": name, **options}).build()
+    framewise = objective.level == "frame"
+    z1, z2 = torch.randn(2, 6, 9, 4) if framewise else torch.randn(2, 6, 4)
+    z1.requires_grad_()
+    loss = objective(
+        z1,
+        z2,
+        lengths=torch.tensor([9, 9, 7, 4, 2, 1]) if framewise else None,
+        labels=torch.tensor([0, 1, 0, 1, 2, -1]) if objective.needs_labels else None,
+        negatives=torch.randn(5, 4) if objective.takes_queue else None,
+    )
+    (gradient,) = torch.autograd.grad(loss, z1)
+    return {"loss": loss.item(), "gradient": gradient.norm().item()}
+
+
+def _method(name: str, options: dict[str, Any]) -> Numbers:
+    """Three steps on waves of unequal length; the parts' losses, and what the judged weights make of other waves."""
+    method = method_of(name, **({"encoder": TINY, "epochs": None, "iterations": 3, "batch_size": 4} | options))
+    result, recorder = trained(method, waves([20, 14, 20, 9]))
+    other = waves([16] * 3, seed=1)
+    embedded = result.models[0].embed(other.collection.values.view(3, 16, 2))
+    losses = {f"loss {step}": value for step, value in recorder.curves["loss"]}
+    return losses | _named("embedded", _shape(embedded.detach()))
+
+
+def _preparation(name: str, options: dict[str, Any]) -> Numbers:
+    random = np.random.default_rng(0)
+    sequences = [random.normal(3, 2, size=(length, 2)).cumsum(axis=0).astype(np.float32) for length in (40, 33)]
+    hours = torch.arange(73) * 3_600_000_000_000
+    table = pd.DataFrame({"label": ["a", "b"]})
+    collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    step = configure("preparation", {"uses": name, **options}).build()
+    step.fit(Part(collection, torch.tensor([[0, 0, 25]])))
+    prepared: Collection = step.apply(collection)
+    values = prepared.values.to(torch.float32)
+    return _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
+
+
+def _protocol(name: str, options: dict[str, Any]) -> Numbers:
+    split = toy_classes() if "classify" in name else toy_series()
+    protocol = configure("protocol", {"uses": name, **options}).build()
+    rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
+    keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)
+    return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
+
+
+SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
+    "encoder": _encoder,
+    "view": _view,
+    "objective": _objective,
+    "method": _method,
+    "preparation": _preparation,
+    "protocol": _protocol,
+}
+
+
+def store(known: Iterable[Component]) -> None:
+    """Write the numbers of all these components."""
+    entries = {name_of(component): entry(component) for component in known}
+    VALUES.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    store(house())

@@ -1,0 +1,60 @@
+"""Bugs of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.methods.toys import BATCH_NORM, method_of, model_of, waves
+from tswork.context import Context
+from tswork.data.batches import Batch
+from tswork.data.collection import DataInfo
+from tswork.errors import DataInvalid, ModelUnfit
+from tswork.methods.base import Method, MethodConfig, Update
+from tswork.methods.model import Model
+
+
+class Silent(Method[MethodConfig]):
+    """A method that adds nothing to what it inherits."""
+
+    def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
+        raise NotImplementedError
+
+    def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
+        raise NotImplementedError
+
+
+def test_inherited_batches_are_padded_for_no_encoder_that_padding_would_change() -> None:
+    """They were drawn without a look at the encoder."""
+    part = waves([20, 9, 20, 9])
+    model = model_of(method_of("contrastive", encoder=BATCH_NORM), part)
+    batches = Silent(MethodConfig()).batches(model, part, Context())
+    for step in range(batches.steps(0)):
+        batch = batches.at(0, step)
+        assert (batch.lengths == batch.x.shape[1]).all()
+
+
+def test_inherited_batches_are_shared_among_processes() -> None:
+    """Every process was given all of them."""
+    part = waves([9] * 8)
+    model = model_of(method_of("contrastive"), part)
+    shares = [Silent(MethodConfig()).batches(model, part, Context(rank=rank, world_size=2)).at(0, 0) for rank in (0, 1)]
+    assert sorted(torch.cat([share.span[:, 0] for share in shares]).tolist()) == list(range(8))
+
+
+def test_a_single_series_is_not_contrasted_with_nothing() -> None:
+    """The loss of a batch of one is 0, and training went through all its steps without learning anything."""
+    part = waves([300])
+    method = method_of("contrastive")
+    with pytest.raises(DataInvalid, match="nothing to contrast"):
+        method.batches(model_of(method, part), part, Context())
+
+
+def test_processes_do_not_get_shares_of_unequal_size_from_batches_of_one_length() -> None:
+    """A last batch of an odd number of series left one process with fewer rows, and both waited for ever."""
+    part = waves([20, 20, 20, 9])
+    method = method_of("ts2vec", encoder=BATCH_NORM)
+    with pytest.raises(ModelUnfit, match="cannot be had in several processes"):
+        method.batches(model_of(method, part), part, Context(world_size=2))

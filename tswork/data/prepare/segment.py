@@ -1,0 +1,140 @@
+"""Recordings cut into segments of one length, the units that are classified.
+
+Segment k of a recording begins k hops after its start; a hop is the length times `1 - overlap`, so a recording of n steps has
+`floor((n - length) / hop) + 1` whole segments. What remains is dropped, kept as a shorter segment, or filled up (missing values;
+silence in sound). The table column `recording` holds the recording each segment was cut from, so that a split keeps them
+together. Everything is one gather by index arithmetic.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from tswork.config import Config
+from tswork.data.collection import Affine, Collection
+from tswork.data.leaks import ORIGIN
+from tswork.data.locating import named
+from tswork.data.prepare.base import Preparation
+from tswork.data.prepare.requirements import not_shorter, positions, rate_of, spacing_of, uncontinued
+from tswork.errors import DataInvalid, Problem, TsworkWarning
+from tswork.registry import register
+
+
+class SegmentConfig(Config):
+    seconds: float | None = Field(default=None, gt=0, description="length of a segment in seconds")
+    steps: int | None = Field(default=None, ge=1, description="length of a segment in time steps")
+    overlap: float = Field(default=0.0, ge=0, lt=1, description="share of a segment that the next one repeats")
+    rest: Literal["drop", "keep", "pad"] = Field(
+        default="drop", description="steps after the last whole segment: unused, a shorter segment, or one filled up"
+    )
+    short: Literal["refuse", "drop"] = Field(
+        default="refuse", description="recordings shorter than a segment, with `rest: drop`"
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> SegmentConfig:
+        if (self.seconds is None) == (self.steps is None):
+            raise ValueError("give `seconds` or `steps`")
+        return self
+
+
+@register("preparation", "segment", version=1, config=SegmentConfig)
+class Segment(Preparation[SegmentConfig]):
+    """Cuts recordings into segments of one length, with or without overlap."""
+
+    def apply(self, collection: Collection) -> Collection:
+        uncontinued(collection, "segment")
+        length, hop = self._length(collection)
+        collection = self._long_enough(collection, length)
+        whole = torch.where(collection.lengths >= length, (collection.lengths - length) // hop + 1, 0)
+        covered = torch.where(whole > 0, (whole - 1) * hop + length, 0)
+        count = whole + ((covered < collection.lengths) & (self.config.rest != "drop"))
+        row = torch.repeat_interleave(torch.arange(len(collection)), count)
+        number = positions(torch.zeros_like(count), count)
+        lengths = torch.clamp(collection.lengths[row] - number * hop, max=length)
+        source = positions(collection.offsets[row] + number * hop, lengths)
+        cut = collection.replaced(
+            values=collection.values[source],
+            offsets=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
+            times=collection.times[source] if collection.times is not None else None,
+            table=_table(collection, row, number),
+            affine=_affine(collection, row),
+        )
+        return _filled(cut, length) if self.config.rest == "pad" else cut
+
+    def _length(self, collection: Collection) -> tuple[int, int]:
+        """Steps of a segment, and from one to the next."""
+        length = self.config.steps
+        if length is None:
+            assert self.config.seconds is not None
+            length = round(self.config.seconds * rate_of(collection, "segment"))
+            if length < 1:
+                text = f"{self.config.seconds:g} seconds are less than one time step"
+                raise DataInvalid([Problem(text, "data.prepare")])
+        return length, max(1, round(length * (1 - self.config.overlap)))
+
+    def _long_enough(self, collection: Collection, length: int) -> Collection:
+        """The recordings that give a segment; others are refused by name, or left out with a warning."""
+        fewest = length if self.config.rest == "drop" else 1
+        if self.config.short == "refuse":
+            remedy = "Give `rest: keep`, `rest: pad` or `short: drop`." if fewest > 1 else "Give `short: drop`."
+            not_shorter(collection, fewest, "segment", remedy)
+            return collection
+        kept = torch.nonzero(collection.lengths >= fewest).flatten()
+        if len(kept) == len(collection):
+            return collection
+        short = torch.nonzero(collection.lengths < fewest).flatten().tolist()
+        text = f"segment leaves out {len(short)} of {len(collection)} recordings shorter than {fewest} steps"
+        warnings.warn(f"{text}: {named(collection, short)}", TsworkWarning, stacklevel=2)
+        if not len(kept):
+            raise DataInvalid([Problem(f"no recording has {fewest} steps", "data.prepare")])
+        source = positions(collection.offsets[kept], collection.lengths[kept])
+        return collection.replaced(
+            values=collection.values[source],
+            offsets=torch.cat([torch.zeros(1, dtype=torch.int64), collection.lengths[kept].cumsum(0)]),
+            times=collection.times[source] if collection.times is not None else None,
+            table=collection.table.iloc[kept.numpy()].reset_index(drop=True),
+            affine=_affine(collection, kept),
+        )
+
+
+def _table(collection: Collection, row: Int[Tensor, "segment"], number: Int[Tensor, "segment"]) -> pd.DataFrame:
+    """The recording's row for each segment, with ids of its own and the recording it was cut from."""
+    table = collection.table
+    names = pd.Series(np.arange(len(table))).astype(str)
+    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
+        names = table["id"].astype(str)
+    # Recordings that were pieces themselves stay with the other pieces of theirs.
+    origin = table[ORIGIN].where(table[ORIGIN].notna(), names) if ORIGIN in table.columns else names
+    segments = table.assign(**{ORIGIN: origin}).iloc[row.numpy()].reset_index(drop=True)
+    ids = names.iloc[row.numpy()].reset_index(drop=True) + "/" + pd.Series(number.numpy()).astype(str)
+    return segments.assign(id=ids)
+
+
+def _affine(collection: Collection, row: Int[Tensor, "segment"]) -> Affine | None:
+    affine = collection.affine
+    if affine is None or len(affine.scale) == 1:
+        return affine
+    return Affine(affine.scale[row], affine.offset[row])
+
+
+def _filled(collection: Collection, length: int) -> Collection:
+    """Every segment filled up to the length; its time goes on."""
+    count = len(collection)
+    place = positions(torch.arange(count) * length, collection.lengths)
+    floating = collection.values.is_floating_point()
+    values = collection.values.new_full((count * length, len(collection.channels)), torch.nan if floating else 0)
+    values[place] = collection.values
+    times = None
+    if collection.times is not None:
+        first = collection.times[collection.offsets[:-1]]
+        times = (first[:, None] + torch.arange(length) * spacing_of(collection, "segment")).reshape(-1)
+    return collection.replaced(values=values, offsets=torch.arange(count + 1) * length, times=times)

@@ -1,0 +1,84 @@
+"""What the recordings of one collection must have in common: channels, the rate, and whether they have time stamps."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tswork.data.channels import choose_channels
+from tswork.data.faults import each, some
+from tswork.data.readers.decoders.base import Outline
+from tswork.data.spec import DataOptions
+from tswork.errors import Problem, did_you_mean
+
+RowProblem = Callable[[int, str, str], Problem]
+"""A problem of one recording, from its row in the manifest, what is wrong, and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """Channels that are read, in order, and samples a second (None: no file tells)."""
+
+    channels: tuple[str, ...]
+    rate: float | None
+
+
+def agree(
+    outlines: Sequence[tuple[int, Outline]], options: DataOptions, problem: RowProblem
+) -> tuple[Common, list[Problem]]:
+    """What recordings (row, outline) have in common, and a problem for each that differs from most."""
+    channels, faults = _channels(outlines, options, problem)
+    rate, differing = _rate(outlines, options, problem)
+    empty = [row for row, outline in outlines if outline.length == 0]
+    faults += each(empty, lambda row: problem(row, "has no time steps", ""), rest="recordings without time steps")
+    return Common(channels, rate), [*faults, *differing]
+
+
+def _channels(
+    outlines: Sequence[tuple[int, Outline]], options: DataOptions, problem: RowProblem
+) -> tuple[tuple[str, ...], list[Problem]]:
+    usual = Counter(outline.channels for _, outline in outlines).most_common(1)[0][0]
+    if options.channels is None and options.covariates is None and not options.target:
+        other = [(row, outline.channels) for row, outline in outlines if outline.channels != usual]
+        remedy = "Choose common ones with `channels:`."
+
+        def differs(one: tuple[int, tuple[str, ...]]) -> Problem:
+            text = f"has the channels {some(one[1])}, most recordings have {some(usual)}"
+            if len(one[1]) != len(usual):
+                text = f"has {len(one[1])} channels ({some(one[1])}), most recordings have {len(usual)} ({some(usual)})"
+            return problem(one[0], text, remedy)
+
+        return usual, list(each(other, differs, rest="recordings with other channels"))
+    wanted, asked_wrong = choose_channels(usual, options)
+    if asked_wrong and len({outline.channels for _, outline in outlines}) == 1:
+        return tuple(wanted), asked_wrong
+    lacking = [
+        (row, name, outline.channels) for row, outline in outlines for name in wanted if name not in outline.channels
+    ]
+
+    def lacks(one: tuple[int, str, tuple[str, ...]]) -> Problem:
+        return problem(one[0], f"has no channel {one[1]!r}", did_you_mean(one[1], one[2]))
+
+    return tuple(wanted), list(each(lacking, lacks, rest="channels that are not there"))
+
+
+def _rate(
+    outlines: Sequence[tuple[int, Outline]], options: DataOptions, problem: RowProblem
+) -> tuple[float | None, list[Problem]]:
+    told = Counter(outline.rate for _, outline in outlines if outline.rate is not None)
+    if not told:
+        return options.rate, []
+    usual = options.rate if options.rate is not None else told.most_common(1)[0][0]
+    remedy = "Convert it to the common rate, or leave it out."
+
+    def wrong() -> Iterator[tuple[int, str, str]]:
+        for row, outline in outlines:
+            if outline.rate is None and options.rate is None:
+                yield row, f"does not tell its rate, others have {usual:g} samples a second", "Give `rate:`."
+            elif outline.rate is not None and not math.isclose(outline.rate, usual, rel_tol=1e-9):
+                norm = "`rate:` says" if options.rate is not None else "most recordings have"
+                yield row, f"has {outline.rate:g} samples a second, {norm} {usual:g}", remedy
+
+    return usual, list(each(list(wrong()), lambda one: problem(*one), rest="recordings of another rate"))

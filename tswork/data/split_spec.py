@@ -1,0 +1,107 @@
+"""The `split:` block of a data card or pipeline, and what in it contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tswork.config import Config, Many
+
+
+class SplitSpec(Config):
+    """The `split:` block of a data card or pipeline.
+
+    `by: time` cuts every sequence into training, validation and test spans; `official` takes the set's own halves (and
+    splits validation off the training half when a fraction for it is given); `groups` divides the distinct values of
+    the group columns.
+    """
+
+    by: Literal["time", "official", "groups"] = Field(description="what decides where a sequence or time step belongs")
+    counts: Many[int] | None = Field(
+        default=None, description="time steps (or groups) of training, validation and test"
+    )
+    fractions: Many[float] | None = Field(
+        default=None, description="shares of training, validation and test, summing to at most 1"
+    )
+    dates: Many[str] | None = Field(
+        default=None, description="by time: first date of validation, of test, and the end of test (ISO 8601)"
+    )
+    folds: int | None = Field(default=None, ge=2, description="by groups: number of folds; each is the test part once")
+    repeats: int | None = Field(default=None, ge=1, description="by groups: number of random (Monte-Carlo) splits")
+    index: int | None = Field(default=None, ge=0, description="one fold or repeat of the above; none: all, as a sweep")
+    stratify: bool = Field(default=True, description="by groups: keep class shares alike in the parts where possible")
+    seed: int | None = Field(default=None, ge=0, description="seed of random splits; none: the pipeline's seed")
+    allow_leak: str | None = Field(
+        default=None, min_length=1, description="reason why shared groups or contents are accepted"
+    )
+
+
+def split_count(spec: SplitSpec) -> int:
+    """How many splits a spec stands for: its folds or repeats, else one."""
+    if spec.index is not None:
+        return 1
+    return spec.folds or spec.repeats or 1
+
+
+def split_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
+    """What in a spec contradicts itself, whatever the data: the key that is wrong, and what is."""
+    faults: list[tuple[tuple[str, ...], str]] = []
+    shares = [name for name in ("counts", "fractions", "dates") if getattr(spec, name) is not None]
+    several = [name for name in ("folds", "repeats") if getattr(spec, name) is not None]
+    if len(shares) > 1:
+        faults.append(((), f"give one of {' and '.join(shares)}"))
+    if spec.by == "time" and not shares:
+        faults.append(((), "a split in time needs counts, fractions or dates"))
+    if len(several) > 1:
+        faults.append(((), "give folds or repeats, not both"))
+    for name in several if spec.by != "groups" else ():
+        faults.append(((name,), "goes with `by: groups`"))
+    if spec.index is not None and not several:
+        faults.append((("index",), "goes with folds or repeats"))
+    elif spec.index is not None and spec.index >= getattr(spec, several[0]):
+        faults.append((("index",), f"should be below {several[0]} ({getattr(spec, several[0])})"))
+    if spec.dates is not None and spec.by != "time":
+        faults.append((("dates",), "goes with `by: time`"))
+    if spec.counts is not None and (spec.by == "official" or spec.folds):
+        faults.append((("counts",), f"does not go with {'folds' if spec.folds else '`by: official`'}"))
+    # An official split and folds know their test part; fractions then divide what is not in it.
+    wanted = 2 if spec.by == "official" or spec.folds else 3
+    parts = "training and validation" if wanted == 2 else "training, validation and test"
+    for name in shares:
+        given = getattr(spec, name)
+        if len(given) != (wanted if name == "fractions" else 3):
+            what = (
+                "dates: the first of validation, the first of test, the end of test"
+                if name == "dates"
+                else f"values: {parts}"
+            )
+            faults.append(((name,), f"should be {wanted if name == 'fractions' else 3} {what}; {len(given)} are given"))
+    if spec.fractions is not None and (min(spec.fractions, default=0) < 0 or sum(spec.fractions) > 1 + 1e-9):
+        faults.append((("fractions",), "should be shares of at least 0 that sum to at most 1"))
+    if spec.counts is not None and min(spec.counts, default=0) < 0:
+        faults.append((("counts",), "should not be negative"))
+    return [*faults, *_date_faults(spec)]
+
+
+def _date_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
+    if spec.dates is None:
+        return []
+    stamps = date_stamps(spec.dates)
+    wrong = [text for text, stamp in zip(spec.dates, stamps, strict=True) if stamp is None]
+    if wrong:
+        return [(("dates",), f"should be ISO 8601 dates, not {', '.join(map(repr, wrong))}")]
+    if any(one >= other for one, other in pairwise(stamps)):
+        return [(("dates",), "should rise: first of validation, first of test, end of test")]
+    return []
+
+
+def date_stamps(dates: Sequence[str]) -> list[Any]:
+    """Nanoseconds since 1970 (in UTC where a date tells its offset), or None for what is no date."""
+    read = pd.to_datetime(pd.Series(list(dates)), format="ISO8601", errors="coerce", utc=True)
+    values = read.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64).tolist()
+    return [None if missing else value for value, missing in zip(values, read.isna(), strict=True)]
