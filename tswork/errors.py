@@ -160,12 +160,15 @@ class StoreUnwritable(TsworkError):
 
 @dataclass
 class TrackingUnreachable(TsworkError):
-    """The tracking server did not answer."""
+    """The store of runs, a server or a local database, could not be opened."""
 
     uri: str
     reason: str
 
     def __str__(self) -> str:
+        if self.uri.startswith("sqlite:"):
+            remedy = "Look whether the disk is full and whether the file may be written, or choose another --root."
+            return f"the database of runs at {self.uri} cannot be used: {self.reason}. {remedy} Nothing was trained."
         return (
             f"the tracking server at {self.uri} cannot be reached: {self.reason}. Start it, or unset MLFLOW_TRACKING_URI"
             " to log beside the project. Nothing was trained."

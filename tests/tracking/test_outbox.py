@@ -180,6 +180,19 @@ def test_what_could_not_be_sent_is_told_by_name(tracking: FakeTracking, outbox: 
         assert part in str(incomplete)
 
 
+def test_of_much_that_is_missing_the_first_is_named_and_the_rest_counted(
+    tracking: FakeTracking, outbox: Outbox
+) -> None:
+    tracking.client.fault = away
+    outbox.points(recipient(), {"loss": 1.0}, step=0)
+    for number in range(9):
+        outbox.post(recipient(), f"file {number}", lambda run: None)
+    incomplete = outbox.close()
+    assert incomplete is not None
+    assert len(incomplete.missing) == 10
+    assert "file 4 of seed=1 and 4 more." in str(incomplete)
+
+
 def test_a_letter_that_is_refused_does_not_hold_up_the_others(tracking: FakeTracking, outbox: Outbox) -> None:
     def refuse(run: str) -> None:
         raise refusal()

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tswork.disk import disk_errors
 from tswork.errors import ModelUnfit
 
 ALIASES = "aliases"
@@ -52,7 +53,7 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file; equal tensors give an equal file, byte for byte."""
+    """Write a safetensors file; equal tensors give an equal file, byte for byte. Raises `OSError` when the disk refuses."""
     from safetensors.torch import save_file
 
     stored: dict[str, Tensor] = {}
@@ -68,7 +69,8 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
             # Partly overlapping tensors share storage too; a fresh copy never does.
             stored[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     # One metadata entry only: safetensors does not keep the order of several.
-    save_file(stored, path, metadata={ALIASES: json.dumps(aliases, sort_keys=True)})
+    with disk_errors(path):
+        save_file(stored, path, metadata={ALIASES: json.dumps(aliases, sort_keys=True)})
 
 
 def read_weights(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from tswork.disk import disk_errors
 from tswork.protocols.base import Protocol, Result
 
 
@@ -26,7 +27,8 @@ def save_result(folder: Path, result: Result) -> None:
         for name, array in arrays.items()
     }
     if heads:
-        save_file(heads, folder / "heads.safetensors")
+        with disk_errors(folder / "heads.safetensors"):
+            save_file(heads, folder / "heads.safetensors")
     (folder / "warnings.json").write_text(json.dumps(list(result.warnings)))
 
 

@@ -30,7 +30,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # whoever asks here asks again by himself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -152,14 +152,16 @@ def _opened(root: Path, experiment: Callable[[MlflowClient], str]) -> Tracking:
     if chosen is None:
         os.environ.pop(SERVER, None)  # mlflow writes it, and what the user chose must stay visible
     with Store(root / ".tswork" / "store").lock("tracking"):
-        fault = ""
+        fault, new = "", not database(root).exists()
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
             try:
                 client = MlflowClient(tracking_uri=uri, registry_uri=uri)
                 return Tracking(client, experiment(client), uri)
             except away_errors() as error:
-                fault = names.first_line(error)
+                fault = fault or names.first_line(error)
+                if new:  # half a database could never be opened again
+                    database(root).unlink(missing_ok=True)
     raise TrackingUnreachable(uri, fault)
 
 
@@ -178,10 +180,11 @@ def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
 
 
 def away_errors() -> tuple[type[Exception], ...]:
-    """What speaking to a store can raise: its own errors, and those of the network and the disk."""
+    """What speaking to a store can raise: its own errors, those of the database, of the network and of the disk."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    return (MlflowException, OSError)
+    return (MlflowException, SQLAlchemyError, OSError)
 
 
 def is_away(error: Exception) -> bool:

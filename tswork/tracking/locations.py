@@ -19,8 +19,9 @@ def database(root: Path) -> Path:
 
 
 def artifact_location(root: Path) -> str | None:
-    """Where artifacts go; None leaves it to the server."""
-    return None if os.environ.get(SERVER) else (root / ".tswork" / "artifacts").absolute().as_uri()
+    """Where artifacts go: beside the project, or (None) where a server puts them."""
+    without_server = tracking_uri(root).startswith(("sqlite:", "file:", "/"))
+    return (root / ".tswork" / "artifacts").absolute().as_uri() if without_server else None
 
 
 def ui_command(root: Path, *, port: int = 5000) -> list[str]:

@@ -59,5 +59,11 @@ def folder_name(name: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the pages that follow."""
-    return (str(error).strip().partition("\n")[0] or type(error).__name__)[:300]
+    """What an error says, without the pages that follow; of a failed request its cause."""
+    text = str(error).strip()
+    cause = re.search(r"\[Errno -?\d+\] ([\w ,]+)", text)
+    if "failed with exception" in text and cause is not None:
+        return cause[1].strip()
+    if "timed out" in text:
+        return "it did not answer in time"
+    return (text.partition("\n")[0] or type(error).__name__)[:300]

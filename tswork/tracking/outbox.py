@@ -33,6 +33,8 @@ PATIENCE_SECONDS = 15.0
 """How long the end of a run waits for a server that is away."""
 BATCH = 1000
 ATTEMPTS = 3
+SHOWN = 6
+"""So many things that were not recorded are named; the others are counted."""
 POINTS_OF_CURVES = "points of curves"
 POINTS = 1000
 """After so many points a curve is thinned; training itself reports about as many."""
@@ -47,10 +49,11 @@ class RecordIncomplete(TsworkError):
     missing: Sequence[str]
 
     def __str__(self) -> str:
+        more = f" and {len(self.missing) - SHOWN} more" if len(self.missing) > SHOWN else ""
         return (
             f"the tracking store at {self.uri} did not take everything: {self.reason}. Not recorded: "
-            f"{'; '.join(self.missing)}. Results are kept in the store: once it answers, run the same command again, "
-            "which records them without computing them anew."
+            f"{', '.join(self.missing[:SHOWN])}{more}. The results themselves are safe: once it answers, run the same "
+            "command again, which records them without computing them anew."
         )
 
 
@@ -131,7 +134,10 @@ class Outbox:
             self._waiting.append(_Points(to, int(time.time() * 1000), step, values))
 
     def post(self, to: Recipient, what: str, send: Callable[[str], object], *, creates: bool = False) -> None:
-        """Queue a letter: `send(run_id)` is called in the outbox's thread; `what` names it for the user."""
+        """Queue a letter: `send(run_id)` is called in the outbox's thread.
+
+        `what` names it for the user; without a name nobody is told when it gets lost.
+        """
         with self._lock:
             self._waiting.append(_Letter(to, what, send, creates))
         self._wake.set()
@@ -172,7 +178,8 @@ class Outbox:
             pause *= 2
         if self._bug is not None:
             raise self._bug
-        missing = [*self._lost, *dict.fromkeys(f"{one.what} of {one.to.name}" for one in self._letters)]
+        waiting = (f"{one.what} of {one.to.name}" for one in self._letters if one.what)
+        missing = list(dict.fromkeys([*self._lost, *waiting]))
         return RecordIncomplete(self._tracking.uri, self._fault, missing) if missing else None
 
     def _work(self) -> None:
@@ -240,7 +247,8 @@ class Outbox:
     def _refused(self, letter: _Letter, error: Exception) -> None:
         """The store said no: nothing is gained by asking again. What is no answer of the store is a bug of ours."""
         letter.to.lost = letter.to.lost or letter.creates
-        self._lost[f"{letter.what} of {letter.to.name}"] = None
+        if letter.what:
+            self._lost[f"{letter.what} of {letter.to.name}"] = None
         if isinstance(error, (*away_errors(), LookupError)):
             self._fault = self._fault or names.first_line(error)
         else:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tswork.errors import TsworkWarning
+from tswork.errors import TrackingUnreachable, TsworkWarning
 from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.reporting import Ending
@@ -18,7 +18,7 @@ from tswork.pipeline.spec import Member
 from tswork.recorder import Recorder
 from tswork.store import Store
 from tswork.tracking import names
-from tswork.tracking.client import Tracking
+from tswork.tracking.client import Tracking, away_errors
 from tswork.tracking.inputs import data_tags, log_data
 from tswork.tracking.made import MADE, made_with
 from tswork.tracking.models import Models
@@ -51,6 +51,14 @@ class MlflowReporter:
         return self._to.run_id
 
     def begin(self) -> None:
+        try:
+            self._begin()
+        except away_errors() as error:
+            raise TrackingUnreachable(self._tracking.uri, names.first_line(error)) from error
+        self._outbox = Outbox(self._tracking)
+        self._outbox.accompany(self._to, dict)
+
+    def _begin(self) -> None:
         plan, header = self._plan, self._plan.pipeline.header
         self._tracking.mark_dead()
         former = next((run["parent"] for run in map(self._former, plan.members) if run), None)
@@ -59,8 +67,6 @@ class MlflowReporter:
         if former is None:
             members = tuple(one.member for one in plan.members)
             self._tracking.params(self._to.run_id, shared_parameters(members))
-        self._outbox = Outbox(self._tracking)
-        self._outbox.accompany(self._to, dict)
 
     def member(self, member: Member, source_digest: str) -> MlflowMember:
         assert self._outbox is not None
@@ -146,7 +152,7 @@ class MlflowMember:
             if workspace.is_dir():  # it goes when the stage is done
                 (workspace / RUN_FILE).write_text(json.dumps({"run": run, "parent": self._parent.run_id}))
 
-        self._outbox.post(self._to, f"note of {stage.spec.name}", leave_a_note)
+        self._outbox.post(self._to, "", leave_a_note)
         self._outbox.flush()
 
     def stage_done(self, stage: PlannedStage, status: str, folder: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tswork.disk import disk_errors
 from tswork.errors import TsworkWarning
 from tswork.methods.weights import read_weights, write_weights
 from tswork.store import file_digest
@@ -91,7 +92,8 @@ class Checkpoints:
     def _fill(self, draft: Path, snapshot: Snapshot) -> None:
         for name, tensors in snapshot.weights.items():
             write_weights(draft / f"{name}{SUFFIX}", tensors)
-        torch.save({"step": snapshot.step, **snapshot.state}, draft / STATE)
+        with disk_errors(draft / STATE):
+            torch.save({"step": snapshot.step, **snapshot.state}, draft / STATE)
         files = {path.name: _record(path) for path in sorted(draft.iterdir())}
         for name, tensors in snapshot.kept.items():
             file = f"{KEPT}{name}{SUFFIX}"

@@ -1,0 +1,26 @@
+"""Disk errors by one name: libraries that write for us report a full disk in words of their own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what safetensors and torch raise when a file cannot be written into the `OSError` it came from."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        found = re.search(r"os error (\d+)", str(error))
+        # torch tells no number; what its writer stumbles over is the disk.
+        if found is None and "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+            raise
+        number = int(found[1]) if found else errno.ENOSPC
+        raise OSError(number, os.strerror(number), str(path)) from error
