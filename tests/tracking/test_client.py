@@ -118,9 +118,10 @@ def test_half_a_database_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / ".tswork" / "mlflow.db").write_bytes(b"half")
         raise MlflowException("(sqlite3.OperationalError) database or disk is full")
 
-    with monkeypatch.context() as broken, pytest.raises(TrackingUnreachable):
+    with monkeypatch.context() as broken:
         broken.setattr("mlflow.MlflowClient", fail)
-        Tracking.open(tmp_path, experiment="one")
+        with pytest.raises(TrackingUnreachable):
+            Tracking.open(tmp_path, experiment="one")
     assert Tracking.open(tmp_path, experiment="one").start("run", parent=None)
 
 
