@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cli.test_cli import tswork as in_a_process_of_its_own
-from tswork.cli.main import main
+from tests.cli.commands import Done, tswork
 
 PIPELINE = """\
 version: 1
@@ -32,31 +29,9 @@ stages:
 """
 
 
-class Done:
-    """What a call of the command left: its exit code and its two streams."""
-
-    def __init__(self, code: int, stdout: str, stderr: str) -> None:
-        self.returncode = code
-        self.stdout = stdout
-        self.stderr = stderr
-
-
-def tswork(folder: Path, *arguments: str) -> Done:
-    """The command in this process, in a working directory; a process of its own takes seconds to start."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    with chdir(folder), redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["tswork", *arguments])
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
-
-
 def document(done: Done) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert done.code == 0, done.err
+    return done.document
 
 
 def write_recordings(folder: Path) -> None:
@@ -83,9 +58,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "pipeline.yaml").write_text(PIPELINE)
     done = tswork(folder, "data", "add", "gestures", "recordings.csv", "--label", "gesture", "--group", "person")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == (folder / "data_cards" / "gestures.yaml").read_text()
-    assert "data_cards/gestures.yaml" in done.stderr
+    assert done.code == 0, done.err
+    assert done.out == (folder / "data_cards" / "gestures.yaml").read_text()
+    assert "data_cards/gestures.yaml" in done.err
     return folder
 
 
@@ -94,7 +69,7 @@ def test_the_added_card_is_listed_beside_the_shipped_ones(project: Path) -> None
     assert listed["gestures"] == "gestures, from recordings.csv"
     assert {"aeon", "etth1", "etth2", "ettm1", "wth", "exchange_rate", "m4_hourly", "uea", "ucr"} <= set(listed)
     shown = tswork(project, "data", "list")
-    assert "gestures, from recordings.csv" in shown.stdout
+    assert "gestures, from recordings.csv" in shown.out
 
 
 def test_show_tells_what_the_set_holds(project: Path) -> None:
@@ -106,55 +81,51 @@ def test_show_tells_what_the_set_holds(project: Path) -> None:
     assert found["data"]["lengths"]["shortest"] >= 30
     shown = tswork(project, "data", "show", "gestures")
     for part in ("circle 12, wave 12", "missing values", "24", "channel_0"):
-        assert part in shown.stdout
+        assert part in shown.out
 
 
 @pytest.mark.parametrize("values", ["--values", "--no-values"])
 def test_check_of_a_sound_set_ends_with_0(project: Path, values: str) -> None:
     assert document(tswork(project, "data", "check", "gestures", values, "--json")) == {"findings": []}
     shown = tswork(project, "data", "check", "gestures", values)
-    assert shown.stdout == "gestures: 0 faults, 0 notes\n"
+    assert shown.out == "gestures: 0 faults, 0 notes\n"
 
 
-def test_the_added_card_works_in_a_run_from_any_working_directory(project: Path) -> None:
-    ran = in_a_process_of_its_own(project, "run", "pipeline.yaml", "--json")
-    assert ran.returncode == 0, ran.stderr
-    first = json.loads(ran.stdout)
+def test_the_added_card_works_in_a_run_from_any_working_directory(project: Path, tmp_path: Path) -> None:
+    first = document(tswork(project, "run", "pipeline.yaml", "--json"))
     assert first["results"]["probe/ts2vec/accuracy"] >= 0
     for folder, path in ((project / "deep" / "er", "../../pipeline.yaml"), (Path("/"), str(project / "pipeline.yaml"))):
         planned = document(tswork(folder, "plan", path, "--root", str(project), "--json"))
         assert [stage["status"] for stage in planned["stages"]] == ["cached", "cached"]
     # Without a root the card is found beside the pipeline; only the store is another one.
-    elsewhere = document(tswork(project.parent, "plan", str(project / "pipeline.yaml"), "--json"))
+    elsewhere = document(tswork(tmp_path, "plan", str(project / "pipeline.yaml"), "--json"))
     assert [stage["key"] for stage in elsewhere["stages"]] == [stage["key"] for stage in first["stages"]]
 
 
 def test_faults_of_a_set_end_with_2_and_are_all_in_one_document(project: Path, tmp_path: Path) -> None:
     write_recordings(tmp_path)
     assert (
-        tswork(
-            tmp_path, "data", "add", "gestures", "recordings.csv", "--label", "gesture", "--group", "person"
-        ).returncode
+        tswork(tmp_path, "data", "add", "gestures", "recordings.csv", "--label", "gesture", "--group", "person").code
         == 0
     )
     (tmp_path / "recordings" / "0.npy").unlink()
     (tmp_path / "recordings" / "1.npy").unlink()
     done = tswork(tmp_path, "data", "check", "gestures", "--no-values", "--json")
-    assert done.returncode == 2
-    found = json.loads(done.stdout)["findings"]
+    assert done.code == 2
+    found = json.loads(done.out)["findings"]
     assert [one["severe"] for one in found] == [True, True]
     assert "recordings.csv:2:1  recordings/0.npy: there is no such file" in found[0]["text"]
     shown = tswork(tmp_path, "data", "check", "gestures")
-    assert shown.returncode == 2
-    assert "gestures: 2 faults, 0 notes" in shown.stdout
+    assert shown.code == 2
+    assert "gestures: 2 faults, 0 notes" in shown.out
     np.save(tmp_path / "recordings" / "0.npy", np.full((3, 1), np.inf))
     np.save(tmp_path / "recordings" / "1.npy", np.zeros((0, 1)))
     shown = tswork(tmp_path, "data", "show", "gestures")
-    assert shown.returncode == 2
-    assert shown.stdout == ""
-    assert "recordings/0.npy: 3 values are infinite" in shown.stderr
-    assert "recordings/1.npy: has no time steps" in shown.stderr
-    assert "Traceback" not in shown.stderr
+    assert shown.code == 2
+    assert shown.out == ""
+    assert "recordings/0.npy: 3 values are infinite" in shown.err
+    assert "recordings/1.npy: has no time steps" in shown.err
+    assert "Traceback" not in shown.err
 
 
 @pytest.mark.parametrize(
@@ -172,10 +143,10 @@ def test_what_is_wrong_with_the_arguments_ends_with_2_and_a_remedy(
     project: Path, arguments: tuple[str, ...], told: str
 ) -> None:
     done = tswork(project, *arguments)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -203,14 +174,14 @@ def test_fetch_gets_the_files_of_a_card_and_then_the_set_opens(tmp_path: Path, s
         f"reader: series_csv\npath: sub/x.csv\nfiles: [{file}]\nsplit: {{by: time, fractions: [.6, .2, .2]}}\n"
     )
     done = tswork(tmp_path, "data", "fetch", "./toy.yaml", "--data-root", "got")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("got/sub/x.csv")
+    assert done.code == 0, done.err
+    assert done.out.strip().endswith("got/sub/x.csv")
     assert (tmp_path / "got" / "sub" / "x.csv").read_bytes() == content
     found = document(tswork(tmp_path, "data", "show", "./toy.yaml", "--data-root", "got", "--json"))
     assert found["data"]["time steps"] == 50
     (tmp_path / "served" / "x.csv").write_bytes(content + b"1\n")
     (tmp_path / "got" / "sub" / "x.csv").unlink()
     done = tswork(tmp_path, "data", "fetch", "./toy.yaml", "--data-root", "got")
-    assert done.returncode == 2
-    assert "The file was changed at its source, or on the way." in done.stderr
+    assert done.code == 2
+    assert "The file was changed at its source, or on the way." in done.err
     assert list((tmp_path / "got" / "sub").iterdir()) == []

@@ -123,6 +123,7 @@ def test_m4_hourly_goes_on_with_the_48_values_that_were_to_be_forecast(data_root
     assert not torch.isnan(found.values).any()
     test = pd.read_csv(next((data_root / "m4").glob("Hourly-test.csv*")), index_col=0)
     np.testing.assert_allclose(found.sequence(7)[-48:, 0].numpy(), test.loc["H8"].to_numpy(), rtol=1e-6)
+    assert [one for one in check_data(spec("m4_hourly"), Places.here(Path.cwd())) if one.severe] == []
 
 
 @pytest.mark.parametrize(("card", "name"), [*(("uea", name) for name in UEA), *(("ucr", name) for name in UCR)])

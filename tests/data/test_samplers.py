@@ -68,7 +68,7 @@ def test_empty_parts_give_no_batches() -> None:
 # P classes with K items
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ITEMS, st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**32), st.booleans())
 def test_every_batch_has_p_classes_with_k_items_each_from_as_many_groups_as_there_are(
     drawn: list[tuple[int, int]], classes: int, items: int, seed: int, grouped: bool

@@ -246,7 +246,7 @@ def test_groups_that_do_not_fill_the_parts_are_refused(collection: Collection, s
 GROUPED = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=6, max_size=80)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(GROUPED, st.integers(0, 2**32), st.sampled_from([(0.6, 0.2, 0.2), (0.5, 0.0, 0.5), (0.3, 0.3, 0.1)]))
 def test_no_group_is_shared_and_nothing_is_lost(
     data: list[tuple[int, int]], seed: int, shares: tuple[float, ...]
@@ -262,7 +262,7 @@ def test_no_group_is_shared_and_nothing_is_lost(
         assert {part for part, share in enumerate(shares) if share} <= set(parts.tolist())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(GROUPED, st.integers(0, 2**32))
 def test_the_names_of_groups_do_not_matter(data: list[tuple[int, int]], seed: int) -> None:
     groups, labels = (torch.tensor(column) for column in zip(*data, strict=True))
@@ -270,7 +270,7 @@ def test_the_names_of_groups_do_not_matter(data: list[tuple[int, int]], seed: in
     assert torch.equal(renamed, assign(groups, labels, (0.6, 0.2, 0.2), seed=seed))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(30, 300), st.integers(1, 5), st.integers(0, 2**32))
 def test_shares_of_ungrouped_classes_are_met_to_one_sequence_and_a_part(count: int, classes: int, seed: int) -> None:
     labels = torch.from_numpy(np.random.default_rng(seed).integers(0, classes, count))
@@ -281,7 +281,7 @@ def test_shares_of_ungrouped_classes_are_met_to_one_sequence_and_a_part(count: i
             assert abs(found - share * int((labels == kind).sum())) < 3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=10, max_size=40), st.integers(0, 2**32))
 def test_shares_of_unequal_groups_are_near(sizes: list[int], seed: int) -> None:
     groups = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))

@@ -104,7 +104,7 @@ def by_pandas(stamps: pd.DatetimeIndex) -> np.ndarray:
     return np.stack([*columns, stamps.isocalendar().week.to_numpy()], axis=1).astype(np.float32)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(STAMPS, min_size=1, max_size=20))
 def test_calendar_features_are_those_of_pandas(dates: list[Any]) -> None:
     stamps = pd.DatetimeIndex(dates).as_unit("ns")
