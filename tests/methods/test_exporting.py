@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.encoders.blocks import BOTH_WAYS, DILATED_CONV, LSTM, PATCHES, TRANSFORMER, TSAI, build
+from tswork.data.collection import DataInfo
+from tswork.encoders.base import Frames
+from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
 from tswork.errors import ModelUnfit
 from tswork.methods import exporting
 from tswork.methods.exporting import export_encoder
@@ -61,10 +65,16 @@ def test_an_encoder_that_declares_nothing_says_so() -> None:
         export_encoder(build(TSAI["TCN"]), channels=3)
 
 
+class Undecided(DilatedConv):
+    """Does one thing or another as the values say, which no program can hold."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, *, keep: Tensor | None = None) -> Frames:
+        return super().forward(x if x.sum() > 0 else -x, lengths, keep=keep)
+
+
 def test_what_torch_cannot_trace_is_refused_in_one_line() -> None:
-    encoder = build(LSTM)
-    encoder.exportable = True
-    with pytest.raises(ModelUnfit, match=r"^Recurrent: cannot be exported: ") as refused:
+    encoder = Undecided(DilatedConvConfig(depth=1, dim=4, hidden=4), DataInfo(("a", "b", "c")))
+    with pytest.raises(ModelUnfit, match=r"^Undecided: cannot be exported: ") as refused:
         export_encoder(encoder, channels=3)
     assert "\n" not in str(refused.value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,15 @@ def block() -> Configured:
     return configure("method", {"uses": "tiny_nested", "encoder": {"uses": "tiny_linear", "dim": 6}})
 
 
-def saved(folder: Path) -> Model:
+@cache
+def trained() -> Model:
     (model,) = run(block().build(), validation=series(2)).models
-    save_model(folder, model, block())
     return model
+
+
+def saved(folder: Path) -> Model:
+    save_model(folder, trained(), block())
+    return trained()
 
 
 def test_a_loaded_model_computes_the_same(tmp_path: Path) -> None:
@@ -92,6 +98,7 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
 
 def test_equal_models_give_equal_files(tmp_path: Path) -> None:
     saved(tmp_path / "first")
+    trained.cache_clear()
     saved(tmp_path / "second")
     for name in ("weights.safetensors", "model.json"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()

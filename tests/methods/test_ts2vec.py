@@ -196,9 +196,9 @@ def test_the_overlap_is_long_enough_for_the_first_temporal_scale() -> None:
 
 
 def test_training_lowers_the_loss() -> None:
-    _, recorder = trained(method_of("ts2vec", iterations=60, learning_rate=0.03), waves([40] * 8))
+    _, recorder = trained(method_of("ts2vec", iterations=40, learning_rate=0.03), waves([24] * 8))
     losses = [loss for _, loss in recorder.curves["loss"]]
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
 
 
 def test_the_health_panel_sees_two_views_of_each_sequence() -> None:
