@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import mlflow.pyfunc
 import numpy as np
@@ -42,9 +44,11 @@ def folder(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def load(recorded: Recorded, uri: str) -> Any:
-    mlflow.set_tracking_uri(recorded.tracking.uri)
-    mlflow.set_registry_uri(recorded.tracking.uri)
-    return mlflow.pyfunc.load_model(uri)
+    # mlflow writes its addresses into the environment, where fixtures of other modules would find them.
+    with patch.dict(os.environ):
+        mlflow.set_tracking_uri(recorded.tracking.uri)
+        mlflow.set_registry_uri(recorded.tracking.uri)
+        return mlflow.pyfunc.load_model(uri)
 
 
 def model_id(recorded: Recorded) -> str:
