@@ -27,7 +27,8 @@ from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.records import EntryRecorder
 from tswork.recorder import MemoryRecorder, Recorder, Tee
 from tswork.tracking.client import Tracking
-from tswork.tracking.recorder import Outbox, RunRecorder
+from tswork.tracking.outbox import Outbox, Recipient
+from tswork.tracking.recorder import RunRecorder
 from tswork.training import curves, loop, panel
 
 QUICKSTART = Path(__file__).resolve().parents[1] / "pipelines" / "quickstart.yaml"
@@ -58,9 +59,9 @@ def main() -> None:
         print_share("in memory", MemoryRecorder(), None, options, root)
         entry = EntryRecorder(journal=root / "scalars.jsonl")
         tracking = Tracking.open(root, experiment="logging")
-        run_id = tracking.start("logging", parent=None)
-        outbox = Outbox(tracking, run_id)
-        live = RunRecorder(outbox, tracking, run_id, f"{options.stage}/")
+        run = Recipient("the run", tracking.start("logging", parent=None))
+        outbox = Outbox(tracking)
+        live = RunRecorder(outbox, tracking, run, options.stage)
 
         def finish() -> None:
             entry.write(root / "entry")
