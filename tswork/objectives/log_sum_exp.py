@@ -21,8 +21,8 @@ TILE = {"cpu": 512}
 TILE_ELSEWHERE = 4096
 TOGETHER = 2**24
 """Largest number of similarities in one tile of the sets that are handled together (64 MiB in float32)."""
-KEPT = 2**25
-"""Similarities that the second pass finds ready (128 MiB in float32); it computes the others anew."""
+KEPT = 2**24
+"""Similarities that the second pass finds ready (64 MiB in float32); it computes the others anew."""
 
 Pair = tuple[slice, slice]
 
