@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from tswork.errors import Location, PipelineInvalid, Problem
@@ -160,18 +160,29 @@ def _invalid(message: str, place: Location, remedy: str = "") -> PipelineInvalid
 
 
 def _check_events(text: str, name: str) -> None:
-    """Depth and size are looked at before the recursive parts of the YAML reader see the text."""
-    depth = documents = aliases = 0
+    """Depth and size, aliases written out, are looked at before the recursive parts of the YAML reader see the text."""
+    documents = 0
+    around: list[tuple[str | None, int]] = []
+    sizes: dict[str | None, int] = {}
     for event in _events(text):
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-        documents += isinstance(event, DocumentStartEvent)
-        aliases += isinstance(event, AliasEvent)
         place = Location(name, event.start_mark.line + 1, event.start_mark.column + 1)
-        if depth > MAX_DEPTH:
+        size = 0
+        if isinstance(event, CollectionStartEvent):
+            around.append((event.anchor, 1))
+        elif isinstance(event, CollectionEndEvent):
+            anchor, size = around.pop()
+            sizes[anchor] = size
+        elif isinstance(event, AliasEvent):
+            size = sizes.get(event.anchor, 1)
+        elif isinstance(event, ScalarEvent):
+            size = 1
+        documents += isinstance(event, DocumentStartEvent)
+        if size and around:
+            around[-1] = (around[-1][0], around[-1][1] + size)
+        if len(around) > MAX_DEPTH:
             raise _invalid(f"is nested more than {MAX_DEPTH} deep", place)
+        if around and around[-1][1] > MAX_VALUES:
+            raise _invalid(f"holds more than {MAX_VALUES} values, aliases counted as often as they stand", place)
         if documents > 1:
             raise _invalid("holds more than one document", place, "Keep one pipeline a file.")
 
@@ -187,15 +198,9 @@ class _Builder:
         self.name = name
         self.marks: dict[KeyPath, Location] = {}
         self.problems: list[Problem] = []
-        self._values = 0
         self._around: set[int] = set()
 
     def build(self, node: Node, path: KeyPath, key: Node | None = None) -> Any:
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise _invalid(
-                f"holds more than {MAX_VALUES} values, aliases counted as often as they stand", self._place(node)
-            )
         # A key and its value stand together, so a fault of the value is shown at the value, a missing one at its block.
         self.marks[path] = self._place(node)
         if isinstance(node, ScalarNode):

@@ -34,9 +34,15 @@ def empty_database() -> bytes:
 
 def new_project(folder: Path) -> Path:
     """A folder with an empty store of runs."""
-    (folder / ".tswork").mkdir(parents=True)
-    (folder / DATABASE).write_bytes(empty_database())
+    folder.mkdir(parents=True)
+    add_database(folder)
     return folder
+
+
+def add_database(folder: Path) -> None:
+    """An empty store of runs in a folder that is there."""
+    (folder / ".tswork").mkdir(exist_ok=True)
+    (folder / DATABASE).write_bytes(empty_database())
 
 
 def plan(folder: Path, text: str = PIPELINE) -> Plan:
@@ -67,7 +73,8 @@ def run(folder: Path, text: str = PIPELINE, *, experiment: str = "waves", export
     Exporting takes seconds a model and is left out where a test is not about it.
     """
     if not (folder / DATABASE).exists():
-        new_project(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        add_database(folder)
     planned = plan(folder, text)
     reporter = MlflowReporter(planned)
     with nullcontext() if export else without_exports():

@@ -22,8 +22,17 @@ REASON = "export.json"
 VERSION = 1
 
 
+def last_model(folder: Path) -> Path:
+    """The folder of the last task's model of a finished method stage."""
+    tasks = json.loads((folder / "stage.json").read_text())["tasks"]
+    return folder / f"model-{tasks - 1}"
+
+
 def exported(store: Store, stage_key: str, model: Path) -> Path:
-    """The folder that holds the program of a stage's model, or the reason why there is none."""
+    """The folder that holds the program of a stage's model, or the reason why there is none.
+
+    To be called where nothing else uses torch: exporting patches parts of it for the whole process.
+    """
     key = key_of({"export": VERSION, "of": stage_key, "torch": str(torch.__version__)})
     return store.compute(key, lambda folder: write_export(model, folder), about={"export of": stage_key})
 

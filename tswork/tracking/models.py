@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 from tswork.config import dump_configured
 from tswork.pipeline.plan import PlannedStage
 from tswork.pipeline.spec import Gate, Member
-from tswork.store import Store
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
-from tswork.tracking.exports import exported
 from tswork.tracking.inputs import DIGEST_DIGITS
 from tswork.tracking.resolved import flat
 
@@ -36,18 +34,20 @@ DATA = "data"
 class Models:
     """The models of one member. Every call may be repeated: what is there already is not made again."""
 
-    def __init__(self, tracking: Tracking, store: Store) -> None:
+    def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
         self._client = tracking.client
-        self._store = store
         self._begun: dict[str, LoggedModel] = {}
         self._ids: dict[str, str] = {}
 
-    def log(self, run_id: str, stage: PlannedStage, folder: Path, *, cached: bool) -> None:
-        """Log the last task's model of a method stage: an output of the run that trained it, an input of one that replays."""
+    def log(self, run_id: str, stage: PlannedStage, model: Path, program: Path, *, cached: bool) -> None:
+        """Log the model of a method stage: an output of the run that trained it, an input of one that replays it.
+
+        `model` is its folder in the store, `program` that of its export.
+        """
         from mlflow.entities import LoggedModelInput, LoggedModelOutput
 
-        known = self._known(stage.key) or self._log(run_id, stage, folder)
+        known = self._known(stage.key) or self._log(run_id, stage, model, program)
         self._ids[stage.spec.name] = known.model_id
         if known.model_id in self._linked(run_id):
             return
@@ -99,9 +99,7 @@ class Models:
         )
         return next((model for model in found if str(model.status) == "READY"), None)
 
-    def _log(self, run_id: str, stage: PlannedStage, folder: Path) -> LoggedModel:
-        tasks = json.loads((folder / "stage.json").read_text())["tasks"]
-        source = folder / f"model-{tasks - 1}"
+    def _log(self, run_id: str, stage: PlannedStage, model: Path, program: Path) -> LoggedModel:
         if stage.key not in self._begun:
             options = flat(dump_configured(stage.spec.component))
             self._begun[stage.key] = self._client.create_logged_model(
@@ -113,10 +111,9 @@ class Models:
                 model_type=stage.spec.component.name,
             )
         logged = self._begun[stage.key]
-        program = exported(self._store, stage.key, source)
         with tempfile.TemporaryDirectory(prefix="tswork-") as temporary:
             packed = Path(temporary) / "model"
-            pack(source, packed, program=program, run_id=run_id, model_id=logged.model_id)
+            pack(model, packed, program=program, run_id=run_id, model_id=logged.model_id)
             self._client.log_model_artifacts(logged.model_id, str(packed))
         return self._client.finalize_logged_model(logged.model_id, "READY")
 

@@ -19,6 +19,7 @@ from tswork.recorder import Recorder
 from tswork.store import Store
 from tswork.tracking import names
 from tswork.tracking.client import Tracking, away_errors
+from tswork.tracking.exports import exported, last_model
 from tswork.tracking.inputs import data_tags, log_data
 from tswork.tracking.made import MADE, made_with
 from tswork.tracking.models import Models
@@ -130,7 +131,8 @@ class MlflowMember:
         self._parent = parent
         self._former = former
         self._to = Recipient(planned.member.name or "the member")
-        self._models = Models(tracking, store)
+        self._store = store
+        self._models = Models(tracking)
         self._about: Mapping[str, Any] = {}
         outbox.post(self._to, "the run", self._begin, creates=True)
         if former is None:
@@ -164,8 +166,10 @@ class MlflowMember:
         if not stage.spec.trains:
             made = made_with(stage, self._planned.stages)
             self._post(f"{name}/{MADE}", lambda run: self._tracking.client.log_dict(run, made, f"{name}/{MADE}"))
-        if stage.spec.trains:
-            self._post(f"model {name}", lambda run: self._models.log(run, stage, folder, cached=status == "cached"))
+        else:
+            model, cached = last_model(folder), status == "cached"
+            program = exported(self._store, stage.key, model)
+            self._post(f"model {name}", lambda run: self._models.log(run, stage, model, program, cached=cached))
 
     def data(self, about: Mapping[str, Any]) -> None:
         self._about = about
