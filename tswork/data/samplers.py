@@ -131,20 +131,35 @@ class Buckets(Sampler):
         draw = random.generator(self._seed, "buckets", epoch)
         stretch = 1 + self._spread * torch.rand(len(self._lengths), generator=draw, dtype=torch.float64)
         order = torch.argsort(torch.from_numpy(self._lengths) * stretch)
-        ends = _bucket_ends(self._lengths[order.numpy()], self._budget, max(1, self.batch_size), self._spread)
+        ordered = self._lengths[order.numpy()]
+        ends = batch_ends(ordered, steps=self._budget, most=max(1, self.batch_size), spread=self._spread)
         batches = order.tensor_split(ends[:-1]) if ends else ()
         return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]
 
 
-def _bucket_ends(lengths: Int64[np.ndarray, "item"], budget: int, most: int, spread: float) -> list[int]:
-    """Where batches end among lengths that rise but for the spread, so that each holds as many items as fit."""
+def batch_ends(
+    lengths: Int64[np.ndarray, "item"],
+    *,
+    steps: int,
+    most: int | None = None,
+    spread: float = 0.0,
+    equal: bool = False,
+) -> list[int]:
+    """Where batches end among lengths that rise but for the spread, so that each holds as many items as fit.
+
+    A batch has at most `steps` padded steps and `most` items (one item always fits); `equal` (without a spread) allows
+    one length a batch.
+    """
     ends, start = [], 0
     while start < len(lengths):
         shortest = max(1.0, lengths[start] / (1 + spread))
-        longest = np.maximum.accumulate(lengths[start : start + min(most, int(budget / shortest) + 1)])
+        room = min(most or len(lengths), int(steps / shortest) + 1)
+        longest = np.maximum.accumulate(lengths[start : start + room])
         # Padded steps grow with every item that is added, so the last that fits is found by bisection.
-        fitting = np.searchsorted(longest * np.arange(1, len(longest) + 1), budget, side="right")
-        start += max(1, int(fitting))
+        fitting = int(np.searchsorted(longest * np.arange(1, len(longest) + 1), steps, side="right"))
+        if equal:
+            fitting = min(fitting, int(np.searchsorted(longest, longest[0], side="right")))
+        start += max(1, fitting)
         ends.append(start)
     return ends
 

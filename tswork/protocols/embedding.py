@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from tswork.context import Context
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
-from tswork.data.samplers import Sampler
+from tswork.data.samplers import Sampler, batch_ends
 from tswork.encoders.pooling import Pooling
 from tswork.methods.model import Model
 
@@ -28,7 +27,7 @@ class ByLength(Sampler):
 
     def __init__(self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, equal: bool = False) -> None:
         order = torch.argsort(lengths, stable=True)
-        ends = _ends(lengths[order].numpy(), steps, equal)
+        ends = batch_ends(lengths[order].numpy(), steps=steps, equal=equal)
         self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
         self.batch_size = max((len(batch) for batch in self._batches), default=0)
 
@@ -53,17 +52,3 @@ def embed_part(
         embedded = model.embed(batch.x.float(), batch.lengths, pooling=pooling)
         found[sampler.at(0, step)] = embedded.float().cpu()
     return found
-
-
-def _ends(lengths: np.ndarray, steps: int, equal: bool) -> list[int]:
-    """Where batches end among rising lengths."""
-    ends, start = [], 0
-    while start < len(lengths):
-        # Padded steps of a batch that ends at each place rise with the place, so the last that fits is found by bisection.
-        padded = lengths[start:] * np.arange(1, len(lengths) - start + 1)
-        count = max(1, int(np.searchsorted(padded, steps, side="right")))
-        if equal:
-            count = min(count, int(np.searchsorted(lengths[start:], lengths[start], side="right")))
-        start += count
-        ends.append(start)
-    return ends
