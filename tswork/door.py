@@ -19,14 +19,13 @@ from jaxtyping import Float, Shaped
 
 from tswork import registry
 from tswork.context import Context
-from tswork.data.cards import resolve
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.opening import open_collection as open_spec
+from tswork.data.opening import resolve_spec
 from tswork.data.places import Places
-from tswork.data.spec import read_spec
 from tswork.encoders.base import Encoder
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid, InvalidInput
+from tswork.errors import InvalidInput
 from tswork.methods.base import build_encoder as build_configured
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model
@@ -86,11 +85,7 @@ def open_collection(
     Raises `DataInvalid` with everything that is wrong.
     """
     places = Places.here(root, data_root=data_root)
-    block = {"card": data} if isinstance(data, str) else dict(data)
-    spec, problems = read_spec(resolve(Source(block), places))
-    if spec is None:
-        raise DataInvalid(problems)
-    return open_spec(spec, places)
+    return open_spec(resolve_spec({"card": data} if isinstance(data, str) else data, places), places)
 
 
 def build_encoder(

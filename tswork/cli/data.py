@@ -142,18 +142,11 @@ def add(
 
 
 def _spec(name: str, member: str | None, root: Path | None, data_root: Path | None) -> tuple[DataSpec, Places]:
-    from tswork.data.cards import resolve
+    from tswork.data.opening import resolve_spec
     from tswork.data.places import Places
-    from tswork.data.spec import read_spec
-    from tswork.errors import DataInvalid
-    from tswork.source import Source
 
     places = Places.here(root, data_root=data_root)
-    block = {"card": name, **({"set": member} if member else {})}
-    spec, problems = read_spec(resolve(Source(block), places))
-    if spec is None:
-        raise DataInvalid(problems)
-    return spec, places
+    return resolve_spec({"card": name, **({"set": member} if member else {})}, places), places
 
 
 def _shown(value: object) -> str:

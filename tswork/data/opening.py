@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tswork.config import Configured, keyed
+from tswork.data.cards import resolve
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.digests import source_digest
 from tswork.data.places import Places
 from tswork.data.prepare.base import Preparation
 from tswork.data.reading import read_collection
-from tswork.data.spec import DataSpec
+from tswork.data.spec import DataSpec, read_spec
 from tswork.data.splits import make_splits
 from tswork.data.stored import FORMAT, load_collection, save_collection
 from tswork.errors import DataInvalid, Problem
+from tswork.source import Source
 from tswork.store import Store, key_of
 
 
@@ -26,6 +28,14 @@ class OpenData:
 
     collection: Collection
     splits: tuple[Split, ...]
+
+
+def resolve_spec(block: Mapping[str, Any], places: Places) -> DataSpec:
+    """The spec of a data block, its card merged in. Raises `DataInvalid` with everything that is wrong."""
+    spec, problems = read_spec(resolve(Source(dict(block)), places))
+    if spec is None:
+        raise DataInvalid(problems)
+    return spec
 
 
 def open_collection(spec: DataSpec, places: Places, *, store: Store | None = None) -> Collection:

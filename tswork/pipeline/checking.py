@@ -17,6 +17,7 @@ from tswork.pipeline.plan import Plan
 from tswork.pipeline.spec import Member, StageSpec
 from tswork.protocols.base import Protocol
 from tswork.store import Store
+from tswork.training.runtime import process_count
 
 
 def choose_device(plan: Plan, wanted: str | None) -> torch.device:
@@ -41,7 +42,7 @@ def check_plan(plan: Plan, device: torch.device) -> None:
     Raises `DataInvalid` or `LeakFound` where the data alone are at fault, else `PipelineInvalid`, with the faults of all
     members.
     """
-    problems: dict[Problem, type[InvalidInput]] = {}
+    problems: dict[Problem, type[InvalidInput]] = dict.fromkeys(_process_problems(plan), PipelineInvalid)
     for planned in plan.members:
         if planned.finished:
             continue
@@ -61,6 +62,14 @@ def open_member(member: Member, plan: Plan) -> OpenData:
     """A member's data with its one split. Raises `DataInvalid` and `LeakFound`."""
     places = plan.pipeline.places
     return open_data(member.data, places, seed=member.header.seed, store=Store(places.store))
+
+
+def _process_problems(plan: Plan) -> Iterator[Problem]:
+    """Processes that train together form one group, in one precision."""
+    if process_count() > 1 and len({planned.member.header.precision for planned in plan.members}) > 1:
+        place = plan.members[0].member.source.locate(("sweep", "precision"))
+        remedy = "Start one run for each precision."
+        yield Problem("several processes train in one precision", "sweep.precision", place, remedy)
 
 
 def _precision_problems(member: Member, device: torch.device) -> Iterator[Problem]:

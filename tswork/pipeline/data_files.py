@@ -43,16 +43,26 @@ def located(problem: Problem, source: Source) -> Problem:
 
 
 def _of_every_member(pipeline: Pipeline, find: Callable[[Member], T]) -> list[T]:
-    found: list[T] = []
+    """What is found for each member; members that read the same files in the same way are looked at once."""
+    found: dict[str, T] = {}
     problems: dict[Problem, None] = {}
-    for member in pipeline.members:
+    ways = [_way_of_reading(member) for member in pipeline.members]
+    for way, member in zip(ways, pipeline.members, strict=True):
+        if way in found:
+            continue
         try:
-            found.append(find(member))
+            found[way] = find(member)
         except DataInvalid as fault:
             problems.update(dict.fromkeys(located(problem, member.source) for problem in fault.problems))
     if problems:
         raise DataInvalid(list(problems))
-    return found
+    return [found[way] for way in ways]
+
+
+def _way_of_reading(member: Member) -> str:
+    """Equal for members whose readers would read the same: seeds, folds and stages do not count."""
+    data = member.data
+    return repr((data.reader, data.options.model_copy(update={"split": None}), data.beside))
 
 
 def _given_as(text: str, source: Source) -> KeyPath | None:

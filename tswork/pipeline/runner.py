@@ -14,7 +14,7 @@ import torch
 
 from tswork.context import Context
 from tswork.data.opening import OpenData
-from tswork.errors import Interrupted, InvalidInput, Problem, TsworkError
+from tswork.errors import Interrupted, TsworkError
 from tswork.pipeline import stages
 from tswork.pipeline.checking import check_plan, choose_device, open_member
 from tswork.pipeline.observer import Observer, Silent
@@ -218,17 +218,10 @@ class _MemberRun:
 
 
 def _shared_runtime(plan: Plan, device: torch.device) -> AbstractContextManager[Runtime | None]:
-    """The group of processes that torchrun started, for all trainings of the run; a second group could not be formed.
-
-    Raises `InvalidInput` when members differ in precision.
-    """
+    """The group of processes that torchrun started, for all trainings of the run; a second group could not be formed."""
     if process_count() == 1:
         return nullcontext()
-    precisions = {planned.member.header.precision for planned in plan.members}
-    if len(precisions) > 1:
-        remedy = "Start one run for each precision."
-        raise InvalidInput([Problem("several processes train in one precision", "sweep.precision", remedy=remedy)])
-    return open_runtime(device, precision=precisions.pop())
+    return open_runtime(device, precision=plan.members[0].member.header.precision)  # `check_plan` saw that all agree
 
 
 @contextmanager

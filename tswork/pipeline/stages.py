@@ -85,16 +85,16 @@ def compute_protocol(
 ) -> None:
     """Judge the models of finished stages beside their controls and write the result and its records."""
     recorder = EntryRecorder()
+    context = _reporting(around, recorder)
     protocol: Protocol[Any] = stage.component.build()
     candidates = {name: load_models(path) for name, path in trained.items()}
     everything = {**controls(member, stage.needs, around), **candidates}
     for models in everything.values():
         for model in models:
             model.to(around.context.device).eval()
-    result = protocol.evaluate(everything, around.split, _reporting(around, recorder))
+    result = protocol.evaluate(everything, around.split, context)
     for name, table in result.tables.items():
-        recorder.table(name, table)
-        around.live.table(name, table)
+        context.recorder.table(name, table)
     save_result(folder, result)
     recorder.write(folder)
 
