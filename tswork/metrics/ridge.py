@@ -24,7 +24,7 @@ from torch import Tensor
 Blocks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Starts a new pass over rows: blocks of features `(row, dim)` and outputs `(row, output)`."""
 
-BLOCK = 1024
+BLOCK = 512
 
 
 def in_blocks(x: Float[Tensor, "row dim"], y: Float[Tensor, "row output"], *, size: int = BLOCK) -> Blocks:
