@@ -123,7 +123,7 @@ def test_plan_validate_and_list_print_json(project: Path) -> None:
 def test_report_writes_a_page_from_finished_runs(project: Path) -> None:
     (project / "page.yaml").write_text("title: Waves\nsections: [{title: Two classes, runs: [waves.yaml]}]\n")
     done = tswork(project, "report", "page.yaml", "--out", "results/waves.md")
-    assert done.code == 0, done.err
+    assert done.returncode == 0, done.stderr
     text = (project / "results/waves.md").read_text()
     assert "Written by `tswork report page.yaml`" in text
     assert "| majority |" in text
