@@ -31,6 +31,7 @@ KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparatio
 Numbers = dict[str, float]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "encoder causal_mixture": [{"dim": 32}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder transformer": [{}, {"patch": 4}],
     "encoder tsai": [
