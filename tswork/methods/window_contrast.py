@@ -117,7 +117,9 @@ class WindowContrast(Method[C]):
         if self.config.local_weight == 0:
             return
         if longest < blocks:
-            message = f"the longest training window has {longest} steps, and the local loss cuts it into {blocks} blocks"
+            message = (
+                f"the longest training window has {longest} steps, and the local loss cuts it into {blocks} blocks"
+            )
             raise DataInvalid([Problem(message, path="train", remedy=other)])
         x = torch.zeros(1, longest, len(model.info.channels), device=model.device)
         with evaluating(model):
