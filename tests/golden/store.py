@@ -146,7 +146,8 @@ def _method(name: str, options: dict[str, Any]) -> Numbers:
     result, recorder = trained(method, waves([20, 14, 20, 9]))
     other = waves([16] * 3, seed=1)
     embedded = result.models[0].embed(other.collection.values.view(3, 16, 2))
-    losses = {f"loss {step}": value for step, value in recorder.curves["loss"]}
+    curves = {name: points for name, points in recorder.curves.items() if name.rpartition("/")[2] == "loss"}
+    losses = {f"{name} {step}": value for name, points in curves.items() for step, value in points}
     return losses | _named("embedded", _shape(embedded.detach()))
 
 

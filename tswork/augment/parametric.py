@@ -17,6 +17,7 @@ Reference code: github.com/AslanDing/AutoTCL at 2ca0060, read for its behaviour,
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -101,10 +102,9 @@ class ParametricAugmentation(nn.Module):
             reason = f"it gives one frame in {trunk.stride} steps, and the augmentation needs a gate for each step"
             raise ModelUnfit(type(trunk).__name__, reason, "Use a trunk of stride 1.")
         named = info.targets if info.targets and not gate_covariates else info.channels
+        self._gated_channels = tuple(info.channels.index(name) for name in named)
         self.gated: Tensor
-        self.register_buffer(
-            "gated", torch.tensor([info.channels.index(name) for name in named], dtype=torch.int64), persistent=False
-        )
+        self.register_buffer("gated", torch.tensor(self._gated_channels), persistent=False)
         self.trunk = trunk
         self.factor_head = nn.Linear(trunk.dim, len(named)) if factor != "none" else None
         self.transform_head = nn.Linear(trunk.dim, len(named)) if transform != "none" else None
@@ -144,12 +144,22 @@ class ParametricAugmentation(nn.Module):
         view = torch.where(missing, torch.nan, g * h * torch.where(missing, 0.0, x))
         return ParametricView(view, h, g, keep)
 
+    @property
+    def gated_channels(self) -> tuple[int, ...]:
+        """Positions of the channels that are changed."""
+        return self._gated_channels
+
+    @property
+    def transform_range(self) -> tuple[float, float]:
+        """What g lies between."""
+        return (0.0, 1.0) if self._bound is None else (math.exp(-self._bound), math.exp(self._bound))
+
     def _transformed(self, numbers: Float[Tensor, "batch time gated"]) -> Float[Tensor, "batch time gated"]:
         return numbers.sigmoid() if self._bound is None else (self._bound * numbers.tanh()).exp()
 
     def _on_all(self, gates: Float[Tensor, "batch time gated"]) -> Float[Tensor, "batch time channel"]:
         """Gates on the channels they belong to, and 1 on the others."""
-        if len(self.gated) == self._channels:
+        if len(self._gated_channels) == self._channels:
             return gates
         return gates.new_ones(*gates.shape[:2], self._channels).index_copy(2, self.gated, gates)
 
