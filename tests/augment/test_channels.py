@@ -17,7 +17,7 @@ def test_covariates_are_put_back() -> None:
     restore = ChangedChannels(DataInfo(("hour", "load", "price"), targets=("load",)), covariates=False)
     found = restore(CHANGED, GIVEN)
     assert found.x[0, 0].tolist() == [0.0, 1.0, 0.0]
-    assert torch.equal(found.keep, CHANGED.keep)
+    assert found.keep is CHANGED.keep
     assert list(restore.state_dict()) == []
 
 

@@ -44,6 +44,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
+    "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
+    "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method supervised": [{"balanced": True}],
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],

@@ -179,4 +179,3 @@ def _mixture(model: Model) -> Mixture:
     mixture = model.heads["mixture"]
     assert isinstance(mixture, Mixture)
     return mixture
-
