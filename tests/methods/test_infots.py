@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.methods.test_fixed_augmentation import with_target
 from tests.methods.toys import method_of, model_of, trained, waves
 from tests.reference import autotcl as plain_autotcl
 from tests.reference import infots as plain
+from tests.training.tiny import bits, run
+from tswork.augment.base import View
 from tswork.augment.mixture import Mixture
 from tswork.config import configure, dump
 from tswork.context import Context
@@ -22,6 +25,7 @@ from tswork.data.collection import Part
 from tswork.errors import ModelUnfit
 from tswork.methods.infots import InfoTS
 from tswork.methods.model import Model
+from tswork.methods.saving import load_model, save_model
 
 BLANK = {"uses": "cutout", "share": 1.0}
 
@@ -191,6 +195,44 @@ def test_weights_are_saved_and_shown() -> None:
     assert shown[0] == "health/weight/1_subsequence"
     assert len(shown) == 7
     assert math.isclose(sum(recorder.curves[name][0][1] for name in shown), 1, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["infots", "fixed_augmentation"])
+def test_a_saved_model_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    part = with_target(waves([20] * 4))
+    method = method_of(name, blocks=4, epochs=None, iterations=2)
+    (model,) = trained(method, part)[0].models
+    save_model(tmp_path / "model", model, configure("method", {"uses": name, **dump(method.config)}))
+    loaded = load_model(tmp_path / "model")
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(weight, loaded.state_dict()[key]) for key, weight in model.state_dict().items())
+    x = torch.randn(3, 16, 2)
+    assert torch.equal(loaded.embed(x), model.embed(x))
+
+
+class Stop(Exception):
+    """Something unforeseen."""
+
+
+def test_a_training_goes_on_from_a_checkpoint_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mixture, its optimiser and the place in the order of meta steps are all there."""
+    contrast = InfoTS.contrast
+
+    def stopping(method: InfoTS, model: Model, batch: Batch, view: View, context: Context) -> Any:
+        if context.epoch == 5:
+            raise Stop
+        return contrast(method, model, batch, view, context)
+
+    options = {"iterations": 9, "meta_learning_rate": 0.3}
+    monkeypatch.setattr(InfoTS, "contrast", stopping)
+    with pytest.raises(Stop):
+        run(infots(**options), folder=tmp_path)
+    monkeypatch.setattr(InfoTS, "contrast", contrast)
+    resumed, whole = run(infots(**options), folder=tmp_path), run(infots(**options))
+    assert resumed.resumed_from == 4
+    assert bits(resumed) == bits(whole)
 
 
 def test_views_of_other_lengths_are_refused_by_name() -> None:
