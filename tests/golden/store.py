@@ -43,6 +43,16 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view mask": [{}, {"mask": "continuous"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "method autotcl": [
+        {"blocks": 4, "trunk": TINY},
+        {
+            "blocks": 4,
+            "trunk": TINY,
+            "variant": "reference",
+            "discrepancy_frames": "encoder",
+            "consistency_weight": 0.1,
+        },
+    ],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
