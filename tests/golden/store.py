@@ -41,6 +41,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
     ],
     "view mask": [{}, {"mask": "continuous"}],
+    "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
@@ -53,6 +54,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
+    "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
+    "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method supervised": [{"balanced": True}],
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],
