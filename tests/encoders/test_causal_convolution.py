@@ -46,7 +46,7 @@ def test_its_gradients_are_right(form: Form, time: int) -> None:
 
 @pytest.mark.parametrize("portion", [1, 20, 60])
 def test_portions_of_frequencies_add_up(portion: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One frequency at a time, three, and all ten."""
+    """One frequency at a time, three, and all six."""
     monkeypatch.setattr(ours, "PORTION", portion)
     x, kernel = noise(2, 16, 3).requires_grad_(), noise(3, 3, 1, seed=1).requires_grad_()
     torch.testing.assert_close(by_frequency(x, kernel), plain.causal_convolution(x, kernel), rtol=1e-10, atol=1e-10)
