@@ -32,6 +32,10 @@ Numbers = dict[str, float]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
+    "encoder relative": [
+        {},
+        {"by": "mean", "scale": True, "restore": True, "encoder": {"uses": "recurrent", "dim": 8}},
+    ],
     "encoder transformer": [{}, {"patch": 4}],
     "encoder tsai": [
         {"model": "InceptionTimePlus", "options": {"nf": 4}},
@@ -43,11 +47,15 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
     "method supervised": [{"balanced": True}],
+    "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
-    "protocol ridge_forecast": [{"horizons": [1, 3], "window": 12, "drop": 8}],
+    "protocol ridge_forecast": [
+        {"horizons": [1, 3], "window": 12, "drop": 8},
+        {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
+    ],
 }
 """Options of components that need some, or are to be looked at in several forms."""
 
