@@ -165,7 +165,8 @@ class RidgePath:
 
     def _along(self, pulls: Float[Tensor, "dim output"]) -> Float[Tensor, "dim"]:
         """The inner product of `pulls` with the weights, as a function of the shrinkage: `_along(pulls) @ shrinkage`."""
-        return ((self._basis.T @ pulls) * self._rotated).sum(dim=1)
+        along: Tensor = ((self._basis.T @ pulls) * self._rotated).sum(dim=1)
+        return along
 
 
 def choose_among(
