@@ -27,7 +27,7 @@ def write_quarter_hours(frame: pd.DataFrame, path: Path) -> None:
     """Semicolons, decimal commas, quoted names and stamps, no name for the stamps, lines that end as on Windows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     head = ";".join(f'"{name}"' for name in ("", *frame.columns))
-    stamps = frame.index.strftime("%Y-%m-%d %H:%M:%S")
+    stamps = pd.DatetimeIndex(frame.index).strftime("%Y-%m-%d %H:%M:%S")
     rows = (
         f'"{stamp}";' + ";".join(f"{load:.15g}" for load in row).replace(".", ",")
         for stamp, row in zip(stamps, frame.to_numpy().tolist(), strict=True)

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def test_every_client_is_a_series_of_its_own_with_the_calendar(folder: Path, fra
     assert found.times is not None
     for row in range(3):
         steps = slice(int(found.offsets[row]), int(found.offsets[row + 1]))
-        assert found.times[steps].tolist() == hours.index.as_unit("ns").astype(np.int64).tolist()
+        assert found.times[steps].tolist() == pd.DatetimeIndex(hours.index).as_unit("ns").astype(np.int64).tolist()
     cuts = [0, int(0.6 * len(hours)), int(0.8 * len(hours)), len(hours)]
-    for part, (start, stop) in zip(split.parts.values(), zip(cuts, cuts[1:], strict=False), strict=True):
+    for part, (start, stop) in zip(split.parts.values(), pairwise(cuts), strict=True):
         assert part.spans.tolist() == [[row, start, stop] for row in range(3)]
 
 

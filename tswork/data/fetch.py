@@ -129,7 +129,5 @@ def _download(file: DataFile, url: str, draft: Path, size: int | None, progress:
         reason = getattr(error, "reason", None) or error
         raise DataInvalid([Problem(f"could not be fetched: {reason}", file.name, Location(url))]) from error
     if total is not None and done != total:
-        raise DataInvalid(
-            [Problem(f"ended after {done} of {total} bytes", file.name, Location(url), "Try again.")]
-        )
+        raise DataInvalid([Problem(f"ended after {done} of {total} bytes", file.name, Location(url), "Try again.")])
     return digest.hexdigest()

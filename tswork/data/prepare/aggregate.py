@@ -31,7 +31,8 @@ class AggregateConfig(Config):
     seconds: float = Field(gt=0, description="length of an interval in seconds; a whole number of time steps")
     by: Literal["sum", "mean", "min", "max"] = Field(description="what stands for the values of an interval")
     closed: Literal["left", "right"] = Field(
-        default="left", description="end that belongs to an interval: right where stamps mark the end of what they measure"
+        default="left",
+        description="end that belongs to an interval: right where stamps mark the end of what they measure",
     )
 
 

@@ -52,9 +52,7 @@ class Between(Preparation[BetweenConfig]):
         if without:
             text = f"{len(without)} sequences have no step {self._range()}: {named(collection, without)}"
             raise DataInvalid([Problem(text, "data.prepare", remedy="Choose other dates.")])
-        return collection.replaced(
-            values=collection.values[inside], offsets=offsets, times=collection.times[inside]
-        )
+        return collection.replaced(values=collection.values[inside], offsets=offsets, times=collection.times[inside])
 
     def _range(self) -> str:
         ends = [(self.config.start, "from {} on"), (self.config.stop, "before {}")]

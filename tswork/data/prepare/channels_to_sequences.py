@@ -82,7 +82,10 @@ def _table(collection: Collection, names: list[str]) -> pd.DataFrame:
 
 
 def _affine(
-    collection: Collection, row: Int[Tensor, "sequence"], covariates: Int[Tensor, "covariate"], target: Int[Tensor, "sequence"]
+    collection: Collection,
+    row: Int[Tensor, "sequence"],
+    covariates: Int[Tensor, "covariate"],
+    target: Int[Tensor, "sequence"],
 ) -> Affine | None:
     """The way back of each new sequence: that of the covariates, and that of its target."""
     affine = collection.affine

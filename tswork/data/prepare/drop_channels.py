@@ -6,7 +6,6 @@ the split is in time these steps should lie in the training part; then nothing i
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool
 from pydantic import Field
 from torch import Tensor
@@ -41,7 +40,9 @@ class DropChannels(Preparation[DropChannelsConfig]):
         if not channels or (collection.targets and not targets):
             what, names = ("target", collection.targets) if collection.targets else ("channel", collection.channels)
             text = f"no {what} is left: {some(names)} hold only {self.config.value:g}"
-            raise DataInvalid([Problem(text, "data.prepare", remedy="Leave out 'drop_channels', or look at more steps.")])
+            raise DataInvalid(
+                [Problem(text, "data.prepare", remedy="Leave out 'drop_channels', or look at more steps.")]
+            )
         affine = collection.affine
         return collection.replaced(
             values=collection.values[:, index],
