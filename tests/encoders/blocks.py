@@ -10,12 +10,14 @@ from tswork.encoders.base import Encoder
 from tswork.random import seeded
 
 DILATED_CONV: dict[str, Any] = {"uses": "dilated_conv", "depth": 4, "dim": 16, "hidden": 8}
+CAUSAL_MIXTURE: dict[str, Any] = {"uses": "causal_mixture", "depth": 4, "dim": 12, "hidden": 8, "kernels": [1, 2, 4, 8]}
 LSTM: dict[str, Any] = {"uses": "recurrent", "dim": 16}
 BOTH_WAYS: dict[str, Any] = {"uses": "recurrent", "dim": 16, "cell": "gru", "bidirectional": True}
 TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
 PATCHES: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 1, "patch": 4}
 OWN = {
     "dilated_conv": DILATED_CONV,
+    "causal_mixture": CAUSAL_MIXTURE,
     "lstm": LSTM,
     "gru both ways": BOTH_WAYS,
     "transformer": TRANSFORMER,
