@@ -65,6 +65,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
+    "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
+    "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
