@@ -41,6 +41,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
     ],
     "view mask": [{}, {"mask": "continuous"}],
+    "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
     "method supervised": [{"balanced": True}],

@@ -179,7 +179,7 @@ class Contrastive(Method[ContrastiveConfig]):
         view = View(batch.x, batch.lengths)
         for change in changes:
             view = change(view, generator=generator)
-        padded = batch.unequal_lengths is not None or not all(change.aligned for change in changes)
+        padded = batch.unequal_lengths is not None or not all(change.keeps_length for change in changes)
         lengths = view.lengths if padded else None
         encoder: Any = parts.get_submodule("encoder")
         z: Tensor
