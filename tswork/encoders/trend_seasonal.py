@@ -1,0 +1,206 @@
+"""Trend and seasonal features over dilated convolutions: the encoder of CoST.
+
+Paper: Woo et al., "CoST: Contrastive Learning of Disentangled Seasonal-Trend Representations for Time Series Forecasting",
+ICLR 2022, section 3. Reference code: github.com/salesforce/CoST (BSD-3), read for its sizes, written anew. On the frames of TS2Vec's
+dilated trunk stand two heads, each half as wide; a frame is both side by side. The trend head is the mean of causal convolutions of
+growing kernels. The seasonal head transforms the frames along time, maps every frequency by complex weights of its own, and
+transforms back; in training it has dropout.
+
+The seasonal head has as many weights as a window of `length` steps has frequencies, so it belongs to windows of that length.
+Here a shorter sequence is the end of such a window whose first steps are missing, as forecasting protocols fill windows that
+begin before their series; a longer one is refused.
+
+Departures
+| published | here |
+| --- | --- |
+| padding, and sequences of another length, are not defined | a shorter sequence is the end of a window, see above |
+| complex weights | pairs of real ones, so that optimisers, means and files see nothing unusual; they start alike |
+
+Exact fast forms. Going to frequencies, mapping each and coming back is one circular convolution with the kernel that the inverse
+transform makes of the weights, so the last step is one linear map of all frames (`SeasonalHead.last`); the trend at a step needs as
+many frames as the longest kernel has taps. `last`, `last_of_windows` and the trend loss in training compute no more than these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from tswork.config import Config, Many
+from tswork.data.collection import DataInfo
+from tswork.encoders.base import Encoder, Frames, full_lengths, with_steps_before
+from tswork.encoders.causal_mixture import KERNELS, MeanOfConvolutions
+from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
+from tswork.encoders.latent import project_visible
+from tswork.errors import ModelUnfit
+from tswork.registry import register
+
+
+class TrendSeasonalConfig(Config):
+    dim: int = Field(default=320, ge=2, multiple_of=2, description="width of a frame, half trend and half seasonal")
+    hidden: int = Field(default=64, ge=1, description="width of the trunk's hidden blocks")
+    depth: int = Field(default=10, ge=1, le=20, description="hidden blocks of the trunk, as in `dilated_conv`")
+    kernels: Many[Annotated[int, Field(ge=1)]] = Field(
+        default=KERNELS, min_length=1, description="taps of each causal convolution of the trend head, in steps"
+    )
+    length: int = Field(default=201, ge=1, description="steps of the windows that the seasonal head belongs to")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout on the seasonal half in training")
+
+
+class Parts(NamedTuple):
+    """What CoST's losses look at."""
+
+    trend: Float[Tensor, "batch half"]
+    """The trend feature at one step of each sequence."""
+    seasonal: Float[Tensor, "batch window half"]
+    """The seasonal features of all steps of the windows that end with each sequence."""
+
+
+@register("encoder", "trend_seasonal", version=1, config=TrendSeasonalConfig)
+class TrendSeasonal(Encoder):
+    """Dilated convolutions with a head of causal convolutions beside one in the frequency domain (CoST)."""
+
+    masks = "latent"
+    why_not_exportable = "its seasonal head belongs to windows of one length"
+
+    def __init__(self, config: TrendSeasonalConfig, info: DataInfo) -> None:
+        super().__init__()
+        self.dim, self.half_dim = config.dim, config.dim // 2
+        self.length = self.max_length = config.length
+        self.taps = max(config.kernels)
+        trunk = DilatedConvConfig(dim=config.dim, hidden=config.hidden, depth=config.depth, dropout=0.0)
+        self.trunk = DilatedConv(trunk, info)
+        self.trend = MeanOfConvolutions(config.dim, self.half_dim, kernels=config.kernels)
+        self.seasonal = SeasonalHead(config.dim, self.half_dim, length=config.length)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        keep: Bool[Tensor, "batch time"] | None = None,
+    ) -> Frames:
+        frames = self._frames_of_windows(x, lengths, keep)
+        both = torch.cat([self.trend(frames), self.dropout(self.seasonal(frames))], dim=2)
+        known = full_lengths(x) if lengths is None else lengths
+        if x.shape[1] == self.length and lengths is None:
+            return Frames(both, known)
+        steps = torch.arange(x.shape[1], device=x.device) + (self.length - known)[:, None]
+        index = steps.clamp(max=self.length - 1)[..., None].expand(-1, -1, self.dim)
+        return Frames(both.gather(1, index), known)
+
+    def parts(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        at: Int[Tensor, "batch"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        keep: Bool[Tensor, "batch time"] | None = None,
+    ) -> Parts:
+        """The trend features at one step of each sequence alone, and the seasonal ones of all steps."""
+        frames = self._frames_of_windows(x, lengths, keep)
+        known = full_lengths(x) if lengths is None else lengths
+        before = torch.arange(1 - self.taps, 1, device=x.device)
+        steps = (at + self.length - known)[:, None] + before
+        seen = frames.gather(1, steps.clamp(min=0)[..., None].expand(-1, -1, self.dim))
+        seen = torch.where((steps >= 0)[..., None], seen, 0.0)
+        return Parts(self._last_trend()(seen), self.dropout(self.seasonal(frames)))
+
+    def last(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        if self.training:
+            return super().last(x, lengths)  # dropout belongs to whole sequences
+        frames = self._frames_of_windows(x, lengths, None)
+        return torch.cat([self._last_trend()(frames), self.seasonal.last()(frames)], dim=1)
+
+    def last_of_windows(
+        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
+    ) -> Float[Tensor, "time dim"]:
+        if self.training:
+            return super().last_of_windows(series, window=window, batch=batch)
+        self._check_length(window)
+        trend, seasonal = self._last_trend(), self.seasonal.last()
+        # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
+        latent = project_visible(self.trunk.project, series[None], None, None)[0]
+        windows = with_steps_before(latent, self.length - 1, 0.0).unfold(0, self.length, 1)
+        features = []
+        for chunk in windows.split(batch):
+            hidden = chunk.clone()
+            hidden[..., : self.length - window] = 0
+            frames = self.trunk.frames_of_latent(hidden)
+            features.append(torch.cat([trend(frames), seasonal(frames)], dim=1))
+        return torch.cat(features)
+
+    def _last_trend(self) -> LastStep:
+        return LastStep(self.trend.kernel().flip(0), self.trend.bias())
+
+    def _frames_of_windows(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None,
+        keep: Bool[Tensor, "batch time"] | None,
+    ) -> Float[Tensor, "batch window dim"]:
+        """The trunk's frames of windows of the encoder's length that end with each sequence; steps before it are missing."""
+        time = x.shape[1]
+        self._check_length(time)
+        if time < self.length or lengths is not None:
+            known = full_lengths(x) if lengths is None else lengths
+            steps = torch.arange(self.length, device=x.device) - (self.length - known)[:, None]
+            index, visible = steps.clamp(min=0), steps >= 0
+            x = x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
+            keep = visible if keep is None else visible & keep.gather(1, index)
+        frames: Frames = self.trunk(x, None, keep=keep)
+        return frames.values
+
+    def _check_length(self, time: int) -> None:
+        if time > self.length:
+            raise ModelUnfit(
+                "trend_seasonal",
+                f"its seasonal head belongs to windows of {self.length} steps, and {time} were given",
+                "Set its `length:` to the longest window of training and evaluation.",
+            )
+
+
+class SeasonalHead(nn.Module):
+    """Frames to frequencies, a complex linear map of each, and back to frames."""
+
+    def __init__(self, wide_in: int, wide_out: int, *, length: int) -> None:
+        super().__init__()
+        self.length = length
+        frequencies, bound = length // 2 + 1, (wide_in * wide_out) ** -0.5
+        self.weight = nn.Parameter(torch.empty(frequencies, wide_in, wide_out, 2).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(frequencies, wide_out, 2).uniform_(-bound, bound))
+
+    def forward(self, frames: Float[Tensor, "batch window wide_in"]) -> Float[Tensor, "batch window wide_out"]:
+        """In float32 or wider: half precision has no such transform."""
+        wide = torch.promote_types(frames.dtype, torch.float32)
+        with torch.autocast(frames.device.type, enabled=False):
+            weight, bias = (torch.view_as_complex(pair.to(wide)) for pair in (self.weight, self.bias))
+            spectrum = torch.fft.rfft(frames.to(wide), dim=1).transpose(0, 1)
+            mapped = torch.baddbmm(bias[:, None], spectrum, weight)
+            back: Tensor = torch.fft.irfft(mapped.transpose(0, 1), n=self.length, dim=1)
+            return back
+
+    def last(self) -> LastStep:
+        """The last step alone: the circular convolution with the kernel that the transform back makes of the weights."""
+        weight, bias = (torch.view_as_complex(pair) for pair in (self.weight, self.bias))
+        kernel = torch.fft.irfft(weight, n=self.length, dim=0)
+        return LastStep(kernel.flip(0), torch.fft.irfft(bias, n=self.length, dim=0)[-1])
+
+
+class LastStep(NamedTuple):
+    """A linear map from the last frames of a window, the newest last, to one vector."""
+
+    weight: Float[Tensor, "step wide_in wide_out"]
+    bias: Float[Tensor, "wide_out"]
+
+    def __call__(self, frames: Float[Tensor, "batch time wide_in"]) -> Float[Tensor, "batch wide_out"]:
+        """What it makes of the last frames; before the first there are zeros."""
+        steps = min(frames.shape[1], len(self.weight))
+        return torch.addmm(self.bias, frames[:, -steps:].flatten(1), self.weight[-steps:].flatten(0, 1))
