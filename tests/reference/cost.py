@@ -65,7 +65,7 @@ def trend_contrast(anchors: Tensor, twins: Tensor, negatives: Tensor, *, tempera
 
 def seasonal_contrast(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
     """Amplitude and phase loss, frequency by frequency and anchor by anchor."""
-    unit = [z / z.norm(dim=2, keepdim=True) for z in (z1, z2)]
+    unit = [z / z.norm(dim=2, keepdim=True).clamp(min=1e-12) for z in (z1, z2)]
     amplitudes, phases = [], []
     for number in range(z1.shape[1] // 2 + 1):
         first, second = (coefficient(z, number) for z in unit)

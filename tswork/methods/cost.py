@@ -15,8 +15,8 @@ Departures
 | --- | --- |
 | the batch size divides the queue | any batch size |
 | a window's two views are cut from a slightly longer piece at two places | at one place; each window has its own |
-| series of unequal length are centred in missing values | a series shorter than a window is its end |
-| the encoder has two heads | another encoder gives its frames to both losses |
+| series of unequal length are centred in missing values | a series shorter than a window is its end (`trend_seasonal`) |
+| the encoder has two heads | another encoder gives its frames to both losses, behind the last real one zeros |
 | numpy, Python and torch global generators | generators derived from (seed, purpose, epoch, step) |
 
 In several processes, what is compared is gathered from all, so that the loss is that of the whole batch.
@@ -28,9 +28,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
@@ -107,8 +108,7 @@ class Cost(Method[CostConfig]):
         return model
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        size, longest = self.config.batch_size, model.encoder.max_length or self.config.window
-        window = min(self.config.window, longest)
+        size, window = self.config.batch_size, self._window(model)
         pieces = part.pieces(window)
         if self.config.fill_batch and len(pieces):
             pieces = Part(pieces.collection, pieces.spans.repeat(-(-size // len(pieces)), 1))
@@ -139,11 +139,11 @@ class Cost(Method[CostConfig]):
         generator = context.generator("views")
         first, second = self._view(batch, generator), self._view(batch, generator)
         place = torch.rand((), generator=context.generator("step"), device=context.device)
-        lengths = batch.unequal_lengths
-        anchors, seasonal = _parts(trained, first, lengths, place)
-        _, other_seasonal = _parts(trained, second, lengths, place)
+        lengths, window = batch.unequal_lengths, self._window(model)
+        anchors, seasonal = _parts(trained, first, lengths, place, window=window)
+        _, other_seasonal = _parts(trained, second, lengths, place, window=window)
         with torch.no_grad():
-            twins, _ = _parts(follower.copy, second, lengths, place)
+            twins, _ = _parts(follower.copy, second, lengths, place, window=window)
         anchors, twins, seasonal, other_seasonal = map(gather_with_gradient, (anchors, twins, seasonal, other_seasonal))
         trend = trend_contrast(anchors, twins, queue.read(), temperature=config.temperature)
         amplitude, phase = seasonal_contrast(seasonal, other_seasonal)
@@ -159,6 +159,11 @@ class Cost(Method[CostConfig]):
             pooled(model.encoder, second.x, lengths, pooling=model.pooling, keep=second.keep),
         )
 
+    def _window(self, model: Model) -> int:
+        """Steps of a training window."""
+        limits = (self.config.window, model.encoder.max_length, model.info.max_length)
+        return min(limit for limit in limits if limit)
+
     def _view(self, batch: Batch, generator: torch.Generator) -> View:
         view = View(batch.x, batch.lengths)
         for change in self._changes:
@@ -171,7 +176,9 @@ def _trained(model: Model) -> nn.ModuleDict:
     return nn.ModuleDict({"encoder": model.encoder, "project": model.heads["project"]})
 
 
-def _parts(modules: nn.Module, view: View, lengths: Tensor | None, place: Float[Tensor, ""]) -> Parts:
+def _parts(
+    modules: nn.Module, view: View, lengths: Int[Tensor, "batch"] | None, place: Float[Tensor, ""], *, window: int
+) -> Parts:
     """The projected trend features at one place (a share of each sequence), and all seasonal features."""
     encoder, project = modules.get_submodule("encoder"), modules.get_submodule("project")
     assert isinstance(encoder, Encoder)
@@ -179,12 +186,13 @@ def _parts(modules: nn.Module, view: View, lengths: Tensor | None, place: Float[
         trend, seasonal = encoder.parts(view.x, _at(place, view.lengths), lengths, keep=view.keep)
         return Parts(project(trend), seasonal)
     frames: Frames = encoder(view.x, lengths, keep=view.keep)
-    values, known = frames
-    trend = values[torch.arange(len(values), device=values.device), _at(place, known)]
+    values, real = frames
+    trend = values[torch.arange(len(values), device=values.device), _at(place, real)]
     if lengths is not None:
-        values = torch.where(valid_steps(known, values.shape[1])[..., None], values, 0.0)
-    return Parts(project(trend), values)
+        values = torch.where(valid_steps(real, values.shape[1])[..., None], values, 0.0)
+    missing = -(-window // encoder.stride) - values.shape[1]
+    return Parts(project(trend), functional.pad(values, (0, 0, 0, max(0, missing))))
 
 
-def _at(place: Float[Tensor, ""], lengths: Tensor) -> Tensor:
+def _at(place: Float[Tensor, ""], lengths: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
     return (place * lengths).long().minimum(lengths - 1)
