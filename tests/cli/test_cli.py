@@ -120,6 +120,15 @@ def test_plan_validate_and_list_print_json(project: Path) -> None:
     assert "dilated_conv" in [one["name"] for one in document(tswork(project, "list", "encoder", "--json"))]
 
 
+def test_report_writes_a_page_from_finished_runs(project: Path) -> None:
+    (project / "page.yaml").write_text("title: Waves\nsections: [{title: Two classes, runs: [waves.yaml]}]\n")
+    done = tswork(project, "report", "page.yaml", "--out", "results/waves.md")
+    assert done.returncode == 0, done.stderr
+    text = (project / "results/waves.md").read_text()
+    assert "Written by `tswork report page.yaml`" in text
+    assert "| majority |" in text
+
+
 def test_compare_prints_the_test_of_a_difference(project: Path) -> None:
     (comparison,) = document(tswork(project, "compare", "waves.yaml", "--json"))
     assert comparison["protocol"] == "probe_classify"

@@ -13,6 +13,8 @@ import tswork
 from tests.encoders.blocks import CAUSAL_MIXTURE, build
 from tests.reference import encoders as plain
 from tswork.encoders.causal_mixture import CausalMixture
+from tswork.encoders.dilated_conv import Block
+from tswork.encoders.windows import encode_last_windows
 from tswork.errors import InvalidInput
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
@@ -128,6 +130,93 @@ def test_the_trunk_is_a_dilated_convolution_of_its_own() -> None:
     assert torch.equal(frames.lengths, lengths)
 
 
+@PRECISIONS
+@pytest.mark.parametrize("time", [1, 2, 3, 7, 8, 9, 16, 17, 33, 64, 201])
+@pytest.mark.parametrize("depth", [1, 4, 7])
+def test_the_last_frame_alone_equals_that_of_the_whole_forward_pass(
+    time: int, depth: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Windows are shorter and longer than the mixture's eight taps, the trunk's reach and its last dilation."""
+    encoder = mixture(depth=depth).to(dtype)
+    x = torch.randn(3, time, 3, dtype=dtype)
+    x[0, time // 2, 2] = torch.nan
+    with torch.no_grad():
+        whole = plain.causal_mixture(encoder, x)[:, -1]
+        torch.testing.assert_close(encoder.last(x), whole, rtol=tolerance, atol=tolerance)
+
+
+def test_each_sequence_has_its_own_last_frame() -> None:
+    encoder = mixture().double()
+    x, lengths = torch.randn(6, 40, 3, dtype=torch.float64), torch.tensor([40, 39, 20, 8, 2, 1])
+    with torch.no_grad():
+        found = encoder.last(x, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = plain.causal_mixture(encoder, x[row : row + 1, :length])[0, -1]
+            torch.testing.assert_close(found[row], alone, rtol=1e-10, atol=1e-10)
+
+
+def test_the_last_frame_has_the_gradients_of_the_whole_forward_pass() -> None:
+    encoder = mixture().double()
+    x = torch.randn(2, 20, 3, dtype=torch.float64)
+    parameters = list(encoder.parameters())
+    fast = torch.autograd.grad(encoder.last(x).square().sum(), parameters)
+    slow = torch.autograd.grad(plain.causal_mixture(encoder, x)[:, -1].square().sum(), parameters)
+    for ours, theirs in zip(fast, slow, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_the_last_frame_is_computed_in_single_precision_under_autocast() -> None:
+    encoder, x = mixture(), torch.randn(2, 20, 3)
+    with torch.no_grad():
+        expected = encoder.last(x), encode_last_windows(encoder, x[0], window=9)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = encoder.last(x), encode_last_windows(encoder, x[0], window=9)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_taps_beyond_the_window_have_no_say_in_the_last_frame() -> None:
+    encoder, x = mixture(depth=5), torch.randn(2, 16, 3)
+    with torch.no_grad():
+        before = encoder(x).values, encoder.last(x)
+        for block in encoder.trunk_encoder.blocks:
+            assert isinstance(block, Block)
+            if block.dilation >= 16:
+                for convolution in (block.first, block.second):
+                    convolution.weight[..., [0, 2]] = torch.randn_like(convolution.weight[..., [0, 2]])
+        after = encoder(x).values, encoder.last(x)
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+
+
+def test_a_missing_step_changes_only_what_can_see_it() -> None:
+    encoder, x = mixture(depth=2), torch.randn(1, 60, 3)
+    holed = x.clone()
+    holed[:, 5] = torch.nan
+    with torch.no_grad():
+        frames, other = encoder(x).values, encoder(holed).values
+        same_last = encoder.last(x), encoder.last(holed)
+    assert torch.isfinite(other).all()
+    torch.testing.assert_close(frames[:, 30:], other[:, 30:])
+    torch.testing.assert_close(*same_last)
+    assert not torch.allclose(frames[:, :20], other[:, :20])
+
+
+def test_when_nothing_is_kept_no_step_counts_and_hiding_the_last_hides_it() -> None:
+    encoder, x = mixture(), torch.randn(2, 30, 3)
+    changed = x.clone()
+    changed[:, -1] += 5
+    but_last = torch.ones(2, 30, dtype=torch.bool)
+    but_last[:, -1] = False
+    with torch.no_grad():
+        nothing = [encoder(one, keep=torch.zeros_like(but_last)).values for one in (x, torch.randn(2, 30, 3))]
+        hidden = [encoder(one, keep=but_last).values for one in (x, changed)]
+        some = encoder(x, keep=torch.rand(2, 30) < 0.5).values
+        assert torch.equal(*nothing)
+        assert torch.equal(*hidden)
+        assert not torch.allclose(some, encoder(x).values)
+
+
 def test_dropout_falls_on_frames_in_training_alone() -> None:
     encoder, x = mixture(dropout=0.5), torch.randn(2, 50, 3)
     assert not (encoder(x).values == 0).any()
@@ -136,7 +225,9 @@ def test_dropout_falls_on_frames_in_training_alone() -> None:
     assert (encoder.last(torch.randn(60, 10, 3)) == 0).float().mean().item() == pytest.approx(0.5, abs=0.15)
 
 
-@pytest.mark.parametrize(("kernels", "said"), [([], "at least 1 item"), ([1, 0], "greater than or equal to 1")])
+@pytest.mark.parametrize(
+    ("kernels", "said"), [([], "needs at least 1 entry"), ([1, 0], "greater than or equal to 1")]
+)
 def test_kernels_that_are_none_are_refused(kernels: list[int], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         tswork.build_encoder({"uses": "causal_mixture", "kernels": kernels}, channels=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from tswork.data.places import Places
     from tswork.reports.compare import Comparison
 
 
@@ -36,12 +34,13 @@ def compare(
     from tswork.cli.console import console
     from tswork.data.places import Places
     from tswork.reports import compare as reports
+    from tswork.reports.sources import experiment_of
     from tswork.tracking.client import Tracking
     from tswork.tracking.reading import experiments, judgements
 
     places = Places.here(root)
     tracking = Tracking.attach(places.root)
-    chosen = [_experiment(name, places) for name in runs or []] or list(experiments(tracking))
+    chosen = [experiment_of(name, places) for name in runs or []] or list(experiments(tracking))
     found = reports.compare(judgements(tracking, chosen), metric=metric, candidate=candidate)
     if as_json:
         print_json([one.to_json() for one in found])
@@ -53,13 +52,6 @@ def compare(
             screen.print()
         for note in one.notes:
             screen.print(f"[yellow]note[/yellow] {note}")
-
-
-def _experiment(name: str, places: Places) -> str:
-    """The experiment of a pipeline file, or the name itself."""
-    from tswork.pipeline.loading import load_pipeline
-
-    return load_pipeline(Path(name), places=places).experiment if name.endswith((".yaml", ".yml")) else name
 
 
 def _all_tables(one: Comparison, width: int) -> Iterator[Table]:

@@ -22,6 +22,7 @@ from tswork.cli.init import init
 from tswork.cli.listing import list_components
 from tswork.cli.plan import plan
 from tswork.cli.predict import predict
+from tswork.cli.report import report_page
 from tswork.cli.run import run
 from tswork.cli.schema import schema
 from tswork.cli.show import show
@@ -41,6 +42,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "validate": validate,
     "compare": compare,
+    "report": report_page,
     "predict": predict,
     "embed": embed,
     "list": list_components,

@@ -50,19 +50,29 @@ def judgements(tracking: Tracking, chosen: Sequence[str]) -> list[Judgement]:
 
     Raises `ComponentUnknown` for an experiment that is not there.
     """
-    known = experiments(tracking)
-    for name in chosen:
-        if name not in known:
-            raise ComponentUnknown("experiment", name, list(known))
     found: dict[str, Judgement] = {}
-    for run in _members(tracking, [known[name] for name in chosen]):
+    for run in _members(tracking, _ids(tracking, chosen), finished=True):
         for judgement in _of_run(tracking, run, found):
             found[judgement.key] = judgement
     return list(found.values())
 
 
-def _members(tracking: Tracking, ids: list[str]) -> Iterator[Run]:
-    text = f"attributes.status = 'FINISHED' and tags.`{names.LEVEL}` = 'member'"
+def hours(tracking: Tracking, chosen: Sequence[str]) -> float:
+    """The hours that all members' runs of some experiments took by the clock, those that failed or were stopped included."""
+    ended = [run.info for run in _members(tracking, _ids(tracking, chosen), finished=False) if run.info.end_time]
+    return float(sum(one.end_time - one.start_time for one in ended)) / 3_600_000
+
+
+def _ids(tracking: Tracking, chosen: Sequence[str]) -> list[str]:
+    known = experiments(tracking)
+    for name in chosen:
+        if name not in known:
+            raise ComponentUnknown("experiment", name, list(known))
+    return [known[name] for name in chosen]
+
+
+def _members(tracking: Tracking, ids: list[str], *, finished: bool) -> Iterator[Run]:
+    text = f"tags.`{names.LEVEL}` = 'member'" + (" and attributes.status = 'FINISHED'" if finished else "")
     token: str | None = None
     while True:
         page = tracking.client.search_runs(

@@ -20,6 +20,10 @@ from tswork.methods.model import Model
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+# torch's CPU kernels are compiled for each shape and the last 1024 are kept, about 0.2 MB each: training on crops of ever new
+# lengths would fill that with kernels that are never used again. Read when the first kernel is made.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
 T = TypeVar("T")
 
 

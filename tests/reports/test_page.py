@@ -1,0 +1,96 @@
+"""Pages of results: every figure comes from the runs, published ones stand beside them, and training is judged plainly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.reports.judged import judgement
+from tswork.errors import PipelineInvalid
+from tswork.reports.page import Material, SectionEmpty, write_page
+from tswork.reports.page_spec import PageSpec, SectionSpec, read_page
+
+FIGURES = {"majority": 0.5, "random": 0.75, "ts2vec": 0.875}
+
+
+def page(*sections: SectionSpec, text: str = "") -> PageSpec:
+    return PageSpec(title="Results", text=text, sections=sections)
+
+
+def written(section: SectionSpec, *judged: object) -> str:
+    return write_page(page(section), [Material(judged, 1.25)], command="tswork report x.yaml")  # type: ignore[arg-type]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {line[0].strip("*"): line for line in lines}
+
+
+def test_a_table_has_mean_and_spread_over_seeds_and_the_test_against_every_row() -> None:
+    several = [judgement({**FIGURES, "ts2vec": value}, seed=seed) for seed, value in ((1, 0.8), (2, 0.9))]
+    table = rows(written(SectionSpec(title="Waves", runs=("waves",)), *several))
+    assert table["row"] == ["row", "accuracy", "seeds", "ts2vec minus row", "significant"]
+    assert table["ts2vec"][1:3] == ["0.8500 ± 0.0707", "2"]
+    assert table["majority"][3].startswith("+0.3500 (+0.")
+    assert table["majority"][4] == "yes"
+
+
+def test_published_figures_and_labels_stand_where_they_belong_and_other_rows_stay_away() -> None:
+    section = SectionSpec(
+        title="Waves",
+        runs=("waves",),
+        rows={"random": "untrained", "ts2vec": "TS2Vec"},
+        published={"ts2vec": (0.9,)},
+    )
+    table = rows(written(section, judgement(FIGURES)))
+    assert list(table) == ["row", "---", "untrained", "TS2Vec"]
+    assert table["TS2Vec"][1:4] == ["0.8750", "0.9", "1"]
+    assert table["untrained"][2] == ""
+
+
+def test_it_is_said_what_training_adds_to_the_untrained_encoder() -> None:
+    text = written(SectionSpec(title="Waves", runs=("waves",)), judgement(FIGURES))
+    assert "- ts2vec: training takes accuracy from 0.7500 to 0.8750, " in text
+    worse = written(SectionSpec(title="Waves", runs=("waves",)), judgement({**FIGURES, "ts2vec": 0.75}))
+    assert "not a significant difference" in worse
+
+
+def test_several_data_sets_can_share_one_table_with_the_rank_test() -> None:
+    judged = [judgement(FIGURES, data=f"set {number}", seed=1, content=str(number) * 64) for number in range(6)]
+    text = written(SectionSpec(title="Sets", runs=("waves",), over_sets=True), *judged)
+    table = rows(text)
+    assert table["row"][:4] == ["row", "mean of 6", "wins / ties / losses", "p (Holm)"]
+    assert table["random"][1:3] == ["0.7500", "6 / 0 / 0"]
+    assert table["ts2vec"][2] == ""
+
+
+def test_the_page_says_what_wrote_it_and_what_it_cost() -> None:
+    text = written(SectionSpec(title="Waves", runs=("waves",), text="Some words."), judgement(FIGURES))
+    assert text.startswith("# Results\n\nWritten by `tswork report x.yaml` from finished runs; not edited by hand.")
+    assert "## Waves\n\nSome words." in text
+    assert "1 results; all runs of this table took 1.2 hours" in text
+
+
+def test_a_section_without_results_is_named() -> None:
+    with pytest.raises(SectionEmpty, match="section 'Waves': no finished protocol stage was found"):
+        written(SectionSpec(title="Waves", runs=("waves",)))
+    with pytest.raises(SectionEmpty, match="there is no metric 'mse'"):
+        written(SectionSpec(title="Waves", runs=("waves",), metrics=("mse",)), judgement(FIGURES))
+
+
+def test_a_file_with_faults_is_refused_with_all_of_them_and_their_places(tmp_path: Path) -> None:
+    file = tmp_path / "page.yaml"
+    file.write_text("title: Results\nsections:\n  - {title: Waves, run: [waves]}\n  - {runs: []}\n")
+    with pytest.raises(PipelineInvalid) as refused:
+        read_page(file)
+    text = str(refused.value)
+    assert "page.yaml:3" in text
+    assert "sections[0].run: unknown key. Did you mean 'runs'?" in text
+    assert "sections[1].title" in text
+
+
+def test_a_page_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "page.yaml"
+    file.write_text("title: Results\nsections:\n  - {title: Waves, runs: [waves], published: {ts2vec: [0.9, 1]}}\n")
+    assert read_page(file).sections[0].published == {"ts2vec": (0.9, 1.0)}

@@ -1,0 +1,192 @@
+"""A page of results in Markdown, from finished runs: tables with controls, published figures and the test of a difference.
+
+Every figure is read from the runs; what the page's file adds are titles, labels, text and published figures. Below each
+table stands what training added to each judged row: the paired difference to the untrained encoder of the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tswork.errors import UserError
+from tswork.reports.compare import Comparison, NothingToCompare, compare
+from tswork.reports.page_spec import PageSpec, SectionSpec
+
+if TYPE_CHECKING:
+    from tswork.tracking.reading import Judgement
+
+
+@dataclass
+class SectionEmpty(UserError):
+    """A section of a page for which there are no runs."""
+
+    section: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"section {self.section!r}: {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a section is written from: its judgements, the newest first, and the hours that all its runs took."""
+
+    judged: Sequence[Judgement]
+    hours: float
+
+
+def write_page(spec: PageSpec, materials: Sequence[Material], *, command: str) -> str:
+    """The page. `command` is named as what wrote it. Raises `SectionEmpty` for a section without results."""
+    parts = [f"# {spec.title}", f"Written by `{command}` from finished runs; not edited by hand.", spec.text.strip()]
+    for section, material in zip(spec.sections, materials, strict=True):
+        parts += _section(section, material)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
+    yield f"## {spec.title}"
+    yield spec.text.strip()
+    try:
+        by_metric = [
+            _only(compare(material.judged, metric=metric, candidate=spec.candidate), spec)
+            for metric in spec.metrics or (None,)
+        ]
+    except NothingToCompare as nothing:
+        raise SectionEmpty(spec.title, nothing.reason) from None
+    first = by_metric[0]
+    sets = list(dict.fromkeys(first.scores["data"]))
+    if spec.over_sets:
+        yield _over_sets(spec, first, sets)
+    else:
+        for data in sets:
+            yield f"**{data}**" if len(sets) > 1 else ""
+            yield _table(spec, by_metric, data)
+            yield _training(spec, material, first, data)
+    yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
+    yield f"{len(material.judged)} results; all runs of this table took {material.hours:.1f} hours on the machine they ran on."
+
+
+def _only(found: list[Comparison], spec: SectionSpec) -> Comparison:
+    if len(found) > 1:
+        names = ", ".join(one.protocol for one in found)
+        raise SectionEmpty(spec.title, f"its runs hold several protocols ({names}); name runs of one")
+    return found[0]
+
+
+def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str:
+    """Rows down; a column for each metric, its published figure, and the test of the first metric."""
+    first = by_metric[0]
+    published = bool(spec.published)
+    heads = ["row"]
+    for one in by_metric:
+        heads += [one.metric, *(["published"] if published else [])]
+    heads += ["seeds", f"{_label(spec, first.candidate)} minus row", "significant"]
+    scores = [_by_row(one.scores[one.scores["data"] == data]) for one in by_metric]
+    tests = _by_row(first.tests[first.tests["data"] == data]) if len(first.tests) else {}
+    best = _best(spec, scores[0], greater=first.greater_is_better)
+    lines = []
+    for row in _shown(spec, scores[0]):
+        cells = [f"**{_label(spec, row)}**" if row == best else _label(spec, row)]
+        for number, table in enumerate(scores):
+            cells.append(_spread(table.get(row)))
+            if published:
+                figures = spec.published.get(row, ())
+                cells.append(f"{figures[number]:g}" if number < len(figures) else "")
+        cells += [f"{scores[0][row]['seeds']:.0f}", *_tested(tests.get(row))]
+        lines.append(cells)
+    return _markdown(heads, lines)
+
+
+def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
+    """Rows down, data sets across, with the mean over those that every row has, and the rank test over sets."""
+    cells = {(str(line["row"]), str(line["data"])): float(line["mean"]) for line in one.scores.to_dict("records")}
+    rows = _shown(spec, _by_row(one.scores))
+    shared = [name for name in sets if all((row, name) in cells for row in rows)]
+    tests = _by_row(one.over_sets) if one.over_sets is not None and len(one.over_sets) else {}
+    heads = ["row", f"mean of {len(shared)}", "wins / ties / losses", "p (Holm)", *sets]
+    lines = []
+    for row in rows:
+        mean = sum(cells[row, name] for name in shared) / len(shared) if shared else math.nan
+        test = tests.get(row)
+        ranks = "" if test is None else f"{test['wins']} / {test['ties']} / {test['losses']}"
+        p = "" if test is None or math.isnan(test["p_holm"]) else f"{test['p_holm']:.3g}"
+        figures = [f"{cells[row, name]:.3f}" if (row, name) in cells else "-" for name in sets]
+        lines.append([_label(spec, row), f"{mean:.4f}", ranks, p, *figures])
+    told = f"Wins, ties and losses are those of {_label(spec, one.candidate)} against the row, over data sets."
+    return f"{_markdown(heads, lines)}\n\n{told}"
+
+
+def _training(spec: SectionSpec, material: Material, one: Comparison, data: str) -> str:
+    """For every judged row a sentence on what training added to the untrained encoder of its shape."""
+    scores = _by_row(one.scores[one.scores["data"] == data])
+    untrained = [row for row, line in scores.items() if line["role"] == "control" and row.split(".")[0] == "random"]
+    sentences = []
+    for row in _shown(spec, scores):
+        if scores[row]["role"] != "candidate" or not untrained:
+            continue
+        control = next(
+            (name for name in untrained if name.split(" (")[0] == f"random.{row.split(' (')[0]}"), untrained[0]
+        )
+        if "." in control and control.split(" (")[0] != f"random.{row.split(' (')[0]}":
+            continue
+        tested = compare(material.judged, metric=one.metric, candidate=row)[0].tests
+        line = tested[(tested["data"] == data) & (tested["row"] == control)] if len(tested) else tested
+        if len(line):
+            sentences.append(_sentence(spec, row, scores, control, line.iloc[0].to_dict(), one.metric))
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _sentence(
+    spec: SectionSpec, row: str, scores: dict[str, Any], control: str, test: dict[Any, Any], metric: str
+) -> str:
+    before, after = scores[control]["mean"], scores[row]["mean"]
+    text = f"{_label(spec, row)}: training takes {metric} from {before:.4f} to {after:.4f}"
+    if math.isnan(test["low"]):
+        return f"{text} ({test['note']}: not tested)."
+    verdict = "a significant difference" if test["significant"] else "not a significant difference"
+    return f"{text}, {verdict} ({_interval(test)}; the table would show {test['detectable']:.4f})."
+
+
+def _by_row(frame: pd.DataFrame) -> dict[str, dict[Any, Any]]:
+    return {str(line["row"]): line for line in frame.to_dict("records")}
+
+
+def _shown(spec: SectionSpec, scores: dict[str, dict[Any, Any]]) -> list[str]:
+    return [row for row in spec.rows if row in scores] if spec.rows is not None else list(scores)
+
+
+def _best(spec: SectionSpec, scores: dict[str, dict[Any, Any]], *, greater: bool) -> str | None:
+    rows = _shown(spec, scores)
+    return (max if greater else min)(rows, key=lambda row: float(scores[row]["mean"])) if rows else None
+
+
+def _label(spec: SectionSpec, row: str) -> str:
+    return (spec.rows or {}).get(row, row).replace("|", "\\|")
+
+
+def _spread(line: dict[Any, Any] | None) -> str:
+    if line is None:
+        return "-"
+    return f"{line['mean']:.4f}" if line["seeds"] < 2 else f"{line['mean']:.4f} ± {line['std']:.4f}"
+
+
+def _tested(test: dict[Any, Any] | None) -> tuple[str, str]:
+    if test is None:
+        return "", ""
+    if math.isnan(test["low"]):
+        return f"{test['difference']:+.4f}", test["note"]
+    return f"{test['difference']:+.4f} ({_interval(test)})", "yes" if test["significant"] else "no"
+
+
+def _interval(test: dict[Any, Any]) -> str:
+    return f"{test['low']:+.4f} to {test['high']:+.4f}"
+
+
+def _markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---"] * len(heads)
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, rule, *lines])

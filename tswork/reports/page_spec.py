@@ -1,0 +1,56 @@
+"""What stands on a page of results: a YAML file that names experiments, rows and published figures.
+
+title: TS2Vec
+text: What this page answers, in Markdown.
+sections:
+  - title: ETTh1, univariate
+    runs: [ts2vec-etth1-univariate]        # experiments, or pipeline files relative to this file
+    metrics: [mse, mae]                    # the first is tested
+    candidate: ts2vec                      # the row tested against the others; none: the first judged stage
+    rows: {persistence: Persistence, ts2vec: TS2Vec}      # what is shown, in this order; none: all rows
+    published: {ts2vec: [0.110, 0.252]}    # beside them, one figure a metric
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tswork.config import Config, Many
+from tswork.errors import PipelineInvalid
+from tswork.source import read_yaml
+from tswork.validation import validate
+
+
+class SectionSpec(Config):
+    """One table of a page."""
+
+    title: str
+    runs: Many[str] = Field(min_length=1, description="experiments, or pipeline files relative to the page's file")
+    text: str = Field(default="", description="Markdown above the table")
+    metrics: Many[str] = Field(
+        default=(), description="metrics shown, the first is tested; none: the protocol's headline"
+    )
+    candidate: str | None = Field(default=None, description="row tested against the others; none: the first")
+    rows: dict[str, str] | None = Field(default=None, description="rows shown with their labels, in order; none: all")
+    published: dict[str, Many[float]] = Field(
+        default_factory=dict, description="published figures of a row, one a metric"
+    )
+    over_sets: bool = Field(default=False, description="several data sets: means over them instead of a table for each")
+
+
+class PageSpec(Config):
+    """A page of tables."""
+
+    title: str
+    text: str = Field(default="", description="Markdown below the title")
+    sections: Many[SectionSpec] = Field(min_length=1)
+
+
+def read_page(path: Path) -> PageSpec:
+    """The page that a file describes. Raises `PipelineInvalid` with every fault and its place."""
+    spec, problems = validate(PageSpec, read_yaml(path))
+    if spec is None:
+        raise PipelineInvalid(problems)
+    return spec
