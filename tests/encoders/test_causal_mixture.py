@@ -225,9 +225,7 @@ def test_dropout_falls_on_frames_in_training_alone() -> None:
     assert (encoder.last(torch.randn(60, 10, 3)) == 0).float().mean().item() == pytest.approx(0.5, abs=0.15)
 
 
-@pytest.mark.parametrize(
-    ("kernels", "said"), [([], "needs at least 1 entry"), ([1, 0], "greater than or equal to 1")]
-)
+@pytest.mark.parametrize(("kernels", "said"), [([], "needs at least 1 entry"), ([1, 0], "greater than or equal to 1")])
 def test_kernels_that_are_none_are_refused(kernels: list[int], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         tswork.build_encoder({"uses": "causal_mixture", "kernels": kernels}, channels=3)

@@ -26,8 +26,8 @@ def seasonal_frames(encoder: TrendSeasonal, frames: Tensor) -> Tensor:
     """The transform, a complex matrix for each frequency, and the transform back, as sums over steps."""
     length = frames.shape[1]
     result = torch.zeros(len(frames), length, encoder.half_dim, dtype=frames.dtype)
-    weights = torch.view_as_complex(encoder.seasonal.weight)
-    biases = torch.view_as_complex(encoder.seasonal.bias)
+    weights = torch.complex(*encoder.seasonal.weight.unbind(1))
+    biases = torch.complex(*encoder.seasonal.bias.unbind(1))
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         mapped = coefficient(frames, number) @ weight + bias
         # A real series has a second coefficient, the conjugate, at every frequency but the first and an even length's last.

@@ -15,12 +15,12 @@ Frequencies are computed in single precision at least, under autocast as well.
 
 from __future__ import annotations
 
-import math
-
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from tswork.encoders.fourier import complex_rows, waves, waves_back
 
 LONGEST_BLOCK = 3
 """Blocks have at most this many times as many steps as the kernel has taps."""
@@ -66,12 +66,12 @@ def _by_frequency(
     rows = _overlapping(x.transpose(1, 2), blocks, steps, past)
     period = steps + taps - 1
     count = period // 2 + 1
-    spectrum = _waves(period, rows.shape[2], like=x) @ rows.reshape(len(rows) * wide_in, rows.shape[2]).T
-    kernels = _waves(period, taps, like=x) @ kernel.reshape(taps, -1)
+    spectrum = waves(period, rows.shape[2], like=x) @ rows.reshape(len(rows) * wide_in, rows.shape[2]).T
+    kernels = waves(period, taps, like=x) @ kernel.reshape(taps, -1)
     product = torch.bmm(
-        _complex(spectrum.view(count, 2, len(rows), wide_in)), kernels.view(count, 2 * wide_in, wide_out)
+        complex_rows(spectrum.view(count, 2, len(rows), wide_in)), kernels.view(count, 2 * wide_in, wide_out)
     )
-    back = _waves_back(period, past, past + steps, like=x)
+    back = waves_back(period, past, past + steps, like=x)
     result = (product.view(2 * count, len(rows) * wide_out).T @ back).view(batch, blocks, wide_out, steps)
     return result.transpose(2, 3).reshape(batch, blocks * steps, wide_out)[:, :time]
 
@@ -84,34 +84,6 @@ def _overlapping(
         return x
     padded = functional.pad(x, (past, blocks * steps - x.shape[2]))
     return padded.unfold(2, past + steps, steps).transpose(1, 2).flatten(0, 1)
-
-
-def _complex(spectrum: Float[Tensor, "frequency 2 row wide"]) -> Float[Tensor, "frequency two_rows two_wide"]:
-    """Real and imaginary rows `a + ib` as `[a, -b]` and `[b, a]`, which times `[c, d]` are the parts of `(a + ib)(c + id)`."""
-    real, imaginary = spectrum.unbind(1)
-    return torch.cat([torch.cat([real, -imaginary], dim=2), torch.cat([imaginary, real], dim=2)], dim=1)
-
-
-def _waves(period: int, steps: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform of a real series: cosine and negative sine of each frequency in turn."""
-    angles = _angles(period, torch.arange(steps, device=like.device))
-    return torch.stack([angles.cos(), -angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _waves_back(period: int, start: int, stop: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform back, to the steps `start` to `stop`; all frequencies but the first and an even period's last count twice."""
-    angles = _angles(period, torch.arange(start, stop, device=like.device))
-    times = torch.full_like(angles[:, :1], 2 / period)
-    times[0] = 1 / period
-    if period % 2 == 0:
-        times[-1] = 1 / period
-    return torch.stack([times * angles.cos(), -times * angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _angles(period: int, steps: Int[Tensor, "step"]) -> Float64[Tensor, "frequency step"]:
-    """2 pi times frequency times step over the period, from whole turns taken off in integers."""
-    frequencies = torch.arange(period // 2 + 1, device=steps.device)
-    return (frequencies[:, None] * steps % period).to(torch.float64) * (2 * math.pi / period)
 
 
 def _blocks(time: int, taps: int) -> tuple[int, int]:

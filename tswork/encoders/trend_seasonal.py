@@ -14,7 +14,7 @@ Departures
 | published | here |
 | --- | --- |
 | padding, and sequences of another length, are not defined | a shorter sequence is the end of a window, see above |
-| complex weights | pairs of real ones, so that optimisers, means and files see nothing unusual; they start alike |
+| complex weights, fast transforms | pairs of real weights that start alike, transforms as matrices (`fourier`) |
 
 Exact fast forms. Going to frequencies, mapping each and coming back is one circular convolution with the kernel that the inverse
 transform makes of the weights, so the last step is one linear map of all frames (`SeasonalHead.last`); the trend at a step needs as
@@ -33,9 +33,11 @@ from torch import Tensor, nn
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths, with_steps_before
-from tswork.encoders.causal_mixture import KERNELS, MeanOfConvolutions
+from tswork.encoders.causal_mixture import KERNELS
 from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
+from tswork.encoders.fourier import complex_rows, waves, waves_back
 from tswork.encoders.latent import project_visible
+from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.errors import ModelUnfit
 from tswork.registry import register
 
@@ -174,24 +176,26 @@ class SeasonalHead(nn.Module):
         super().__init__()
         self.length = length
         frequencies, bound = length // 2 + 1, (wide_in * wide_out) ** -0.5
-        self.weight = nn.Parameter(torch.empty(frequencies, wide_in, wide_out, 2).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(frequencies, wide_out, 2).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(frequencies, 2, wide_in, wide_out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(frequencies, 2, wide_out).uniform_(-bound, bound))
 
     def forward(self, frames: Float[Tensor, "batch window wide_in"]) -> Float[Tensor, "batch window wide_out"]:
-        """In float32 or wider: half precision has no such transform."""
-        wide = torch.promote_types(frames.dtype, torch.float32)
+        """In float32 or wider."""
         with torch.autocast(frames.device.type, enabled=False):
-            weight, bias = (torch.view_as_complex(pair.to(wide)) for pair in (self.weight, self.bias))
-            spectrum = torch.fft.rfft(frames.to(wide), dim=1).transpose(0, 1)
-            mapped = torch.baddbmm(bias[:, None], spectrum, weight)
-            back: Tensor = torch.fft.irfft(mapped.transpose(0, 1), n=self.length, dim=1)
-            return back
+            steps = frames.to(torch.promote_types(frames.dtype, torch.float32)).transpose(0, 1)
+            weight, bias = self.weight.to(steps.dtype), self.bias.to(steps.dtype)
+            (count, _, wide_in, wide_out), batch = weight.shape, len(frames)
+            spectrum = waves(self.length, self.length, like=steps) @ steps.flatten(1)
+            rows = complex_rows(spectrum.view(count, 2, batch, wide_in))
+            mapped = torch.bmm(rows, weight.flatten(1, 2)).view(count, 2, batch, wide_out) + bias[:, :, None]
+            back = waves_back(self.length, 0, self.length, like=steps).T @ mapped.view(2 * count, -1)
+            return back.view(self.length, batch, wide_out).transpose(0, 1)
 
     def last(self) -> LastStep:
         """The last step alone: the circular convolution with the kernel that the transform back makes of the weights."""
-        weight, bias = (torch.view_as_complex(pair) for pair in (self.weight, self.bias))
-        kernel = torch.fft.irfft(weight, n=self.length, dim=0)
-        return LastStep(kernel.flip(0), torch.fft.irfft(bias, n=self.length, dim=0)[-1])
+        back = waves_back(self.length, 0, self.length, like=self.weight).T
+        kernel = (back @ self.weight.flatten(0, 1).flatten(1)).view(self.length, *self.weight.shape[2:])
+        return LastStep(kernel.flip(0), back[-1] @ self.bias.flatten(0, 1))
 
 
 class LastStep(NamedTuple):
