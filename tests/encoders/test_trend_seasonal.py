@@ -13,9 +13,12 @@ import tswork
 from tests.encoders.blocks import TREND_SEASONAL, build
 from tests.reference import cost as plain
 from tests.reference import encoders as plain_encoders
+from tswork.encoders import trend_seasonal
 from tswork.encoders.base import Encoder
-from tswork.encoders.dilated_conv import DilatedConv
-from tswork.encoders.trend_seasonal import TrendSeasonal
+from tswork.encoders.dilated_conv import Block
+from tswork.encoders.dilated_ends import last_block_and_sum
+from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
+from tswork.encoders.trend_seasonal import SeasonalHead, TrendSeasonal
 from tswork.encoders.windows import encode_last_windows
 from tswork.errors import InvalidInput, ModelUnfit
 
@@ -186,20 +189,32 @@ def test_dropout_falls_on_the_seasonal_half_in_training_alone() -> None:
     assert (last == 0).double().mean().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_fast_forms_compute_each_windows_trunk_once_and_no_whole_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("window", [20, 24])
+def test_when_every_tap_but_the_centre_lies_outside_the_last_block_is_folded_too(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, series = small(depth=5), windows(1, 50)[0]
+    folded: list[tuple[int, ...]] = []
+
+    def noted(block: Block, kernel: Tensor, bias: Tensor) -> Any:
+        folded.append(tuple(kernel.shape))
+        return last_block_and_sum(block, kernel, bias)
+
+    monkeypatch.setattr(trend_seasonal, "last_block_and_sum", noted)
+    fast = encode_last_windows(encoder, series, window=window, batch=20)
+    assert folded == [(24, 12, 12)]
+    with torch.no_grad():
+        close(fast, plain_encoders.last_of_windows(encoder, series, window))
+
+
+def test_fast_forms_compute_no_whole_heads(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = small()
-    passed: list[int] = []
-    frames_of_latent = DilatedConv.frames_of_latent
-
-    def counted(trunk: DilatedConv, hidden: Tensor, inside: Tensor | None = None) -> Tensor:
-        passed.append(len(hidden))
-        return frames_of_latent(trunk, hidden, inside)
-
-    monkeypatch.setattr(DilatedConv, "frames_of_latent", counted)
-    monkeypatch.delattr(type(encoder.seasonal), "forward")
-    monkeypatch.delattr(type(encoder.trend), "forward")
+    monkeypatch.delattr(SeasonalHead, "forward")
+    monkeypatch.delattr(MeanOfConvolutions, "forward")
     encode_last_windows(encoder, windows(1, 50)[0], window=24, batch=20)
-    assert passed == [20, 20, 10]
+    encoder.last(windows(2, 24))
+    with pytest.raises(NotImplementedError):
+        encoder(windows(2, 24))
 
 
 def test_an_odd_width_is_refused() -> None:

@@ -70,16 +70,10 @@ class DilatedConv(Encoder):
     ) -> Frames:
         hidden = project_visible(self.project, x, lengths, keep).transpose(1, 2)
         inside = None if lengths is None else valid_steps(lengths, x.shape[1])[:, None, :].to(hidden.dtype)
-        frames = self.dropout(self.frames_of_latent(hidden, inside))
-        return Frames(frames, full_lengths(x) if lengths is None else lengths)
-
-    def frames_of_latent(
-        self, hidden: Float[Tensor, "batch hidden time"], inside: Float[Tensor, "batch 1 time"] | None = None
-    ) -> Float[Tensor, "batch time dim"]:
-        """The frames of projected steps, without dropout."""
         for block in self.blocks:
             hidden = block(hidden, inside)
-        return hidden.transpose(1, 2)
+        frames = self.dropout(hidden.transpose(1, 2))
+        return Frames(frames, full_lengths(x) if lengths is None else lengths)
 
     def last(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None

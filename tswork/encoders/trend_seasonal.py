@@ -18,7 +18,8 @@ Departures
 
 Exact fast forms. Going to frequencies, mapping each and coming back is one circular convolution with the kernel that the inverse
 transform makes of the weights, so the last step is one linear map of all frames (`SeasonalHead.last`); the trend at a step needs as
-many frames as the longest kernel has taps. `last`, `last_of_windows` and the trend loss in training compute no more than these.
+many frames as the longest kernel has taps. `last`, `last_of_windows` and the trend loss in training compute no more than these, and
+the trunk's frames of many windows come from what windows share (`dilated_ends`).
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths, with_steps_before
 from tswork.encoders.causal_mixture import KERNELS
-from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
+from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
+from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
 from tswork.encoders.fourier import complex_rows, waves, waves_back
 from tswork.encoders.latent import project_visible
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
@@ -118,8 +121,8 @@ class TrendSeasonal(Encoder):
     ) -> Float[Tensor, "batch dim"]:
         if self.training:
             return super().last(x, lengths)  # dropout belongs to whole sequences
-        frames = self._frames_of_windows(x, lengths, None)
-        return torch.cat([self._last_trend()(frames), self.seasonal.last()(frames)], dim=1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._last_step()(self._frames_of_windows(x, lengths, None))
 
     def last_of_windows(
         self, series: Float[Tensor, "time channel"], *, window: int, batch: int
@@ -127,17 +130,31 @@ class TrendSeasonal(Encoder):
         if self.training:
             return super().last_of_windows(series, window=window, batch=batch)
         self._check_length(window)
-        trend, seasonal = self._last_trend(), self.seasonal.last()
-        # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
-        latent = project_visible(self.trunk.project, series[None], None, None)[0]
-        windows = with_steps_before(latent, self.length - 1, 0.0).unfold(0, self.length, 1)
+        blocks = [block for block in self.trunk.blocks if isinstance(block, Block)]
+        step, finish = self._last_step(), None
+        if blocks[-1].dilation >= self.length and len(series) > self.dim:
+            finish = last_block_and_sum(blocks.pop(), *step)
         features = []
-        for chunk in windows.split(batch):
-            hidden = chunk.clone()
-            hidden[..., : self.length - window] = 0
-            frames = self.trunk.frames_of_latent(hidden)
-            features.append(torch.cat([trend(frames), seasonal(frames)], dim=1))
+        with torch.autocast(series.device.type, enabled=False):
+            # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
+            latent = project_visible(self.trunk.project, series[None], None, None)[0]
+            latent = with_steps_before(latent, self.length - 1, 0.0)
+            for first in range(0, len(series), batch):
+                chunk = latent[first : first + batch + self.length - 1]
+                if window == self.length:
+                    hidden = frames_at_end_of_windows(blocks, chunk, window=window, count=window)
+                else:
+                    windows = chunk.unfold(0, self.length, 1).permute(2, 0, 1).contiguous()
+                    windows[: self.length - window] = 0
+                    hidden = frames_at_end(blocks, windows, self.length)
+                features.append(step(hidden.transpose(0, 1)) if finish is None else finish(hidden))
         return torch.cat(features)
+
+    def _last_step(self) -> LastStep:
+        """The last frame: both heads as one sum over the trunk's frames."""
+        (trend, trend_bias), (seasonal, seasonal_bias) = self._last_trend(), self.seasonal.last()
+        trend = functional.pad(trend, (0, 0, 0, 0, self.length - len(trend), 0))  # cut where kernels are longer
+        return LastStep(torch.cat([trend, seasonal], dim=2), torch.cat([trend_bias, seasonal_bias]))
 
     def _last_trend(self) -> LastStep:
         return LastStep(self.trend.kernel().flip(0), self.trend.bias())
