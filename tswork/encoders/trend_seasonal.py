@@ -131,11 +131,11 @@ class TrendSeasonal(Encoder):
             return super().last_of_windows(series, window=window, batch=batch)
         self._check_length(window)
         blocks = [block for block in self.trunk.blocks if isinstance(block, Block)]
-        step, finish = self._last_step(), None
-        if blocks[-1].dilation >= self.length and len(series) > self.dim:
-            finish = last_block_and_sum(blocks.pop(), *step)
         features = []
         with torch.autocast(series.device.type, enabled=False):
+            step, finish = self._last_step(), None
+            if blocks[-1].dilation >= self.length and len(series) > self.dim:
+                finish = last_block_and_sum(blocks.pop(), *step)
             # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
             latent = project_visible(self.trunk.project, series[None], None, None)[0]
             latent = with_steps_before(latent, self.length - 1, 0.0)
