@@ -24,7 +24,7 @@ from tswork.data.collection import Collection, Part
 from tswork.encoders.base import Encoder
 from tswork.encoders.dilated_conv import DilatedConv
 from tswork.encoders.trend_seasonal import TrendSeasonal
-from tswork.errors import ModelUnfit
+from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import Method
 from tswork.methods.cost import CostConfig, _at
 from tswork.methods.model import Model
@@ -195,7 +195,7 @@ def test_few_windows_fill_a_batch_by_being_taken_several_times_each_time_changed
 
 
 def test_etth1_gives_one_batch_of_128_windows_an_epoch() -> None:
-    part = Part.whole(Collection.from_sequences([np.zeros((8640, 1), dtype=np.float32)]))
+    part = Part.whole(Collection.from_sequences([np.arange(8640, dtype=np.float32)[:, None]]))
     method = method_of("cost", encoder={**OWN, "length": 201})
     batches = method.batches(model_of(method, part), part, Context())
     assert (len(batches.part), batches.steps(0)) == (4 * 42, 1)
@@ -238,9 +238,11 @@ def test_a_single_window_is_told_from_the_queue_alone() -> None:
 
 @pytest.mark.parametrize("encoder", [OWN, TINY], ids=["trend_seasonal", "dilated_conv"])
 @pytest.mark.parametrize("kind", ["constant", "zero", "holes", "nothing"])
-def test_constant_and_missing_values_give_finite_losses_and_weights(encoder: dict[str, Any], kind: str) -> None:
+def test_a_channel_of_constant_or_missing_values_gives_finite_losses_and_weights(
+    encoder: dict[str, Any], kind: str
+) -> None:
     part = waves([WINDOW] * 4)
-    values = part.collection.values
+    values = part.collection.values[:, 1]
     if kind == "holes":
         values[torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) < 0.3] = torch.nan
     else:
@@ -249,6 +251,17 @@ def test_constant_and_missing_values_give_finite_losses_and_weights(encoder: dic
         result, recorder = trained(cost(encoder=encoder, iterations=3, views=views, alpha=1.0), part)
         assert all(math.isfinite(loss) for _, loss in recorder.curves["loss"])
         assert all(torch.isfinite(weight).all() for weight in result.models[0].parameters())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(3.0, "every target .* is constant"), (torch.nan, "no step of it has a value")]
+)
+def test_targets_without_anything_to_learn_are_refused(value: float, said: str) -> None:
+    part = waves([WINDOW] * 4)
+    part.collection.values[:] = value
+    method = cost()
+    with pytest.raises(DataInvalid, match=said):
+        method.batches(model_of(method, part), part, Context())
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

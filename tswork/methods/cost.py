@@ -19,6 +19,12 @@ Departures
 | the encoder has two heads | another encoder gives its frames to both losses, behind the last real one zeros |
 | numpy, Python and torch global generators | generators derived from (seed, purpose, epoch, step) |
 
+| data | what happens |
+| --- | --- |
+| one window in all | trained: the queue alone is contrasted with, and the losses in frequency are 0 |
+| targets that are missing throughout, or constant | refused: only covariates would be seen |
+| some constant channels, missing values | trained; steps without any value at both ends of a window are left out |
+
 In several processes, what is compared is gathered from all, so that the loss is that of the whole batch.
 """
 
@@ -44,10 +50,10 @@ from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pooled
 from tswork.encoders.trend_seasonal import Parts, TrendSeasonal
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches, steps_by_size
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
-from tswork.methods.ts2vec import steps_by_size
+from tswork.methods.window_contrast import check_values, draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -110,7 +116,10 @@ class Cost(Method[CostConfig]):
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         size, window = self.config.batch_size, self._window(model)
         pieces = part.pieces(window)
-        if self.config.fill_batch and len(pieces):
+        if model.info.missing:
+            pieces = pieces.observed()
+        check_values(pieces)
+        if self.config.fill_batch:
             pieces = Part(pieces.collection, pieces.spans.repeat(-(-size // len(pieces)), 1))
         return sequence_batches(
             pieces, encoder=model.encoder, context=context, batch_size=size, drop_last=True, crop=Crop(window)
@@ -136,7 +145,7 @@ class Cost(Method[CostConfig]):
         assert isinstance(follower, Follower)
         assert isinstance(queue, Queue)
         follower.follow(trained)
-        generator = context.generator("views")
+        generator = draws(context, "views")
         first, second = self._view(batch, generator), self._view(batch, generator)
         place = torch.rand((), generator=context.generator("step"), device=context.device)
         lengths, window = batch.unequal_lengths, self._window(model)
@@ -152,7 +161,7 @@ class Cost(Method[CostConfig]):
         queue.write(twins)
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
-        generator, lengths = context.generator("panel"), batch.unequal_lengths
+        generator, lengths = draws(context, "panel"), batch.unequal_lengths
         first, second = (self._view(batch, generator) for _ in range(2))
         return (
             pooled(model.encoder, first.x, lengths, pooling=model.pooling, keep=first.keep),

@@ -132,9 +132,3 @@ class TS2Vec(Method[TS2VecConfig]):
         keep = draw_mask(self.config.mask, lengths, crop.x.shape[1], generator=masks)
         frames: Frames = model.encoder(crop.x, None if crop.whole else lengths, keep=keep)
         return frames.values
-
-
-def steps_by_size(part: Part) -> int:
-    """Optimiser steps where no budget is given: 200 up to 100,000 training values, 600 beyond."""
-    values = len(part) * int(part.lengths.max()) * len(part.collection.channels)
-    return 200 if values <= SMALL else 600
