@@ -410,3 +410,16 @@ def test_equal_generators_give_equal_losses_and_others_do_not() -> None:
             first, again, other = (loss(given, variant=variant, generator=generator(seed)) for seed in (1, 1, 2))
             assert torch.equal(first, again)
             assert not torch.equal(first, other)
+
+
+def test_nothing_waits_for_the_device() -> None:
+    """Fake tensors have no values: whoever asks for one raises."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        z, h, lengths = torch.randn(4, 40, 5), torch.rand(4, 40, 3), torch.full((4,), 30)
+        assert everything(z, h).shape == (7,)
+        assert global_info_nce(z, z, lengths=lengths).shape == ()
+        for variant in BOTH:
+            assert local_info_nce(z, variant=variant, lengths=lengths).shape == ()
+            assert temporal_consistency(h, variant=variant, lengths=lengths).shape == ()
