@@ -62,6 +62,13 @@ def test_frames_equal_those_of_the_plain_twin(length: int, dtype: torch.dtype, t
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("length", [23, 24])
+def test_fast_transforms_of_complex_numbers_give_the_same(length: int) -> None:
+    encoder, x = small(length), windows(2, length)
+    with torch.no_grad():
+        close(encoder(x).values, plain.published(encoder, x))
+
+
 def test_gradients_equal_those_of_the_plain_twin() -> None:
     encoder, x = small(), windows(2, 24)
     twin = copy.deepcopy(encoder)

@@ -54,6 +54,15 @@ def encoded(encoder: TrendSeasonal, window: Tensor, keep: Tensor | None = None) 
     return torch.cat([trend_frames(encoder, frames), seasonal_frames(encoder, frames)], dim=2)
 
 
+def published(encoder: TrendSeasonal, window: Tensor) -> Tensor:
+    """The same in the structure of the published code: convolutions one by one, fast transforms of complex numbers."""
+    frames = plain.dilated_conv(encoder.trunk, window)
+    weight, bias = (torch.complex(*pair.unbind(1)) for pair in (encoder.seasonal.weight, encoder.seasonal.bias))
+    mapped = torch.einsum("bfi,fio->bfo", torch.fft.rfft(frames, dim=1), weight) + bias
+    seasonal = torch.fft.irfft(mapped, n=window.shape[1], dim=1)
+    return torch.cat([trend_frames(encoder, frames), seasonal], dim=2)
+
+
 def trend_contrast(anchors: Tensor, twins: Tensor, negatives: Tensor, *, temperature: float = 0.07) -> Tensor:
     """Mean over anchors of -log(exp(s_twin / t) / (exp(s_twin / t) + sum over the queue of exp(s / t)))."""
     losses = []

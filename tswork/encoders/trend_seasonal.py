@@ -1,10 +1,11 @@
 """Trend and seasonal features over dilated convolutions: the encoder of CoST.
 
 Paper: Woo et al., "CoST: Contrastive Learning of Disentangled Seasonal-Trend Representations for Time Series Forecasting",
-ICLR 2022, section 3. Reference code: github.com/salesforce/CoST (BSD-3), read for its sizes, written anew. On the frames of TS2Vec's
-dilated trunk stand two heads, each half as wide; a frame is both side by side. The trend head is the mean of causal convolutions of
-growing kernels. The seasonal head transforms the frames along time, maps every frequency by complex weights of its own, and
-transforms back; in training it has dropout.
+ICLR 2022, section 3. Reference code: github.com/salesforce/CoST (BSD-3) at 7dfd571, read for its sizes, written anew.
+
+On the frames of TS2Vec's dilated trunk stand two heads, each half as wide; a frame is both side by side. The trend head is the mean
+of causal convolutions of growing kernels. The seasonal head transforms the frames along time, maps every frequency by complex
+weights of its own, and transforms back; in training it has dropout.
 
 The seasonal head has as many weights as a window of `length` steps has frequencies, so it belongs to windows of that length.
 Here a shorter sequence is the end of such a window whose first steps are missing, as forecasting protocols fill windows that

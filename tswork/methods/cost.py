@@ -1,7 +1,7 @@
 """CoST: contrast of trend features in time and of seasonal features in frequency.
 
 Paper: Woo et al., "CoST: Contrastive Learning of Disentangled Seasonal-Trend Representations for Time Series Forecasting",
-ICLR 2022. Reference code: github.com/salesforce/CoST (BSD-3), read for its protocol, written anew.
+ICLR 2022. Reference code: github.com/salesforce/CoST (BSD-3) at 89db3bc, read for its protocol, written anew.
 
 Two views of a window are scaled, shifted and jittered, each change with probability 1/2. The trend features of one random step of
 the first view, behind a projection, are to be told from a queue by those of the second view, which a slowly following copy embeds
