@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -46,7 +48,8 @@ def test_readings_are_means_over_real_steps_of_each_gated_channel() -> None:
 
 def test_what_is_not_learned_is_not_reported() -> None:
     x, lengths = series(), torch.full((4,), 12)
-    for options, gates in (({"factor": "none"}, {"g"}), ({"transform": "none"}, {"h"})):
+    cases: list[tuple[dict[str, Any], set[str]]] = [({"factor": "none"}, {"g"}), ({"transform": "none"}, {"h"})]
+    for options, gates in cases:
         learned = augmentation(**options)
         found = gate_health(learned, learned(x, generator=generator()), lengths, INFO)
         assert {name[0] for name in found} == gates

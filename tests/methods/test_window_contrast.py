@@ -69,6 +69,17 @@ def test_the_loss_is_the_global_and_the_local_one_of_windows_and_views(
     torch.testing.assert_close(loss_of(given, model, batch), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_windows_and_views_are_encoded_in_one_pass_unless_rows_depend_on_each_other() -> None:
+    part = waves([20] * 4)
+    for encoder, sizes in ((TINY, [8]), (BATCH_NORM, [4, 4])):
+        given = method(encoder=encoder)
+        model, batch = first_batch(given, part)
+        seen: list[int] = []
+        model.encoder.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(len(given[0])))
+        loss_of(given, model, batch)
+        assert seen == sizes
+
+
 def test_the_local_loss_can_be_that_of_the_first_window_only_or_left_out() -> None:
     part = waves([20] * 4)
     first = method(local_windows="first")

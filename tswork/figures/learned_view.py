@@ -36,8 +36,8 @@ def learned_view(
         for panel in (top, middle, bottom):
             plain_axes(panel)
             panel.margins(x=0.01)
+        top.plot(steps, view[:, channel], color=COLOURS[1], linewidth=1.0, alpha=0.8, label="view g h x")
         top.plot(steps, x[:, channel], color=TEXT, linewidth=1.1, label="series x")
-        top.plot(steps, view[:, channel], color=COLOURS[1], linewidth=1.1, label="view g h x")
         top.set_title(channels[channel], fontsize=10, color=TEXT)
         middle.fill_between(steps, h[:, channel], step="mid", color=COLOURS[0], alpha=0.6, linewidth=0)
         middle.set_ylim(-0.05, 1.05)

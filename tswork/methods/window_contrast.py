@@ -25,12 +25,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from tswork.augment.base import View
 from tswork.augment.mask import Mask, draw_mask
@@ -158,18 +159,38 @@ class WindowContrast(Method[C]):
 
     def _pair(self, model: Model, batch: Batch, view: View, masks: torch.Generator) -> tuple[Frames, Frames]:
         """Frames of the windows of a batch and of their view, with random steps hidden."""
-        padded = batch.unequal_lengths is not None
-        window = self._encoded(model, View(batch.x, batch.lengths), padded=padded, masks=masks)
-        moved = view.lengths is not batch.lengths
-        return window, self._encoded(model, view, padded=padded or moved, masks=masks)
+        padded = batch.unequal_lengths is not None or view.lengths is not batch.lengths
+        window, other = (self._masked(one, masks) for one in (View(batch.x, batch.lengths), view))
+        if window.x.shape != other.x.shape or _compares_rows(model.encoder):
+            first, second = (_encoded(model, one, padded=padded) for one in (window, other))
+            return first, second
+        # One pass over both: what depends on the weights alone is then computed once.
+        keep = None
+        if window.keep is not None or other.keep is not None:
+            keep = torch.cat([_all_kept(one) if one.keep is None else one.keep for one in (window, other)])
+        both = View(torch.cat([window.x, other.x]), torch.cat([window.lengths, other.lengths]), keep)
+        values, lengths = (half.chunk(2) for half in _encoded(model, both, padded=padded))
+        return Frames(values[0], lengths[0]), Frames(values[1], lengths[1])
 
-    def _encoded(self, model: Model, view: View, *, padded: bool, masks: torch.Generator) -> Frames:
-        keep = view.keep
-        if self.config.mask != "all_true":
-            drawn = draw_mask(self.config.mask, view.lengths, view.x.shape[1], generator=masks)
-            keep = drawn if keep is None else keep & drawn
-        frames: Frames = model.encoder(view.x, view.lengths if padded else None, keep=keep)
-        return frames
+    def _masked(self, view: View, masks: torch.Generator) -> View:
+        if self.config.mask == "all_true":
+            return view
+        drawn = draw_mask(self.config.mask, view.lengths, view.x.shape[1], generator=masks)
+        return replace(view, keep=drawn if view.keep is None else view.keep & drawn)
+
+
+def _encoded(model: Model, view: View, *, padded: bool) -> Frames:
+    frames: Frames = model.encoder(view.x, view.lengths if padded else None, keep=view.keep)
+    return frames
+
+
+def _all_kept(view: View) -> Bool[Tensor, "batch time"]:
+    return torch.ones(view.x.shape[:2], dtype=torch.bool, device=view.x.device)
+
+
+def _compares_rows(module: nn.Module) -> bool:
+    """Whether what becomes of a row depends on the others of its batch."""
+    return any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in module.modules())
 
 
 def draws(context: Context, purpose: str) -> torch.Generator:
