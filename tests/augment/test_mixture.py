@@ -118,3 +118,13 @@ def test_a_step_is_hidden_where_an_applied_augmentation_hides_it() -> None:
     both = mixture(["identity", hide])(given, generator=generator()).keep
     assert both is not None
     assert not both[:, 0].any()
+
+
+def test_a_mixture_does_not_wait_for_the_device() -> None:
+    """Fake tensors have no values: whoever asks for one raises."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    mixture()(batch(), generator=generator())  # constants are computed once, outside
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        found = mixture()(View(torch.randn(6, 20, 3), torch.full((6,), 15)), generator=generator())
+        assert found.x.shape == (6, 20, 3)

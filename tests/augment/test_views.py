@@ -157,6 +157,18 @@ def test_hidden_steps_stay_hidden(name: str) -> None:
     assert not changed.keep.any()
 
 
+@ALL
+def test_no_view_waits_for_the_device(name: str) -> None:
+    """Fake tensors have no values: whoever asks for one raises."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    change = augmentation(name)
+    change(batch(), generator=generator())  # constants are computed once, outside
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        given = View(torch.randn(6, 20, 3), torch.full((6,), 15), torch.ones(6, 20, dtype=torch.bool))
+        assert change(given, generator=generator()).x.shape[0] == 6
+
+
 def many(time: int = 50) -> View:
     return View(torch.ones(4000, time, 2), torch.full((4000,), time))
 

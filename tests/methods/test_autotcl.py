@@ -22,9 +22,9 @@ from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
 from tswork.errors import ModelUnfit, TrainingDiverged
 from tswork.methods import autotcl
-from tswork.methods.autotcl import REFERENCE, AutoTCL, AutoTCLConfig, frozen
+from tswork.methods.autotcl import REFERENCE, AutoTCL, AutoTCLConfig
 from tswork.methods.base import Update
-from tswork.methods.model import Model
+from tswork.methods.model import Model, frozen
 from tswork.methods.saving import load_model, save_model
 from tswork.methods.weights import weights_of
 from tswork.training.checkpoints import Checkpoints

@@ -93,14 +93,13 @@ def test_the_usual_augmentations_are_drawn_from_by_default() -> None:
 
 
 def test_only_the_view_is_its_own() -> None:
-    """Windows, losses, optimiser, averaging and budget are the shared ones, and so are all their defaults."""
+    """Windows, losses, optimiser, averaging and budget are those of AutoTCL, and so are all their defaults."""
     own = {name for name in vars(FixedAugmentation) if not name.startswith("_")}
     assert own == {"build", "changed"}
     assert issubclass(FixedAugmentation, WindowContrast)
-    component = configure("method", "fixed_augmentation")
-    shared = WindowContrastConfig()
+    fixed_view, learned_view = (configure("method", name).config for name in ("fixed_augmentation", "autotcl"))
     for name in WindowContrastConfig.model_fields:
-        ours, theirs = getattr(component.config, name), getattr(shared, name)
+        ours, theirs = getattr(fixed_view, name), getattr(learned_view, name)
         if name == "encoder":
             ours, theirs = dump_configured(ours), dump_configured(theirs)
         assert ours == theirs, name

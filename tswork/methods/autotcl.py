@@ -34,13 +34,12 @@ In several processes discrepancy and global loss compare the windows of all; spa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from tswork.augment.base import View
@@ -55,7 +54,7 @@ from tswork.encoders.pooling import pool
 from tswork.errors import ModelUnfit
 from tswork.figures.learned_view import learned_view
 from tswork.methods.base import Update, build_encoder
-from tswork.methods.model import Model, evaluating
+from tswork.methods.model import Model, evaluating, frozen
 from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
 from tswork.objectives.autotcl import global_info_nce, kernel_mmd, sparsity, temporal_consistency
 from tswork.recorder import NullRecorder
@@ -251,31 +250,6 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._made = state["made"]
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """For a while gradients pass through a module and stay in none of it: no parameter, no statistic, and no dropout."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    norms = [
-        one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm) and one.track_running_stats
-    ]
-    dropouts = [one for one in module.modules() if isinstance(one, nn.modules.dropout._DropoutNd) and one.training]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    for norm in norms:
-        norm.track_running_stats = False  # in training it then neither reads nor writes its running statistics
-    for dropout in dropouts:
-        dropout.training = False
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        for norm in norms:
-            norm.track_running_stats = True
-        for dropout in dropouts:
-            dropout.training = True
 
 
 def _augmenter(model: Model) -> ParametricAugmentation | None:

@@ -50,9 +50,8 @@ from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
 from tswork.encoders.pooling import pool
 from tswork.errors import ModelUnfit
-from tswork.methods.autotcl import frozen
 from tswork.methods.base import Update
-from tswork.methods.model import Model
+from tswork.methods.model import Model, frozen
 from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce
 from tswork.objectives.infots import leave_one_out
