@@ -15,6 +15,8 @@ LSTM: dict[str, Any] = {"uses": "recurrent", "dim": 16}
 BOTH_WAYS: dict[str, Any] = {"uses": "recurrent", "dim": 16, "cell": "gru", "bidirectional": True}
 TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
 PATCHES: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 1, "patch": 4}
+RELATIVE: dict[str, Any] = {"uses": "relative", "encoder": DILATED_CONV}
+NORMALISED: dict[str, Any] = {"uses": "relative", "encoder": PATCHES, "by": "mean", "scale": True, "restore": True}
 OWN = {
     "dilated_conv": DILATED_CONV,
     "causal_mixture": CAUSAL_MIXTURE,
@@ -22,6 +24,8 @@ OWN = {
     "gru both ways": BOTH_WAYS,
     "transformer": TRANSFORMER,
     "transformer of patches": PATCHES,
+    "relative": RELATIVE,
+    "normalised": NORMALISED,
 }
 
 TSAI_OPTIONS: dict[str, dict[str, Any]] = {
