@@ -143,6 +143,17 @@ def test_a_frozen_module_passes_gradients_and_comes_back_as_it_was() -> None:
     assert not torch.equal(before["1.running_mean"], module.state_dict()["1.running_mean"])
 
 
+def test_a_frozen_layer_that_drops_by_itself_stops_dropping() -> None:
+    layer, x = nn.LSTM(3, 4, 2, dropout=0.5), torch.randn(6, 2, 3)
+    with frozen(layer):
+        assert torch.equal(layer(x)[0], layer(x)[0])
+    assert layer.dropout == 0.5
+    attention, x = nn.MultiheadAttention(4, 2, dropout=0.5), torch.randn(6, 2, 4)
+    with frozen(attention):
+        assert torch.equal(attention(x, x, x)[0], attention(x, x, x)[0])
+    assert attention.dropout == 0.5
+
+
 # What is minimised
 
 
@@ -275,6 +286,17 @@ def test_without_any_augmentation_only_the_hidden_steps_differ() -> None:
     assert torch.equal(views[0], views[1])
     hidden = method(views=[]).views(model, batch, Context())
     assert not torch.equal(hidden[0], hidden[1])
+
+
+@pytest.mark.parametrize("gate_covariates", [False, True])
+def test_fixed_views_leave_covariates_alone_exactly_when_learned_ones_do(gate_covariates: bool) -> None:
+    given = method(views=["jitter"], gate_covariates=gate_covariates)
+    part = waves([20] * 4)
+    part = Part.whole(part.collection.replaced(targets=part.collection.channels[:1]))
+    model, batch = first_batch(given, part)
+    view = given.changed(model, batch, Context(), purpose="view")
+    changed = [bool((view.x[..., channel] != batch.x[..., channel]).any()) for channel in range(batch.x.shape[2])]
+    assert changed == [True, *[gate_covariates] * (len(changed) - 1)]
 
 
 def test_an_augmentation_without_mask_and_transform_is_refused() -> None:

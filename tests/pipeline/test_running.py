@@ -106,15 +106,20 @@ def test_data_that_cannot_be_used_stop_everything_before_training(tmp_path: Path
 
 
 def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: Path) -> None:
-    text = (
-        PIPELINE
-        + "  patched: {uses: ts2vec, encoder: {uses: transformer, dim: 8, heads: 2, patch: 4, layers: 1}}\n".replace(
-            "layers: 1", "layers: 1"
-        )
-    )
-    text = text.replace("encoder: {uses: transformer", "encoder: {uses: transformer")
+    text = PIPELINE + "  patched: {uses: ts2vec, encoder: {uses: transformer, dim: 8, heads: 2, patch: 4, layers: 1}}\n"
     with pytest.raises(PipelineInvalid, match=r"yaml:12:12  stages.patched: .* Use an encoder of stride 1"):
         run(tmp_path, text)
+    assert finished_stages(tmp_path) == []
+
+
+def test_an_encoder_that_is_judged_at_more_steps_than_it_takes_is_refused_before_it_trains(tmp_path: Path) -> None:
+    text = PIPELINE.replace(
+        "{uses: dilated_conv, depth: 2, dim: 8, hidden: 4}", "{uses: trend_seasonal, length: 30, dim: 8}"
+    )
+    with pytest.raises(PipelineInvalid) as refused:
+        run(tmp_path, text)
+    told = "stages.probe: gives the encoder of ts2vec 40 steps at once, and it takes at most 30. Give the encoder `length: 40`"
+    assert told in str(refused.value)
     assert finished_stages(tmp_path) == []
 
 

@@ -43,6 +43,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from tswork.augment.base import View
+from tswork.augment.channels import ChangedChannels
 from tswork.augment.parametric import Factor, ParametricAugmentation, ParametricView, Transform
 from tswork.augment.parametric_health import gate_health
 from tswork.config import Configured, Many, Uses, configure
@@ -140,6 +141,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         model, config = super().build(info, generator=generator), self.config
         if config.views is not None:
+            model.heads["changed_channels"] = ChangedChannels(info, covariates=config.gate_covariates)
             return model
         if config.factor == "none" and config.transform == "none":
             reason = "it has neither mask nor transform, so that there is no view to learn"
@@ -186,12 +188,13 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
     @torch.no_grad()
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
         augmenter, generator = _augmenter(model), draws(context, purpose)
-        view = View(batch.x, batch.lengths)
+        given = view = View(batch.x, batch.lengths)
         if augmenter is not None:
             return View(augmenter(batch.x, batch.unequal_lengths, generator=generator).x, batch.lengths)
         for change in self._views:
             view = change(view, generator=generator)
-        return view
+        restored: View = model.heads["changed_channels"](view, given)
+        return restored
 
     def _asked(
         self, model: Model, batch: Batch, view: ParametricView, context: Context

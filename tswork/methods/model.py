@@ -36,12 +36,15 @@ def frozen(module: nn.Module) -> Iterator[None]:
         one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm) and one.track_running_stats
     ]
     dropouts = [one for one in module.modules() if isinstance(one, nn.modules.dropout._DropoutNd) and one.training]
+    rates = {one: one.dropout for one in module.modules() if isinstance(one, (nn.RNNBase, nn.MultiheadAttention))}
     for parameter in trained:
         parameter.requires_grad_(False)
     for norm in norms:
         norm.track_running_stats = False  # in training it then neither reads nor writes its running statistics
     for dropout in dropouts:
         dropout.training = False
+    for layer in rates:  # which drop by themselves
+        layer.dropout = 0.0
     try:
         yield
     finally:
@@ -51,6 +54,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
         for dropout in dropouts:
             dropout.training = True
+        for layer, rate in rates.items():
+            layer.dropout = rate
 
 
 class Model(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,19 +80,31 @@ def _precision_problems(member: Member, device: torch.device) -> Iterator[Proble
 
 
 def _stage_problems(member: Member, split: Split) -> Iterator[Problem]:
-    info = DataInfo.of(split.train)
+    info, limits = DataInfo.of(split.train), dict[str, int | None]()
     for spec in member.stages:
         try:
             component: Method[Any] | Protocol[Any] = spec.component.build()
             if isinstance(component, Method):
-                build_model(component, info, seed=member.header.seed)
+                limits[spec.name] = build_model(component, info, seed=member.header.seed).encoder.max_length
             else:
                 component.check(split)
+                yield from _length_problems(component.longest_input(split), limits, spec, member)
         except InvalidInput as fault:
             for problem in fault.problems:
                 yield _of_stage(replace(problem, path=f" ({problem.path})" if problem.path else ""), spec, member)
         except ModelUnfit as unfit:
             yield _of_stage(Problem(f"{unfit.model}: {unfit.reason}", remedy=unfit.remedy), spec, member)
+
+
+def _length_problems(
+    longest: int, limits: Mapping[str, int | None], spec: StageSpec, member: Member
+) -> Iterator[Problem]:
+    """An encoder of one length may train on shorter pieces than it is judged on."""
+    for name in spec.needs:
+        limit = limits.get(name)
+        if limit is not None and longest > limit:
+            message = f"gives the encoder of {name} {longest} steps at once, and it takes at most {limit}"
+            yield _of_stage(Problem(message, remedy=f"Give the encoder `length: {longest}` or more."), spec, member)
 
 
 def _of_stage(problem: Problem, spec: StageSpec, member: Member) -> Problem:

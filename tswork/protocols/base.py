@@ -72,6 +72,13 @@ class Protocol(ABC, Generic[C]):
     def check(self, split: Split) -> None:
         """Refuse data that cannot be judged, before anything trains. Raises `DataInvalid`."""
 
+    def longest_input(self, split: Split) -> int:
+        """The most steps that it gives an encoder at once; encoders that take fewer are refused before anything trains.
+
+        Default: the longest sequence of the three parts.
+        """
+        return max((int(part.lengths.max()) for part in split.parts.values() if len(part)), default=0)
+
     @abstractmethod
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge candidates (one model per task each; usually one) and the protocol's own controls.

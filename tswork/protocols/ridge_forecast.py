@@ -112,6 +112,10 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         if problems:
             raise DataInvalid(problems)
 
+    def longest_input(self, split: Split) -> int:
+        """The window."""
+        return self.config.window
+
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge the last model of each candidate; figures go to the recorder.
 
