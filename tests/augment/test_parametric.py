@@ -268,3 +268,13 @@ def test_a_head_has_a_weight_for_each_number_of_a_frame_and_a_bias_for_each_chan
     for head in (learned.factor_head, learned.transform_head):
         assert head is not None
         assert sum(parameter.numel() for parameter in head.parameters()) == 136
+
+
+def test_nothing_waits_for_the_device() -> None:
+    """Fake tensors have no values: whoever asks for one raises."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        learned = ParametricAugmentation(configure("encoder", TRUNK).build(INFO), INFO)
+        view = learned(torch.randn(4, 12, 3), torch.full((4,), 9))
+        assert view.x.shape == (4, 12, 3)

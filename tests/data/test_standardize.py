@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from tswork.config import configure
+from tswork.config import NestedInvalid, configure
 from tswork.data.collection import Collection, Part
-from tswork.data.prepare.calendar import FEATURES, calendar_features
+from tswork.data.prepare.calendar import FEATURES, calendar_cycles, calendar_features
 from tswork.errors import DataInvalid
 
 
@@ -131,3 +131,39 @@ def test_the_calendar_stands_before_all_channels_and_is_no_target() -> None:
     assert (only.channels, only.targets) == (("hour", "a", "b"), ("b",))
     with pytest.raises(DataInvalid, match="the data have no time stamps"):
         configure("preparation", "calendar").build().apply(collection.replaced(times=None))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(STAMPS, min_size=1, max_size=20))
+def test_cycles_are_sine_and_cosine_of_the_place_in_the_day_the_week_and_the_year(dates: list[Any]) -> None:
+    stamps = pd.DatetimeIndex(dates).as_unit("ns")
+    day = (stamps - stamps.normalize()) / pd.Timedelta(days=1)
+    length = np.where(stamps.is_leap_year, 366, 365)
+    places = {"day": day, "week": (stamps.weekday + day) / 7, "year": (stamps.dayofyear - 1 + day) / length}
+    expected = [
+        wave(2 * np.pi * harmonic * np.asarray(places[cycle], float))
+        for cycle in ("year", "day", "week")
+        for harmonic in (1, 2)
+        for wave in (np.sin, np.cos)
+    ]
+    found = calendar_cycles(stamps.to_numpy().astype(np.int64), ("year", "day", "week"), harmonics=2)
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=2e-5)
+
+
+def test_cycles_follow_the_features_under_names_of_their_own() -> None:
+    times = torch.arange(48) * 3600 * 10**9
+    collection = Collection.from_array(np.zeros((1, 48, 1), np.float32), channels=["a"], times=times)
+    block = {"uses": "calendar", "features": ["hour"], "cycles": ["day"], "harmonics": 2}
+    found = configure("preparation", block).build().apply(collection)
+    assert found.channels == ("hour", "day_sin", "day_cos", "day_sin2", "day_cos2", "a")
+    assert found.targets == ("a",)
+    torch.testing.assert_close(found.values[:24, 1:5], found.values[24:, 1:5], rtol=0, atol=1e-5)
+    assert found.values[6, 1:3].tolist() == pytest.approx([1, 0], abs=1e-6)
+    only = configure("preparation", {"uses": "calendar", "features": [], "cycles": ["year"]}).build().apply(collection)
+    assert only.channels == ("year_sin", "year_cos", "a")
+
+
+def test_a_calendar_that_adds_nothing_is_refused() -> None:
+    with pytest.raises(NestedInvalid) as refused:
+        configure("preparation", {"uses": "calendar", "features": []})
+    assert "there is nothing to add" in str(refused.value.errors)

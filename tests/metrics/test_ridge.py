@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.reference.ridge import fit_and_choose
-from tswork.metrics.ridge import Moments, RidgePath, in_blocks
+from tswork.metrics.ridge import Moments, RidgePath, choose_among, in_blocks
 
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
@@ -94,3 +94,59 @@ def test_the_intercept_is_not_penalised() -> None:
     x, y = rows(0)
     torch.testing.assert_close(RidgePath.fit(x, y + 7).predict(x, 50.0), RidgePath.fit(x, y).predict(x, 50.0) + 7)
     torch.testing.assert_close(RidgePath.fit(x + 7, y).predict(x + 7, 50.0), RidgePath.fit(x, y).predict(x, 50.0))
+
+
+def scales_of(value: float, dim: int = 9) -> Tensor:
+    """One scale for the last four features, the others as they are."""
+    return torch.cat([torch.ones(dim - 4), torch.full((4,), value)]).double()
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1, 3.0])
+def test_scales_equal_a_fit_on_scaled_features(scale: float) -> None:
+    (x, y), (new, _) = rows(0, shift=2.0), rows(1, shift=2.0)
+    scales = scales_of(scale)
+    path = RidgePath(Moments.of(in_blocks(x, y), x.mean(dim=0), y.mean(dim=0)), scales)
+    for penalty in (0.1, 10.0):
+        expected = RidgePath.fit(x * scales, y).predict(new * scales, penalty)
+        torch.testing.assert_close(path.predict(new, penalty), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_scale_of_zero_equals_leaving_the_features_out() -> None:
+    (x, y), (new, _) = rows(0), rows(1)
+    path = RidgePath(Moments.of(in_blocks(x, y), x.mean(dim=0), y.mean(dim=0)), scales_of(0.0))
+    torch.testing.assert_close(path.predict(new, 2.0), RidgePath.fit(x[:, :5], y).predict(new[:, :5], 2.0))
+    assert torch.equal(path.coefficients(2.0)[0][5:], torch.zeros(4, 5, dtype=torch.float64))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), heavy=st.booleans(), count=st.integers(12, 90), outputs=st.integers(1, 6))
+def test_scale_and_penalty_are_those_of_the_full_search(seed: int, heavy: bool, count: int, outputs: int) -> None:
+    x, y = rows(seed, count, outputs=outputs, heavy=heavy)
+    new, truth = rows(seed + 1, 40, outputs=outputs, heavy=heavy)
+    moments = Moments.of(in_blocks(x, y), x.mean(dim=0), y.mean(dim=0))
+    paths = [RidgePath(moments, scales_of(scale)) for scale in (0.0, 0.1, 1.0, 5.0)]
+    residuals = [path.predict(new, penalty) - truth for path in paths for penalty in PENALTIES]
+    scores = torch.stack([residual.square().mean().sqrt() + residual.abs().mean() for residual in residuals])
+    blocks = in_blocks(new, truth, size=16)
+    path, penalty = choose_among(paths, blocks, Moments.of(blocks, x[0], y[0]), PENALTIES)
+    assert (path, penalty) == (int(scores.argmin()) // len(PENALTIES), PENALTIES[int(scores.argmin()) % len(PENALTIES)])
+
+
+def test_of_equal_scores_the_first_scales_are_chosen() -> None:
+    (x, y), (new, truth) = rows(0), rows(1)
+    path, blocks = RidgePath.fit(x, y), in_blocks(new, truth)
+    assert choose_among([path, path], blocks, Moments.of(blocks, x[0], y[0]), PENALTIES)[0] == 0
+
+
+def test_few_of_many_candidates_are_predicted_with() -> None:
+    (x, y), (new, truth) = rows(0), rows(1)
+    moments = Moments.of(in_blocks(x, y), x.mean(dim=0), y.mean(dim=0))
+    paths = [RidgePath(moments, scales_of(scale)) for scale in (0.0, 0.01, 0.1, 1.0, 5.0)]
+    passes: list[int] = []
+
+    def counted() -> object:
+        passes.append(1)
+        return in_blocks(new, truth)()
+
+    choose_among(paths, counted, Moments.of(in_blocks(new, truth), x[0], y[0]), PENALTIES)  # type: ignore[arg-type]
+    assert len(passes) <= 10 < len(paths) * len(PENALTIES)

@@ -126,6 +126,31 @@ def test_every_row_equals_its_plain_twin(lengths: tuple[int, ...]) -> None:
             assert found == pytest.approx(expected[1:], rel=2e-5), (row, horizon)
 
 
+def test_a_representation_has_a_penalty_of_its_own_beside_past_values() -> None:
+    split, scales = toy_series(), (0.0, 0.1, 1.0, 10.0)
+    model = toy_model(split.train)
+    several = judge(split, SMALL.model_copy(update={"representation_scales": scales}), ours=model)
+    chosen = several.tables["penalties"].set_index(["row", "horizon"])
+    for row in ("ours+lags", "ours+relative_lags"):
+        for horizon in SMALL.horizons:
+            scale, penalty = chosen.loc[(row, horizon), ["scale", "penalty"]]
+            alone = SMALL.model_copy(
+                update={"representation_scales": (scale,), "penalties": (penalty,), "relative_penalties": (penalty,)}
+            )
+            assert several.value(row, "mse", f"h{horizon}") == pytest.approx(
+                judge(split, alone, ours=model).value(row, "mse", f"h{horizon}"), rel=1e-9
+            )
+    assert set(chosen["scale"]) - {1.0}, "some other scale than 1 is chosen somewhere, else this test says nothing"
+    assert set(chosen.loc[["ridge_lags", "ridge_relative_lags", "ours"], "scale"]) == {1.0}
+
+
+def test_a_representation_of_scale_zero_leaves_the_row_of_past_values() -> None:
+    split = toy_series()
+    result = judge(split, SMALL.model_copy(update={"representation_scales": (0.0,)}), ours=toy_model(split.train))
+    for combined, control in (("ours+lags", "ridge_lags"), ("ours+relative_lags", "ridge_relative_lags")):
+        assert result.value(combined, "mse") == pytest.approx(result.value(control, "mse"), rel=1e-9)
+
+
 def test_the_whole_is_the_mean_over_horizons_and_units_average_to_the_rows() -> None:
     result = judge(toy_series())
     assert result.units is not None

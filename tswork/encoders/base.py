@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,14 +29,14 @@ class Encoder(nn.Module, ABC):
     """Width of a frame."""
     stride: int = 1
     """Input steps a frame."""
-    masks: ClassVar[Literal["latent", "input"]] = "latent"
+    masks: Literal["latent", "input"] = "latent"
     max_length: int | None = None
     """The longest input it takes; None: any."""
     padding_invariant: bool = True
     """Whether padding leaves results unchanged; else batches must have one length."""
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
-    why_not_exportable: ClassVar[str] = "does not declare itself exportable"
+    why_not_exportable: str = "does not declare itself exportable"
 
     @abstractmethod
     def forward(

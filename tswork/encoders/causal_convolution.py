@@ -3,10 +3,7 @@
     y[t] = sum over j of x[t - j] @ kernel[j],  with x zero before the first step
 
 A convolution is a product of spectra, so on a grid of at least `time + taps - 1` frequencies it costs one complex matrix product
-each, whatever the number of taps. With a few hundred steps and far more channels than that, nearly all time goes into matrix
-products, and the discrete Fourier transforms are best computed as matrix products, too: they read steps and write frequencies
-in the layout that the next product wants, where a fast transform would save operations and spend them on copies. A complex
-product is one real product of twice the width. Long inputs are cut into blocks that
+each, whatever the number of taps; the transforms are matrix products, too (`fourier`). Long inputs are cut into blocks that
 overlap by `taps - 1` steps (overlap-save), which keeps the transforms short.
 
 `causal_convolution` takes the form that needs fewer multiplications; a program made by `torch.export` always holds the first.
@@ -15,15 +12,16 @@ Frequencies are computed in single precision at least, under autocast as well.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from tswork.encoders.fourier import complex_rows, waves, waves_back
 
 LONGEST_BLOCK = 3
 """Blocks have at most this many times as many steps as the kernel has taps."""
@@ -119,12 +117,11 @@ class _Spectral(torch.autograd.Function):
 
 
 def _spectra_of_rows(
-    rows: Float[Tensor, "row wide step"], waves: Float[Tensor, "two_frequencies step"]
+    rows: Float[Tensor, "row wide step"], into: Float[Tensor, "two_frequencies step"]
 ) -> Float[Tensor, "frequency two_rows two_wide"]:
-    """Rows `a + ib` as `[a, -b]` and `[b, a]`, which times `[c, d]` are the parts of `(a + ib)(c + id)`."""
-    spectrum = waves @ rows.flatten(0, 1).T
-    real, imaginary = spectrum.view(len(waves) // 2, 2, *rows.shape[:2]).unbind(1)
-    return torch.cat([torch.cat([real, -imaginary], dim=2), torch.cat([imaginary, real], dim=2)], dim=1)
+    """Rows as a product with spectra of the kernel wants them."""
+    spectrum = into @ rows.flatten(0, 1).T
+    return complex_rows(spectrum.view(len(into) // 2, 2, *rows.shape[:2]))
 
 
 def _parts(gradient: Float[Tensor, "frequency two_rows two_wide"]) -> Float[Tensor, "frequency 2 row wide"]:
@@ -135,20 +132,23 @@ def _parts(gradient: Float[Tensor, "frequency two_rows two_wide"]) -> Float[Tens
 
 
 def _spectra_of_kernel(
-    kernel: Float[Tensor, "tap wide_in wide_out"], waves: Float[Tensor, "two_frequencies tap"]
+    kernel: Float[Tensor, "tap wide_in wide_out"], into: Float[Tensor, "two_frequencies tap"]
 ) -> Float[Tensor, "frequency two_wide wide_out"]:
     """Real parts above imaginary ones."""
-    return (waves @ kernel.flatten(1)).view(len(waves) // 2, 2 * kernel.shape[1], kernel.shape[2])
+    return (into @ kernel.flatten(1)).view(len(into) // 2, 2 * kernel.shape[1], kernel.shape[2])
 
 
 def _waves_in_portions(rows: Tensor, kernel: Tensor, past: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The transforms of rows and kernel and the one back, a few frequencies at a time."""
     taps, steps = len(kernel), rows.shape[2]
     period = steps - past + taps - 1
-    waves = _waves(period, rows.shape[2], like=rows), _waves(period, taps, like=rows)
-    back = _waves_back(period, past, steps, like=rows)
+    matrices = (
+        waves(period, rows.shape[2], like=rows),
+        waves(period, taps, like=rows),
+        waves_back(period, past, steps, like=rows),
+    )
     portion = 2 * max(1, PORTION // (2 * kernel[0].numel()))
-    return zip(*(of_all.split(portion) for of_all in (*waves, back)), strict=True)
+    return zip(*(of_all.split(portion) for of_all in matrices), strict=True)
 
 
 def _overlapping(
@@ -159,28 +159,6 @@ def _overlapping(
         return x
     padded = functional.pad(x, (past, blocks * steps - x.shape[2]))
     return padded.unfold(2, past + steps, steps).transpose(1, 2).flatten(0, 1)
-
-
-def _waves(period: int, steps: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform of a real series: cosine and negative sine of each frequency in turn."""
-    angles = _angles(period, torch.arange(steps, device=like.device))
-    return torch.stack([angles.cos(), -angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _waves_back(period: int, start: int, stop: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform back, to the steps `start` to `stop`; all frequencies but the first and an even period's last count twice."""
-    angles = _angles(period, torch.arange(start, stop, device=like.device))
-    times = torch.full_like(angles[:, :1], 2 / period)
-    times[0] = 1 / period
-    if period % 2 == 0:
-        times[-1] = 1 / period
-    return torch.stack([times * angles.cos(), -times * angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _angles(period: int, steps: Int[Tensor, "step"]) -> Float64[Tensor, "frequency step"]:
-    """2 pi times frequency times step over the period, from whole turns taken off in integers."""
-    frequencies = torch.arange(period // 2 + 1, device=steps.device)
-    return (frequencies[:, None] * steps % period).to(torch.float64) * (2 * math.pi / period)
 
 
 def _blocks(time: int, taps: int) -> tuple[int, int]:

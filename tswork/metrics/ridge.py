@@ -9,6 +9,10 @@ penalty follows from the moments of the validation rows. The MAE is convex in th
 penalty also gives, through its subgradient, a lower bound for all others; penalties are tried in the order of their
 bounds until no bound is below the best score (cutting planes). The result is that of the full search.
 
+A block of features can have a penalty of its own: features multiplied by a scale s are penalised by penalty / s^2. Scaled moments
+are the scaled rows and columns of the unscaled ones, so that every further choice of scales costs one eigendecomposition and no
+pass over the rows; and as the predictions of all scales and penalties lie in one space, one cut bounds them all.
+
 Everything is in float64: at small penalties a float32 Gram matrix of learned features is numerically singular.
 """
 
@@ -77,15 +81,20 @@ class RidgePath:
     """Ridge with an intercept at every penalty, from the moments of the training rows.
 
     `RidgePath.fit(x, y).predict(x_new, penalty)` is the least-squares fit with `penalty * ||weights||^2` added; the
-    intercept is not penalised. At least one row is needed, and penalties are positive.
+    intercept is not penalised. With `scales` it is that of features times their scales (0: left out); coefficients
+    stay those of the features as they came. At least one row is needed, and penalties are positive.
     """
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: Moments, scales: Float[Tensor, "dim"] | None = None) -> None:
         mean = moments.x_sum / moments.count
         self.x_mean = moments.x_origin + mean
         self.y_mean = moments.y_origin + moments.y_sum / moments.count
         gram = moments.gram.addr(mean, mean, alpha=-moments.count)
-        eigenvalues, self._basis = torch.linalg.eigh(gram)
+        if scales is not None:
+            gram = gram * scales[:, None] * scales
+        eigenvalues, basis = torch.linalg.eigh(gram)
+        # Directions in the space of the unscaled features: W = (S V) diag(1 / (l + penalty)) (S V)'X'Y.
+        self._basis = basis if scales is None else scales[:, None] * basis
         self._eigenvalues = eigenvalues.clamp(min=0)
         self._rotated = self._basis.T @ moments.cross.addr(mean, moments.y_sum, alpha=-1)
 
@@ -111,18 +120,7 @@ class RidgePath:
 
     def choose_in_blocks(self, blocks: Blocks, moments: Moments, penalties: Sequence[float]) -> float:
         """The same for rows in blocks, whose moments are at hand."""
-        shrinkages = torch.stack([self._shrinkage(penalty) for penalty in penalties])
-        rmse = self._rmse(moments, shrinkages)
-        bounds = rmse
-        best, chosen = math.inf, 0
-        while float(bounds.min()) < best:
-            index = int(bounds.argmin())
-            mae, slope = self._mae(blocks, penalties[index])
-            if (score := float(rmse[index] + mae)) < best:
-                best, chosen = score, index
-            bounds = torch.maximum(bounds, rmse + mae + (shrinkages - shrinkages[index]) @ slope)
-            bounds[index] = math.inf
-        return penalties[chosen]
+        return choose_among([self], blocks, moments, penalties)[1]
 
     def rmse(self, moments: Moments, penalties: Sequence[float]) -> Float[Tensor, "penalty"]:
         """The root mean squared error of every penalty over the rows of some moments and all outputs."""
@@ -148,8 +146,8 @@ class RidgePath:
         mean: Tensor = errors.clamp(min=0) / (count * len(self.y_mean))
         return mean.sqrt()
 
-    def _mae(self, blocks: Blocks, penalty: float) -> tuple[Float[Tensor, ""], Float[Tensor, "dim"]]:
-        """The mean absolute error at one penalty, and its subgradient with respect to the shrinkage there."""
+    def _mae(self, blocks: Blocks, penalty: float) -> tuple[Float[Tensor, ""], Float[Tensor, "dim output"]]:
+        """The mean absolute error at one penalty, and its subgradient with respect to the weights there."""
         weights, intercept = self.coefficients(penalty)
         signs_sum = torch.zeros_like(intercept)
         pulls = torch.zeros_like(weights)
@@ -163,4 +161,33 @@ class RidgePath:
             pulls.addmm_(x.T, signs)
             total += errors.abs_().sum()
         pulls.addr_(self.x_mean, signs_sum, alpha=-1)
-        return total / count, ((self._basis.T @ pulls) * self._rotated).sum(dim=1) / count
+        return total / count, pulls.div_(count)
+
+    def _along(self, pulls: Float[Tensor, "dim output"]) -> Float[Tensor, "dim"]:
+        """The inner product of `pulls` with the weights, as a function of the shrinkage: `_along(pulls) @ shrinkage`."""
+        along: Tensor = ((self._basis.T @ pulls) * self._rotated).sum(dim=1)
+        return along
+
+
+def choose_among(
+    paths: Sequence[RidgePath], blocks: Blocks, moments: Moments, penalties: Sequence[float]
+) -> tuple[int, float]:
+    """Which path and which penalty have the lowest RMSE + MAE over the rows of `blocks`, whose moments are at hand.
+
+    The paths are of the same training rows (scales differ). Of equal scores the first path's first penalty wins.
+    """
+    shrinkages = [torch.stack([path._shrinkage(penalty) for penalty in penalties]) for path in paths]
+    rmse = torch.stack([path._rmse(moments, those) for path, those in zip(paths, shrinkages, strict=True)])
+    bounds = rmse
+    best, chosen = math.inf, (0, 0)
+    while float(bounds.min()) < best:
+        path, penalty = divmod(int(bounds.argmin()), len(penalties))
+        mae, pulls = paths[path]._mae(blocks, penalties[penalty])
+        score = float(rmse[path, penalty] + mae)
+        if score < best or (score == best and (path, penalty) < chosen):
+            best, chosen = score, (path, penalty)
+        # MAE is convex in the weights: it lies above its tangent at these, for the weights of every path.
+        heights = torch.stack([those @ one._along(pulls) for one, those in zip(paths, shrinkages, strict=True)])
+        bounds = torch.maximum(bounds, rmse + mae + heights - heights[path, penalty])
+        bounds[path, penalty] = math.inf
+    return chosen[0], penalties[chosen[1]]

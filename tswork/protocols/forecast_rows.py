@@ -2,7 +2,7 @@
 
 The longest horizon is fitted first. A shorter one can use all of its origins and a few more, and its outputs are the
 first columns of the longer one's, so that the moments of the fit (and of the validation rows) are carried over: rows are
-added, columns are dropped, nothing is computed twice.
+added, columns are dropped, nothing is computed twice. Scales of the representation share these moments too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tswork.metrics.ridge import BLOCK, Blocks, Moments, RidgePath
+from tswork.metrics.ridge import BLOCK, Blocks, Moments, RidgePath, choose_among
 from tswork.protocols.forecast_samples import Rows, Sample, joined
 
 
@@ -24,7 +24,8 @@ class RidgeRow:
     """A row of the table: ridge on past values, on a model's representation, or on both.
 
     `change` predicts the difference from the present value; `standardise` brings features to unit variance on the
-    training origins.
+    training origins. Beside past values the representation is multiplied by the best of `scales`, which gives it a penalty
+    of its own: the row's penalty over the square of the scale.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RidgeRow:
     lags: Literal["none", "raw", "relative"] = "none"
     change: bool = False
     standardise: bool = False
+    scales: tuple[float, ...] = (1.0,)
 
     def features(self, sample: Sample, rows: Rows) -> Float[Tensor, "row dim"]:
         """What the row sees at some origins: past values with covariates, relative past values, representation."""
@@ -60,6 +62,7 @@ class Head:
     intercept: Float[Tensor, "output"]
     change: bool
     penalty: float
+    scale: float = 1.0
 
     def forecast(
         self, features: Float[Tensor, "row dim"], present: Float[Tensor, "row target"]
@@ -72,7 +75,7 @@ class Head:
 def fit_horizons(
     row: RidgeRow, train: Sample, validation: Sample, horizons: Sequence[int]
 ) -> Iterator[tuple[int, Head]]:
-    """The row's head of every horizon, the longest first, with the penalty that is best on the validation origins."""
+    """The row's head of every horizon, the longest first, with the scale and penalty that are best on the validation origins."""
     scaled = _Scaled(row, train)
     width = train.series.width
     longest = max(horizons)
@@ -86,10 +89,10 @@ def fit_horizons(
             moments.keep(horizon * width)
             for x, y in scaled.blocks(sample, moments.count, sample.count(horizon), horizon)():
                 moments.add(x, y)
-        path = RidgePath(fitted)
+        paths = [RidgePath(fitted, scaled.weights(scale)) for scale in row.scales]
         blocks = scaled.blocks(validation, 0, validation.count(horizon), horizon)
-        penalty = path.choose_in_blocks(blocks, judged, row.penalties)
-        yield horizon, scaled.head(path, penalty)
+        chosen, penalty = choose_among(paths, blocks, judged, row.penalties)
+        yield horizon, scaled.head(paths[chosen], penalty, row.scales[chosen])
 
 
 class _Scaled:
@@ -97,6 +100,8 @@ class _Scaled:
 
     def __init__(self, row: RidgeRow, train: Sample) -> None:
         self.row = row
+        self.own = 0 if row.model is None or row.lags == "none" else train.features[row.model].shape[1]
+        """The last features, which are the representation beside past values."""
         total: Tensor | float = 0.0
         for rows in _ranges(0, len(train.origins)):
             total = total + row.features(train, rows).sum(dim=0)
@@ -120,10 +125,18 @@ class _Scaled:
 
         return pass_over
 
-    def head(self, path: RidgePath, penalty: float) -> Head:
+    def weights(self, scale: float) -> Float[Tensor, "dim"] | None:
+        """What features are multiplied by when the representation has this scale; None: nothing changes."""
+        if scale == 1 or not self.own:
+            return None
+        weights = torch.ones_like(self.mean)
+        weights[-self.own :] = scale
+        return weights
+
+    def head(self, path: RidgePath, penalty: float, scale: float) -> Head:
         weights, intercept = path.coefficients(penalty)
         weights = weights / self.scale[:, None]
-        return Head(weights, intercept - self.mean @ weights, self.row.change, penalty)
+        return Head(weights, intercept - self.mean @ weights, self.row.change, penalty, scale)
 
 
 def _ranges(start: int, stop: int) -> Iterator[slice]:

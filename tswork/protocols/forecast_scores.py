@@ -33,7 +33,7 @@ class Scores:
         self._rows: list[tuple[str, str, str, str, float]] = []
         self._units: list[pd.DataFrame] = []
         self._forecasts: list[pd.DataFrame] = []
-        self._penalties: list[tuple[str, int, float]] = []
+        self._penalties: list[tuple[str, int, float, float]] = []
 
     def add(self, row: str, role: str, horizon: int, forecaster: Forecaster, *, keep: bool) -> None:
         """Judge one row at one horizon; `keep` stores the forecasts of the kept origins."""
@@ -56,9 +56,9 @@ class Scores:
             forecast, truth = forecaster(test, rows_kept, horizon), test.future(rows_kept, horizon)
             self._forecasts.append(forecast_frame(test, rows_kept, row, horizon, forecast, truth))
 
-    def penalty(self, row: str, horizon: int, penalty: float) -> None:
-        """Note the penalty that was chosen on the validation part."""
-        self._penalties.append((row, horizon, penalty))
+    def penalty(self, row: str, horizon: int, penalty: float, scale: float) -> None:
+        """Note the penalty, and the scale of the representation, that were chosen on the validation part."""
+        self._penalties.append((row, horizon, penalty, scale))
 
     def result(self, *, heads: Heads) -> Result:
         """Rows with the means over horizons (`at` empty), units, kept forecasts and the table of penalties."""
@@ -67,7 +67,7 @@ class Scores:
         order = {name: position for position, name in enumerate(rows["row"].unique())}
         rows = pd.concat([rows, means[rows.columns]], ignore_index=True)
         rows = rows.sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-        penalties = pd.DataFrame(self._penalties, columns=["row", "horizon", "penalty"])
+        penalties = pd.DataFrame(self._penalties, columns=["row", "horizon", "penalty", "scale"])
         return Result(
             rows=rows,
             units=pd.concat(self._units, ignore_index=True),

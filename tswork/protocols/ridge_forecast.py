@@ -16,7 +16,10 @@ are means over forecast starts, steps and targets on the prepared (scaled) value
 | NAME+lags | as ridge_lags, and the representation | values |
 | NAME+relative_lags | as ridge_relative_lags, and the representation, standardised | change from the last value |
 
-The last two show what a representation adds to the past values that it was computed from.
+The last two show what a representation adds to the past values that it was computed from. One penalty for both lets a wide
+representation spoil what a few past values say; with several `representation_scales` the representation has a penalty of its
+own (that of the row over the square of its scale), chosen on the validation part together with the row's for every horizon,
+and a scale of 0 leaves it out.
 
 Departures from the reference code: the ridge is solved in float64; origins above `max_origins` are drawn once for all
 horizons; a window that begins before its sequence is handled by the encoder as missing steps.
@@ -30,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 import torch
@@ -72,6 +75,11 @@ class RidgeForecastConfig(Config):
     combine: Literal["none", "candidates", "all"] = Field(
         default="candidates",
         description="which representations are also fitted together with the past values (all: those of controls too)",
+    )
+    representation_scales: Many[Annotated[float, Field(ge=0)]] = Field(
+        default=(1.0,),
+        min_length=1,
+        description="what a representation is multiplied by beside past values, the best on validation (0: left out)",
     )
     season: int | None = Field(
         default=None,
@@ -122,7 +130,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         for row in self.ridge_rows(models):
             for horizon, head in fit_horizons(row, train, validation, self.horizons):
                 scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
-                scores.penalty(row.name, horizon, head.penalty)
+                scores.penalty(row.name, horizon, head.penalty, head.scale)
                 if row.role == "candidate" or self.config.keep_heads == "all":
                     heads[f"{row.name}@h{horizon}"] = {"weights": head.weights, "intercept": head.intercept}
         result = scores.result(
@@ -190,14 +198,14 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
     def ridge_rows(self, models: Mapping[str, Model]) -> Iterator[RidgeRow]:
         """The rows of the table in order: the controls on past values, then every model alone and combined."""
         config = self.config
-        raw, relative = config.penalties, config.relative_penalties
+        raw, relative, scales = config.penalties, config.relative_penalties, config.representation_scales
         yield RidgeRow("ridge_lags", "control", raw, lags="raw")
         yield RidgeRow("ridge_relative_lags", "control", relative, lags="relative", change=True, standardise=True)
         for name in models:
             yield RidgeRow(name, role_of(name), raw, name, change=config.predict == "change")
             if config.combine == "all" or (config.combine == "candidates" and role_of(name) == "candidate"):
-                yield RidgeRow(f"{name}+lags", "combined", raw, name, "raw")
-                yield RidgeRow(f"{name}+relative_lags", "combined", relative, name, "relative", True, True)
+                yield RidgeRow(f"{name}+lags", "combined", raw, name, "raw", scales=scales)
+                yield RidgeRow(f"{name}+relative_lags", "combined", relative, name, "relative", True, True, scales)
 
     def samples(self, models: Mapping[str, Model], split: Split, context: Context) -> list[Sample]:
         """Training, validation and test origins with the features of all models."""

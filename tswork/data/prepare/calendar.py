@@ -1,6 +1,11 @@
 """Calendar covariates: what hour, weekday, month it is at each step. They stand before all other channels.
 
 The seven of the TS2Vec forecasting protocol are the default. Weekday counts from Monday = 0, the week is the ISO week.
+
+As numbers that rise and fall back, 23 and 0 o'clock or December and January lie furthest apart. `cycles` give the place within the
+day, the week or the year as sine and cosine (and those of its `harmonics`), which come round without a step:
+
+    prepare: [{uses: calendar, features: [], cycles: [day, year]}, {uses: standardize}]
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tswork.config import Config, Many
 from tswork.data.collection import Collection
@@ -19,26 +24,53 @@ from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
 
 Feature = Literal["minute", "hour", "weekday", "day", "dayofyear", "month", "week"]
+Cycle = Literal["day", "week", "year"]
 FEATURES: tuple[Feature, ...] = ("minute", "hour", "weekday", "day", "dayofyear", "month", "week")
 
 
 class CalendarConfig(Config):
-    features: Many[Feature] = Field(default=FEATURES, min_length=1, description="features, in order")
+    features: Many[Feature] = Field(default=FEATURES, description="features, in order")
+    cycles: Many[Cycle] = Field(default=(), description="cycles whose sine and cosine follow the features, in order")
+    harmonics: int = Field(default=1, ge=1, description="sines and cosines of each cycle: of once, twice ... its pace")
+
+    @model_validator(mode="after")
+    def _something_to_add(self) -> CalendarConfig:
+        if not self.features and not self.cycles:
+            raise ValueError("there is nothing to add; name `features` or `cycles`, or leave `calendar` out")
+        return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of all that is added, in order."""
+        waves = (
+            f"{cycle}_{wave}{'' if harmonic == 1 else harmonic}"
+            for cycle in self.cycles
+            for harmonic in range(1, self.harmonics + 1)
+            for wave in ("sin", "cos")
+        )
+        return (*self.features, *waves)
 
 
 @register("preparation", "calendar", version=1, config=CalendarConfig)
 class Calendar(Preparation[CalendarConfig]):
-    """Adds minute, hour, weekday, day, day of year, month and ISO week as covariates."""
+    """Adds minute, hour, weekday, day, day of year, month and ISO week, or the waves of cycles, as covariates."""
 
     def apply(self, collection: Collection) -> Collection:
         if collection.times is None:
             raise DataInvalid(
                 [Problem("the data have no time stamps", "data.prepare", remedy="Name their column with `time:`.")]
             )
-        covariates = calendar_features(collection.times.numpy(), self.config.features)
+        times = collection.times.numpy()
+        covariates = np.concatenate(
+            [
+                calendar_features(times, self.config.features),
+                calendar_cycles(times, self.config.cycles, harmonics=self.config.harmonics),
+            ],
+            axis=1,
+        )
         return collection.replaced(
             values=torch.cat([torch.from_numpy(covariates), collection.values], dim=1),
-            channels=(*self.config.features, *collection.channels),
+            channels=(*self.config.channels, *collection.channels),
             targets=collection.targets or collection.channels,
         )
 
@@ -63,4 +95,23 @@ def calendar_features(
         "month": months.astype(np.int64) % 12 + 1,
         "week": (thursday - thursday.astype("datetime64[Y]")).astype(np.int64) // 7 + 1,
     }
-    return np.stack([found[name] for name in features], axis=1).astype(np.float32)
+    chosen = [found[name].astype(np.float32) for name in features]
+    return np.stack(chosen, axis=1) if chosen else np.empty((len(times), 0), np.float32)
+
+
+def calendar_cycles(
+    times: Int[np.ndarray, "time"], cycles: tuple[Cycle, ...], *, harmonics: int = 1
+) -> Float[np.ndarray, "time wave"]:
+    """Sine and cosine of each cycle's harmonics, from 0 o'clock, Monday or 1 January on; a leap year is as long as it is."""
+    stamps = times.view("datetime64[ns]")
+    days = times / (24 * 3600 * 10**9)  # since 1970-01-01, a Thursday
+    year = stamps.astype("datetime64[Y]")
+    start, stop = ((year + more).astype("datetime64[ns]").astype(np.int64) for more in (0, 1))
+    places = {"day": days % 1, "week": (days + 3) / 7 % 1, "year": (times - start) / (stop - start)}
+    waves = [
+        wave(2 * np.pi * harmonic * places[cycle]).astype(np.float32)
+        for cycle in cycles
+        for harmonic in range(1, harmonics + 1)
+        for wave in (np.sin, np.cos)
+    ]
+    return np.stack(waves, axis=1) if waves else np.empty((len(times), 0), np.float32)
