@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -165,7 +166,17 @@ def peak_of(form: str, batch: int, length: int) -> float:
         average.update()
     if DEVICE.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return largest_resident()
+
+
+def largest_resident() -> float:
+    """Of this program, in MiB. What the system counts as usage of a process includes the program that started it, so Linux is
+    asked for the memory itself."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def loss_of(form: Views, encoder: CausalMixture, first: Tensor, second: Tensor) -> Tensor:
