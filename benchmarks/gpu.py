@@ -107,11 +107,13 @@ def measure_training(part: Part, loaders: Mapping[Backend, Batches], steps: int)
 
 def measure_encoding(windows: int, channels: int, device: torch.device) -> None:
     """The last frames of all windows of 201 steps of one series."""
+    print("\nencoding")
     info = DataInfo(tuple(f"channel_{number}" for number in range(channels)))
-    encoder = configure("encoder", "dilated_conv").build(info).to(device)
     series = torch.randn(windows, channels)
-    seconds = per_step(lambda _: encode_last_windows(encoder, series), 3, device, warm_up=1)
-    print(f"\nencoding {windows / seconds:12,.0f} windows/s of 201 steps to {encoder.dim} features")
+    for name in ("dilated_conv", "causal_mixture"):
+        encoder = configure("encoder", name).build(info).to(device)
+        seconds = per_step(lambda _, encoder=encoder: encode_last_windows(encoder, series), 3, device, warm_up=1)  # type: ignore[misc]
+        print(f"{name:16} {windows / seconds:12,.0f} windows/s of 201 steps to {encoder.dim} features")
 
 
 def per_step(step: Callable[[int], object], steps: int, device: torch.device, *, warm_up: int = WARM_UP) -> float:

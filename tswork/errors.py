@@ -10,6 +10,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+SHOWN = 32
+"""Members of a batch that a message names."""
+
 
 @dataclass(frozen=True, order=True)
 class Location:
@@ -135,13 +138,25 @@ class TrainingDiverged(TsworkError):
     stage: str
     step: int
     terms: dict[str, float] = field(default_factory=dict)
+    batch: Sequence[tuple[int, int, int]] = ()
+    """What the batch of that step held: sequence, first step, and the step after the last, counted from 0."""
+    kept: int | None = None
+    """Steps done at the newest checkpoint, which was written while all losses were finite; None: there is none."""
 
     def __str__(self) -> str:
         terms = ", ".join(f"{name}={value}" for name, value in self.terms.items())
         return (
-            f"{self.stage}: the loss is not finite at step {self.step} ({terms}). Lower the learning rate, look for constant"
-            " or extreme values with `tswork data check`, or train in float32."
+            f"{self.stage}: the loss is not finite at step {self.step} ({terms}).{self._batch()} Lower the learning rate, look"
+            f" for constant or extreme values with `tswork data check`, or train in float32.{self._kept()}"
         )
+
+    def _batch(self) -> str:
+        shown = ", ".join(f"{sequence}[{start}:{stop}]" for sequence, start, stop in self.batch[:SHOWN])
+        more = f" and {len(self.batch) - SHOWN} more" if len(self.batch) > SHOWN else ""
+        return f" Its batch held the sequences {shown}{more}." if shown else ""
+
+    def _kept(self) -> str:
+        return "" if self.kept is None else f" The checkpoint after {self.kept} steps, before that, is kept."
 
 
 @dataclass

@@ -18,8 +18,15 @@ VIEWS: dict[str, dict[str, Any]] = {
     "scaling": {"sigma": 0.5},
     "cutout": {"share": 0.3},
     "subsequence": {"share": 0.6},
+    "subsequence among zeros": {"uses": "subsequence", "share": 0.6, "elsewhere": "zero"},
+    "permutation": {"segments": 3},
+    "time_warp": {"sigma": 0.5},
+    "magnitude_warp": {"sigma": 0.5},
+    "window_slice": {"share": 0.7},
+    "window_warp": {"share": 0.4},
     "mask": {"mask": "binomial"},
 }
+RESAMPLED = ("time_warp", "window_slice", "window_warp")
 ALL = pytest.mark.parametrize("name", VIEWS)
 
 
@@ -83,18 +90,33 @@ def test_missing_values_stay_missing_and_no_others_become_it(name: str) -> None:
     changed = augmentation(name)(given, generator=generator())
     if augmentation(name).aligned:
         assert torch.equal(changed.x.isnan(), given.x.isnan())
+    elif name in RESAMPLED:  # test_warps says what is missing there
+        assert 0 < changed.x.isnan().sum() < 2 * given.x.isnan().sum()
     else:
         assert set(changed.x[~changed.x.isnan()].tolist()) <= set(given.x[~given.x.isnan()].tolist())
         assert changed.x.isnan().any()
 
 
 @ALL
-def test_aligned_views_keep_every_length(name: str) -> None:
+def test_views_say_whether_they_keep_every_length(name: str) -> None:
     change, given = augmentation(name), batch()
     changed = change(given, generator=generator())
-    assert torch.equal(changed.lengths, given.lengths) is change.aligned
+    assert torch.equal(changed.lengths, given.lengths) is change.keeps_length
+    assert change.keeps_length or not change.aligned
     assert (changed.lengths <= given.lengths).all()
     assert (changed.lengths >= 1).all()
+
+
+@ALL
+def test_aligned_views_change_a_step_by_itself(name: str) -> None:
+    """Another value at one step shows in the view at that step and nowhere else; in others elsewhere."""
+    plain = View(torch.ones(8, 20, 1), torch.full((8,), 20))
+    marked = View(plain.x.clone(), plain.lengths)
+    marked.x[:, 10] = 2.0
+    change = augmentation(name)
+    first, second = (change(view, generator=generator()).x for view in (plain, marked))
+    differs = (first != second)[..., 0].any(dim=0).nonzero().flatten().tolist()
+    assert (set(differs) <= {10}) is change.aligned
 
 
 @ALL
@@ -127,6 +149,18 @@ def test_hidden_steps_stay_hidden(name: str) -> None:
     assert changed.keep is not None
     assert changed.keep.shape == changed.x.shape[:2]
     assert not changed.keep.any()
+
+
+@ALL
+def test_no_view_waits_for_the_device(name: str) -> None:
+    """Fake tensors have no values: whoever asks for one raises."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    change = augmentation(name)
+    change(batch(), generator=generator())  # constants are computed once, outside
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        given = View(torch.randn(6, 20, 3), torch.full((6,), 15), torch.ones(6, 20, dtype=torch.bool))
+        assert change(given, generator=generator()).x.shape[0] == 6
 
 
 def many(time: int = 50) -> View:

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from benchmarks.gpu import busy_seconds
-
-BARE = """
-import runpy, sys
-
-ABSENT = {
-    "aeon", "annotated_types", "beartype", "jaxtyping", "librosa", "lightning_fabric", "matplotlib", "mlflow", "pandas", "psutil",
-    "pyarrow", "pydantic", "pydantic_core", "rich", "ruamel", "safetensors", "soundfile", "soxr", "torchaudio", "tsai", "typer",
-}
-
-class Bare:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ABSENT:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Bare())
-sys.argv = ["gpu", "--batch", "2", "--length", "16", "--sequences", "4", "--time", "20", "--steps", "1", "--windows", "30"]
-runpy.run_module("benchmarks.gpu", run_name="__main__")
-"""
+from tests.benchmarks.bare import where_few_packages_are
 
 
 def test_it_needs_torch_numpy_scipy_and_scikit_learn_alone() -> None:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", BARE], cwd=root, capture_output=True, text=True, timeout=120, check=False
+    shown = where_few_packages_are(
+        "benchmarks.gpu",
+        *["--batch", "2", "--length", "16", "--sequences", "4", "--time", "20", "--steps", "1", "--windows", "30"],
     )
-    assert done.returncode == 0, done.stderr
-    assert "stand-ins for jaxtyping, pydantic, pandas" in done.stdout
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = [line.split() for line in shown.splitlines()]
     assert [line[0] for line in lines if "windows/s" in line][:2] == ["device", "pinned" if _gpu() else "mapped"]
-    assert ("no CUDA device" in done.stdout) is not _gpu()
-    assert ("busy" in done.stdout.split("training TS2Vec")[1]) is _gpu()
+    assert ("no CUDA device" in shown) is not _gpu()
+    assert ("busy" in shown.split("training TS2Vec")[1]) is _gpu()
 
 
 @pytest.mark.parametrize(

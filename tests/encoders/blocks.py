@@ -10,6 +10,7 @@ from tswork.encoders.base import Encoder
 from tswork.random import seeded
 
 DILATED_CONV: dict[str, Any] = {"uses": "dilated_conv", "depth": 4, "dim": 16, "hidden": 8}
+CAUSAL_MIXTURE: dict[str, Any] = {"uses": "causal_mixture", "depth": 4, "dim": 12, "hidden": 8, "kernels": [1, 2, 4, 8]}
 LSTM: dict[str, Any] = {"uses": "recurrent", "dim": 16}
 BOTH_WAYS: dict[str, Any] = {"uses": "recurrent", "dim": 16, "cell": "gru", "bidirectional": True}
 TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
@@ -18,6 +19,7 @@ RELATIVE: dict[str, Any] = {"uses": "relative", "encoder": DILATED_CONV}
 NORMALISED: dict[str, Any] = {"uses": "relative", "encoder": PATCHES, "by": "mean", "scale": True, "restore": True}
 OWN = {
     "dilated_conv": DILATED_CONV,
+    "causal_mixture": CAUSAL_MIXTURE,
     "lstm": LSTM,
     "gru both ways": BOTH_WAYS,
     "transformer": TRANSFORMER,

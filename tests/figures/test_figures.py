@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from tswork.figures.confusion import confusion_matrix
 from tswork.figures.curves import training_curves
 from tswork.figures.forecasts import example_forecasts
+from tswork.figures.learned_view import learned_view
 
 
 def drawn(figure: Figure) -> bytes:
@@ -81,3 +82,16 @@ def test_no_global_figures_are_left() -> None:
 
     example_forecasts(predictions())
     assert plt.get_fignums() == []
+
+
+def test_a_learned_view_shows_series_and_view_mask_and_transform_of_the_last_channels() -> None:
+    x = np.arange(20.0)[:, None] * np.ones((1, 6))
+    h, g = (x % 2 == 0).astype(float), np.full_like(x, 1.5)
+    figure = learned_view(x, g * h * x, h, g, [f"c{number}" for number in range(6)])
+    top = figure.axes[:4]
+    assert [panel.get_title() for panel in top] == ["c2", "c3", "c4", "c5"]
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in top[0].lines}
+    assert lines["series x"].tolist() == x[:, 0].tolist()
+    assert lines["view g h x"].tolist() == (1.5 * h * x)[:, 0].tolist()
+    assert [panel.get_ylabel() for panel in figure.axes[::4]] == ["value", "mask h", "transform g"]
+    assert drawn(figure) == drawn(learned_view(x, g * h * x, h, g, [f"c{number}" for number in range(6)]))

@@ -31,6 +31,7 @@ KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparatio
 Numbers = dict[str, float]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "encoder causal_mixture": [{"dim": 32}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder relative": [
         {},
@@ -44,8 +45,21 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
     ],
     "view mask": [{}, {"mask": "continuous"}],
+    "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "method autotcl": [
+        {"blocks": 4, "trunk": TINY},
+        {
+            "blocks": 4,
+            "trunk": TINY,
+            "variant": "reference",
+            "discrepancy_frames": "encoder",
+            "consistency_weight": 0.1,
+        },
+    ],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
+    "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
+    "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method supervised": [{"balanced": True}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
@@ -152,7 +166,8 @@ def _method(name: str, options: dict[str, Any]) -> Numbers:
     result, recorder = trained(method, waves([20, 14, 20, 9]))
     other = waves([16] * 3, seed=1)
     embedded = result.models[0].embed(other.collection.values.view(3, 16, 2))
-    losses = {f"loss {step}": value for step, value in recorder.curves["loss"]}
+    curves = {name: points for name, points in recorder.curves.items() if name.rpartition("/")[2] == "loss"}
+    losses = {f"{name} {step}": value for name, points in curves.items() for step, value in points}
     return losses | _named("embedded", _shape(embedded.detach()))
 
 

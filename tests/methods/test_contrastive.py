@@ -162,6 +162,27 @@ def test_a_window_makes_many_sequences_of_a_long_one() -> None:
     assert trained(method_of("contrastive", window=20, iterations=3), part)[0].steps == 3
 
 
+def test_a_subsequence_among_zeros_can_be_compared_step_by_step() -> None:
+    view = {"uses": "subsequence", "elsewhere": "zero"}
+    method = method_of("contrastive", objective="ts2vec", views=[view], iterations=2)
+    assert trained(method, waves([20] * 4))[0].steps == 2
+
+
+def test_views_that_keep_every_length_bring_no_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = method_of("contrastive", views=["time_warp", "permutation"])
+    model, batch, context = first_batch(method, waves([20] * 4))
+    seen: list[Any] = []
+    forward = model.encoder.forward
+
+    def watched(x: Tensor, lengths: Tensor | None = None, *, keep: Tensor | None = None) -> Any:
+        seen.append(lengths)
+        return forward(x, lengths, keep=keep)
+
+    monkeypatch.setattr(model.encoder, "forward", watched)
+    loss_of(method, model, batch, context)
+    assert seen == [None, None]
+
+
 class LabelledConfig(NoOptions):
     pass
 

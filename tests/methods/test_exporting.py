@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.encoders.blocks import BOTH_WAYS, DILATED_CONV, LSTM, PATCHES, TRANSFORMER, TSAI, build
+from tests.encoders.blocks import BOTH_WAYS, CAUSAL_MIXTURE, DILATED_CONV, LSTM, PATCHES, TRANSFORMER, TSAI, build
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames
 from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
@@ -18,7 +18,9 @@ from tswork.methods.exporting import export_encoder
 
 
 @pytest.mark.parametrize(
-    "block", [DILATED_CONV, TRANSFORMER, PATCHES], ids=["dilated_conv", "transformer", "transformer of patches"]
+    "block",
+    [DILATED_CONV, CAUSAL_MIXTURE, TRANSFORMER, PATCHES],
+    ids=["dilated_conv", "causal_mixture", "transformer", "transformer of patches"],
 )
 def test_exported_programs_take_any_batch_and_length(block: dict[str, Any]) -> None:
     encoder = build(block)

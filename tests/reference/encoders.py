@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tswork.encoders.base import Encoder
+from tswork.encoders.causal_mixture import CausalMixture
 from tswork.encoders.dilated_conv import Block, DilatedConv
 from tswork.encoders.recurrent import Recurrent
 from tswork.encoders.transformer import Layer, Transformer, positions
@@ -26,6 +27,26 @@ def dilated_conv(encoder: DilatedConv, x: Tensor, keep: Tensor | None = None) ->
             hidden = functional.conv1d(padded, convolution.weight, convolution.bias, dilation=dilation)
         hidden = hidden + kept
     return hidden.transpose(1, 2)
+
+
+def causal_mixture(encoder: CausalMixture, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    """The trunk's frames through each causal convolution by itself; their mean."""
+    frames = dilated_conv(encoder.trunk_encoder, x, keep).transpose(1, 2)
+    seen = []
+    for weight, bias in zip(encoder.mixture.weights, encoder.mixture.biases, strict=True):
+        # torch's kernels are (out, in, tap), and their last tap meets the present step.
+        padded = functional.pad(frames, (len(weight) - 1, 0))
+        seen.append(functional.conv1d(padded, weight.flip(0).permute(2, 1, 0), bias))
+    return torch.stack(seen).mean(dim=0).transpose(1, 2)
+
+
+def causal_convolution(x: Tensor, kernel: Tensor) -> Tensor:
+    """The convolution as a loop over steps and taps."""
+    rows = []
+    for step in range(x.shape[1]):
+        taps = [x[:, step - back] @ tap for back, tap in enumerate(kernel) if back <= step]
+        rows.append(torch.stack(taps).sum(dim=0))
+    return torch.stack(rows, dim=1)
 
 
 def last_of_windows(encoder: Encoder, series: Tensor, window: int) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from tests.methods.toys import TINY, method_of, nothing, waves
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
 from tswork.data.batches import Batch
@@ -20,6 +21,7 @@ from tswork.methods.base import Update, build_model
 from tswork.methods.model import Model
 from tswork.recorder import MemoryRecorder
 from tswork.training.distributed import average_gradients, gather_with_gradient
+from tswork.training.loop import train
 from tswork.training.runtime import Runtime, open_runtime
 
 
@@ -73,6 +75,25 @@ def trained(runtime: Runtime | None, folder: Path | None = None) -> dict[str, An
     }
 
 
+def alternating(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of AutoTCL without draws: its losses are those of the batch of all processes."""
+    recorder, part = MemoryRecorder(), waves([24] * 6)
+    options: dict[str, Any] = {"trunk": TINY, "factor": "none", "mask": "all_true", "local_weight": 0.0}
+    rates: dict[str, Any] = {"learning_rate": 0.01, "augmenter_learning_rate": 0.01, "batch_size": 6}
+    result = train(
+        method_of("autotcl", **options, **rates, iterations=6, ratio=2),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": {name: points for name, points in recorder.curves.items() if name.endswith("loss")},
+    }
+
+
 def main(folder: Path) -> None:
     """Do everything once and write down what came out."""
     torch.set_num_threads(1)
@@ -90,6 +111,7 @@ def main(folder: Path) -> None:
     except ModelUnfit as unfit:
         found["batch norm"] = str(unfit)
     found["training"] = trained(runtime, folder / "checkpoints")
+    found["alternating"] = alternating(runtime)
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()
     found["still open"] = distributed.is_initialized()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import contrast, trained
+from tests.training.ranks import alternating, contrast, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -99,6 +99,21 @@ def test_two_processes_train_the_weights_of_one(ranks: list[dict[str, Any]]) -> 
     assert first["losses"] == pytest.approx(alone["losses"], rel=1e-4)
     for name, weights in alone["weights"].items():
         torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weights), rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_take_the_turns_of_one(ranks: list[dict[str, Any]]) -> None:
+    """Two optimisers: discrepancy and contrast are those of the windows of both processes, and so are the weights."""
+    single = alternating(None)
+    for step, loss in single["losses"]["augmenter/loss"] + single["losses"]["encoder/loss"]:
+        assert loss > 0, step
+    assert list(ranks[0]["alternating"]["losses"]) == list(single["losses"])
+    for name, points in single["losses"].items():
+        found = ranks[0]["alternating"]["losses"][name]
+        torch.testing.assert_close(torch.tensor(found), torch.tensor(points), rtol=1e-4, atol=1e-5)
+    for name, weight in single["weights"].items():
+        for rank in ranks:
+            found = torch.tensor(rank["alternating"]["weights"][name])
+            torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_only_the_first_process_records_and_all_resume_alike(ranks: list[dict[str, Any]]) -> None:

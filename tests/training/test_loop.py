@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -204,6 +205,37 @@ class Diverging(TinyContrast):
 def test_a_loss_that_is_not_finite_stops_training_and_names_step_and_terms() -> None:
     with pytest.raises(TrainingDiverged, match=r"tiny: the loss is not finite at step 6 \(.*terms/bad=-?(inf|nan)"):
         run(Diverging(TinyConfig(iterations=200)))
+
+
+def test_it_names_the_batch_and_the_checkpoint_that_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged) as caught:
+        run(Diverging(TinyConfig(iterations=200)), folder=tmp_path, every_steps=4)
+    fault = caught.value
+    assert fault.kept == 4
+    assert len(fault.batch) == 4
+    names = ", ".join(f"{sequence}[{start}:{stop}]" for sequence, start, stop in fault.batch)
+    assert f" Its batch held the sequences {names}. Lower the learning rate" in str(fault)
+    assert str(fault).endswith(" The checkpoint after 4 steps, before that, is kept.")
+    many = TrainingDiverged("tiny", 3, {"loss": float("nan")}, [(row, 0, 5) for row in range(40)])
+    assert "31[0:5] and 8 more." in str(many)
+    assert "kept" not in str(many)
+
+
+def test_spoilt_weights_are_not_written_to_a_checkpoint(tmp_path: Path) -> None:
+    class Spoilt(TinyContrast):
+        def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
+            root = (weight_of(model) * 0).abs().sqrt().sum()  # finite, with a gradient that is not
+            yield Update(
+                "model",
+                {
+                    "root": root
+                    if context.epoch * 3 + context.step == 7
+                    else nt_xent(*self.views(model, batch, context))
+                },
+            )
+
+    with pytest.raises(TrainingDiverged, match=r"weights=nan.*The checkpoint after 4 steps"):
+        run(Spoilt(TinyConfig(iterations=9)), folder=tmp_path, every_steps=4)
 
 
 def test_weights_spoilt_by_the_very_last_step_are_found() -> None:

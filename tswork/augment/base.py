@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -35,8 +35,10 @@ class Augmentation(ABC, Generic[C]):
     Equal generators give equal views. Missing values stay missing.
     """
 
-    aligned: ClassVar[bool] = True
+    aligned: bool = True
     """Whether every step stays in its place, so that frames of two views can be compared step by step."""
+    keeps_length: bool = True
+    """Whether every sequence keeps its length."""
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from tswork.augment.base import Augmentation, View
-from tswork.augment.stretch import StretchConfig, draw_stretch
+from tswork.augment.stretch import StretchConfig, draw_stretch, inside_stretch
 from tswork.registry import register
 
 
@@ -18,6 +18,5 @@ class Cutout(Augmentation[StretchConfig]):
 
     def __call__(self, view: View, *, generator: torch.Generator) -> View:
         start, size = draw_stretch(view.lengths, self.config.share, generator=generator)
-        steps = torch.arange(view.x.shape[1], device=view.x.device)
-        cut = (steps >= start[:, None]) & (steps < (start + size)[:, None])
+        cut = inside_stretch(start, size, view.x.shape[1])
         return View(torch.where(cut[..., None] & ~view.x.isnan(), 0.0, view.x), view.lengths, view.keep)

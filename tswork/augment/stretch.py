@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -21,6 +21,12 @@ def draw_stretch(
     size = (lengths.double() * share).long().clamp(min=1).minimum(lengths)
     draw = torch.rand(len(lengths), generator=generator, device=lengths.device, dtype=torch.float64)
     return (draw * (lengths - size + 1)).long(), size
+
+
+def inside_stretch(start: Int[Tensor, "batch"], size: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
+    """Which steps lie in each stretch."""
+    steps = torch.arange(time, device=start.device)
+    return (steps >= start[:, None]) & (steps < (start + size)[:, None])
 
 
 def stretch_of(length: int, share: float) -> int:

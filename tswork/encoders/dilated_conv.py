@@ -80,13 +80,7 @@ class DilatedConv(Encoder):
     ) -> Float[Tensor, "batch dim"]:
         if self.training:
             return super().last(x, lengths)  # dropout belongs to whole sequences
-        if lengths is not None:
-            # Sequences are moved to end together, with steps in front that stay zero all the way up.
-            steps = torch.arange(x.shape[1], device=x.device) - (x.shape[1] - lengths)[:, None]
-            visible = steps >= 0
-            index = steps.clamp(min=0)[..., None].expand(-1, -1, x.shape[2])
-            return self.last_of_latent(project_visible(self.project, x.gather(1, index), None, visible), visible)
-        return self.last_of_latent(project_visible(self.project, x, None, None))
+        return self.last_of_latent(*self.latent_that_ends_together(x, lengths))
 
     def last_of_windows(
         self, series: Float[Tensor, "time channel"], *, window: int, batch: int
@@ -98,6 +92,17 @@ class DilatedConv(Encoder):
         # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
         latent = project_visible(self.project, series[None], None, None)[0]
         return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
+
+    def latent_that_ends_together(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None
+    ) -> tuple[Float[Tensor, "batch time hidden"], Bool[Tensor, "batch time"] | None]:
+        """Projected sequences that end at the last step, and which steps are theirs; those in front must stay zero all the way up."""
+        if lengths is None:
+            return project_visible(self.project, x, None, None), None
+        steps = torch.arange(x.shape[1], device=x.device) - (x.shape[1] - lengths)[:, None]
+        visible = steps >= 0
+        index = steps.clamp(min=0)[..., None].expand(-1, -1, x.shape[2])
+        return project_visible(self.project, x.gather(1, index), None, visible), visible
 
     def last_of_latent(
         self,

@@ -31,6 +31,9 @@ from tswork.random import derive, generator, seeded
 
 Averaging = Literal["none", "mean"]
 
+SMALL = 100_000
+"""Training values up to which `steps_by_size` gives the smaller budget."""
+
 
 @dataclass(frozen=True)
 class Update:
@@ -141,6 +144,10 @@ class Method(ABC, Generic[C]):
         """
         return None
 
+    def health(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Tensor]:
+        """Further scalars of the health panel, by name; called as `views` is, and read later."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """State that is not in the model's modules (better: keep it there); tensors, numbers, text and containers."""
         return {}
@@ -202,6 +209,17 @@ def sequence_batches(
         rank=rank,
         world_size=world_size,
     )
+
+
+def has_company(batches: Batches) -> bool:
+    """Whether some batch holds two sequences, so that one can be contrasted with another."""
+    return any(len(batches.sampler.at(0, step)) > 1 for step in range(batches.steps(0)))
+
+
+def steps_by_size(part: Part) -> int:
+    """TS2Vec's budget: 200 steps up to `SMALL` training values (of the array that series are filled up to), else 600."""
+    values = len(part) * int(part.lengths.max()) * len(part.collection.channels)
+    return 200 if values <= SMALL else 600
 
 
 def shared_batch_size(batch_size: int, items: int, context: Context) -> int:

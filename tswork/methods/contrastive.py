@@ -26,7 +26,7 @@ from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.pooling import Pooling, pooled
 from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, has_company, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.objectives.base import Objective
@@ -133,8 +133,7 @@ class Contrastive(Method[ContrastiveConfig]):
         """Refuse data of which no batch holds two sequences, when sequences are compared and no queue brings others."""
         if self._objective.level == "frame" or self.config.queue:
             return
-        sizes = (len(batches.sampler.at(0, step)) for step in range(batches.steps(0)))
-        if batches.steps(0) and all(size < 2 for size in sizes):
+        if batches.steps(0) and not has_company(batches):
             message = "no batch has two sequences, so that there is nothing to contrast one with"
             remedy = "Set `window:` to train on windows of long series, or raise `batch_size`."
             raise DataInvalid([Problem(message, path="train", remedy=remedy)])
@@ -179,7 +178,7 @@ class Contrastive(Method[ContrastiveConfig]):
         view = View(batch.x, batch.lengths)
         for change in changes:
             view = change(view, generator=generator)
-        padded = batch.unequal_lengths is not None or not all(change.aligned for change in changes)
+        padded = batch.unequal_lengths is not None or not all(change.keeps_length for change in changes)
         lengths = view.lengths if padded else None
         encoder: Any = parts.get_submodule("encoder")
         z: Tensor

@@ -28,6 +28,31 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             child.training = training
 
 
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """For a while gradients pass through a module and stay in none of it: no parameter, no statistic, and no dropout."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    norms = [
+        one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm) and one.track_running_stats
+    ]
+    dropouts = [one for one in module.modules() if isinstance(one, nn.modules.dropout._DropoutNd) and one.training]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False  # in training it then neither reads nor writes its running statistics
+    for dropout in dropouts:
+        dropout.training = False
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True
+        for dropout in dropouts:
+            dropout.training = True
+
+
 class Model(nn.Module):
     """An encoder with named heads.
 

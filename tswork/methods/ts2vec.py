@@ -39,13 +39,18 @@ from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Frames
 from tswork.encoders.pooling import Pooling, pool
 from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.base import Averaging, Method, MethodConfig, Update, build_encoder, sequence_batches
+from tswork.methods.base import (
+    Averaging,
+    Method,
+    MethodConfig,
+    Update,
+    build_encoder,
+    sequence_batches,
+    steps_by_size,
+)
 from tswork.methods.model import Model
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
-
-SMALL = 100_000
-"""Training values (of the array that series are filled up to) up to which 200 steps are the default; above it 600."""
 
 
 class TS2VecConfig(MethodConfig):
@@ -94,8 +99,7 @@ class TS2Vec(Method[TS2VecConfig]):
         )
 
     def default_steps(self, part: Part, batches: Batches) -> int:
-        values = len(part) * int(part.lengths.max()) * len(part.collection.channels)
-        return 200 if values <= SMALL else 600
+        return steps_by_size(part)
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         config = self.config

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from tswork.errors import TrainingDiverged
@@ -40,22 +41,24 @@ class FiniteWatch:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._recent: list[tuple[int, Tensor, dict[str, Tensor]]] = []
+        self._recent: list[tuple[int, Tensor, dict[str, Tensor], Tensor]] = []
 
-    def add(self, step: int, loss: Tensor, values: dict[str, Tensor]) -> None:
-        """Remember an update's loss and what it shows."""
-        self._recent.append((step, loss.detach(), values))
+    def add(self, step: int, loss: Tensor, values: dict[str, Tensor], *, span: Int[Tensor, "batch 3"]) -> None:
+        """Remember an update's loss, what it shows, and what its batch held (on the host)."""
+        self._recent.append((step, loss.detach(), values, span))
 
     def fault(self) -> TrainingDiverged | None:
         """The first step since the last look whose loss is not finite, and forget all."""
         recent, self._recent = self._recent, []
         if not recent:
             return None
-        finite = torch.stack([loss.isfinite() for _, loss, _ in recent]).tolist()
+        finite = torch.stack([loss.isfinite() for _, loss, *_ in recent]).tolist()
         if all(finite):
             return None
-        step, _, values = recent[finite.index(False)]
-        return TrainingDiverged(self._stage, step, {name: float(value) for name, value in values.items()})
+        step, _, values, span = recent[finite.index(False)]
+        terms = {name: float(value) for name, value in values.items()}
+        batch = [(sequence, start, stop) for sequence, start, stop in span.tolist()]
+        return TrainingDiverged(self._stage, step, terms, batch)
 
 
 class Curves:

@@ -187,8 +187,7 @@ class _Training:
         self._look(task)
         task.settle(self.model)
         self.model.zero_grad(set_to_none=True)
-        if not all(bool(weight.isfinite().all()) for weight in self.model.parameters()):
-            raise TrainingDiverged(self.name, task.position - 1, {"weights": float("nan")})
+        self._look_at_weights(task)
         reseed(derive(task.context.seed, "finish"), task.context.device)
         self.method.finish(self.model, task.index, task.part, task.context)
 
@@ -227,7 +226,7 @@ class _Training:
             if update.optimiser in task.schedulers:
                 task.schedulers[update.optimiser].step()
             values = update_values(update, loss, norm, prefix=task.prefix(update.optimiser))
-            self.watch.add(task.position, loss, values)
+            self.watch.add(task.position, loss, values, span=batch.span)
             yield values
 
     def _next(self, updates: Iterator[Update]) -> Update | None:
@@ -240,7 +239,9 @@ class _Training:
         fault = self.watch.fault()
         (somewhere,) = self.runtime.agree(fault is not None)
         if somewhere:
-            raise fault or TrainingDiverged(self.name, task.position - 1, {"loss in another process": float("nan")})
+            fault = fault or TrainingDiverged(self.name, task.position - 1, {"loss in another process": float("nan")})
+            fault.kept = self._kept()
+            raise fault
 
     # Validation
 
@@ -272,10 +273,20 @@ class _Training:
         interrupted, due = self.runtime.agree(self.interruption.requested, due)
         if interrupted or due:
             self._look(task)
+            self._look_at_weights(task)
             self._save(task.position, task)
         if interrupted:
             kept = "; run it again to go on from there" if self.checkpoints is not None else "; nothing was kept"
             raise Interrupted(f"{self.name}: interrupted after step {task.position}{kept}")
+
+    def _look_at_weights(self, task: Task) -> None:
+        """Raise `TrainingDiverged` when a gradient has spoilt them though the loss was still finite."""
+        if not all(bool(weight.isfinite().all()) for weight in self.model.parameters()):
+            raise TrainingDiverged(self.name, task.position - 1, {"weights": float("nan")}, kept=self._kept())
+
+    def _kept(self) -> int | None:
+        """The step of the newest checkpoint; losses and weights are looked at before one is written, so it is good."""
+        return self.saved_step if self.checkpoints is not None and self.saved_step else None
 
     def _save(self, step: int, task: Task | None) -> None:
         """Write everything needed to go on after so many steps: within a task, or (without one) before the next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,7 +35,7 @@ class Panel:
         self._method = method
         self._recorder = recorder
         self._runtime = runtime
-        self._has_views = type(method).views is not Method.views
+        self._looks = type(method).views is not Method.views or type(method).health is not Method.health
         self._histograms: list[tuple[int, Tensor, Tensor]] = []
 
     def read_if_due(self, task: Task, model: Model) -> None:
@@ -44,7 +45,8 @@ class Panel:
             return
         step = task.position - 1
         values = {f"gradient_norm/{name}": norm for name, norm in gradient_norms(model).items()}
-        views = self._views(task, model) if self._has_views else None
+        views, more = self._looked(task, model) if self._looks else (None, {})
+        values.update(more)
         if views is not None:
             health = examine(*views)
             values.update(health.scalars)
@@ -76,7 +78,8 @@ class Panel:
         """Go on from what `state_dict` gave."""
         self._histograms = list(state["histograms"])
 
-    def _views(self, task: Task, model: Model) -> tuple[Tensor, Tensor] | None:
+    def _looked(self, task: Task, model: Model) -> tuple[tuple[Tensor, Tensor] | None, Mapping[str, Tensor]]:
+        """The views of the sample, and what else the method sees in it."""
         first = task.batches.at(0, 0)
         sample = Batch(
             first.x[:SAMPLE],
@@ -86,4 +89,5 @@ class Panel:
         )
         reseed(derive(task.context.seed, "panel"), self._runtime.device)
         with evaluating(model), self._runtime.autocast():
-            return self._method.views(model, sample, task.context)
+            views = self._method.views(model, sample, task.context)
+            return views, self._method.health(model, sample, task.context)
