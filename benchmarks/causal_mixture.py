@@ -114,12 +114,17 @@ def compare_windows(encoder: CausalMixture, window: int, count: int, few: int, l
     """The last frames of windows by our form, and of fewer windows by whole forward passes."""
     series = noise(count, CHANNELS)
     apart = relative(encode_last_windows(encoder, series, window=window)[:few], passes(encoder, series[:few], window))
-    forms: dict[str, Callable[[], object]] = {
+    forms: dict[str, Callable[[], Tensor]] = {
         "ours": lambda: encode_last_windows(encoder, series, window=window),
         "plain": lambda: passes(encoder, series[:few], window),
     }
+
+    def encode(form: str) -> None:
+        forms[form]()
+        wait()
+
     best = best_times(
-        {form: lambda run=run: (run(), wait()) for form, run in forms.items()},  # type: ignore[misc]
+        {form: lambda form=form: encode(form) for form in forms},  # type: ignore[misc]
         seconds=0,
         least=least,
         clock=CLOCK,

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from tswork.augment.base import Augmentation, View
+from tswork.augment.sometimes import SometimesConfig
 from tswork.augment.stretch import draw_stretch, stretch_of
 from tswork.config import configure
 
@@ -16,6 +18,10 @@ VIEWS: dict[str, dict[str, Any]] = {
     "identity": {},
     "jitter": {"sigma": 0.5},
     "scaling": {"sigma": 0.5},
+    "shift": {"sigma": 0.5},
+    "sometimes": {"view": {"uses": "jitter", "sigma": 0.5}},
+    "sometimes a permutation": {"uses": "sometimes", "view": "permutation"},
+    "sometimes a mask": {"uses": "sometimes", "view": "mask"},
     "cutout": {"share": 0.3},
     "subsequence": {"share": 0.6},
     "subsequence among zeros": {"uses": "subsequence", "share": 0.6, "elsewhere": "zero"},
@@ -181,6 +187,53 @@ def test_scaling_draws_one_factor_around_one_for_each_channel_of_each_sequence()
     assert factors.mean().item() == pytest.approx(1, abs=0.02)
     assert factors[:, 0].std().item() == pytest.approx(0.5, rel=0.03)
     assert (factors[:, 0, 0] != factors[:, 0, 1]).all()
+
+
+def test_shift_draws_one_offset_around_zero_for_each_channel_of_each_sequence() -> None:
+    offsets = augmentation("shift", sigma=0.5)(many(), generator=generator()).x - 1
+    assert torch.equal(offsets, offsets[:, :1].expand_as(offsets))
+    assert offsets.mean().item() == pytest.approx(0, abs=0.02)
+    assert offsets[:, 0].std().item() == pytest.approx(0.5, rel=0.03)
+    assert (offsets[:, 0, 0] != offsets[:, 0, 1]).all()
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_sometimes_changes_that_share_of_sequences_and_leaves_the_others_as_they_are(probability: float) -> None:
+    changed = augmentation("sometimes", probability=probability)(many(), generator=generator()).x != 1
+    touched = changed.any(dim=(1, 2))
+    assert touched.float().mean().item() == pytest.approx(probability, abs=0.03)
+    assert changed[touched].float().mean().item() == pytest.approx(1, abs=0.01) or probability == 0
+
+
+def test_sometimes_makes_of_a_chosen_sequence_what_the_other_view_makes_of_it() -> None:
+    given, draws = batch(), generator(5)
+    chosen = torch.rand(6, generator=draws) < 0.5
+    expected = augmentation("jitter")(given, generator=draws).x
+    found = augmentation("sometimes")(given, generator=generator(5)).x
+    assert chosen.any()
+    assert not chosen.all()
+    for row, on in enumerate(chosen.tolist()):
+        wanted = expected if on else given.x
+        torch.testing.assert_close(found[row], wanted[row], rtol=0, atol=0, equal_nan=True)
+
+
+def test_sometimes_hides_steps_of_chosen_sequences_alone() -> None:
+    view = augmentation("sometimes a mask", view={"uses": "mask", "mask": "all_false"})(many(), generator=generator())
+    assert view.keep is not None
+    hidden = ~view.keep
+    assert torch.equal(hidden.any(dim=1), hidden.all(dim=1))
+    assert hidden.float().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
+def test_sometimes_is_aligned_when_the_other_view_is() -> None:
+    assert augmentation("sometimes").aligned
+    assert not augmentation("sometimes a permutation").aligned
+
+
+def test_a_view_that_changes_lengths_cannot_be_for_some_sequences_only() -> None:
+    with pytest.raises(ValidationError, match="'subsequence' changes the length of a sequence"):
+        SometimesConfig.model_validate({"view": "subsequence"})
+    assert SometimesConfig.model_validate({"view": {"uses": "subsequence", "elsewhere": "zero"}})
 
 
 def test_cutout_sets_one_stretch_of_the_given_share_to_zero() -> None:

@@ -66,6 +66,23 @@ def test_columns_are_called_as_the_block_calls_them(tmp_path: Path) -> None:
     assert found.times is not None
 
 
+def test_a_column_without_a_name_can_be_given_one(tmp_path: Path) -> None:
+    write(tmp_path, '"";"a";"b"\n"2011-01-01 00:15:00";1,5;0\n"2011-01-01 00:30:00";-2,25;3\n')
+    semicolons = {"reader": "series_csv", "path": "load.csv", "separator": ";", "decimal": ","}
+    found = read(tmp_path, **semicolons, time="stamp", columns={"stamp": ""})
+    assert found.channels == ("a", "b")
+    assert found.values.tolist() == [[1.5, 0], [-2.25, 3]]
+    assert found.times is not None
+    assert found.times.tolist() == nanoseconds("2011-01-01T00:15", "2011-01-01T00:30")
+    assert read(tmp_path, **semicolons).channels == ("a", "b"), "an index that was written along is left out"
+    write(tmp_path, ",a,\n2011-01-01,1,\n2011-01-02,2,\n")
+    for look in (read, inspect):
+        block = {"reader": "series_csv", "path": "load.csv", "time": "stamp", "columns": {"stamp": ""}}
+        assert faults(tmp_path, look, **block) == [
+            "load.csv:1:1  data.columns.stamp: two columns would be called 'stamp'"
+        ]
+
+
 @pytest.mark.parametrize(
     ("stamps", "options"),
     [

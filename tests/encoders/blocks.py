@@ -17,6 +17,14 @@ TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
 PATCHES: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 1, "patch": 4}
 RELATIVE: dict[str, Any] = {"uses": "relative", "encoder": DILATED_CONV}
 NORMALISED: dict[str, Any] = {"uses": "relative", "encoder": PATCHES, "by": "mean", "scale": True, "restore": True}
+TREND_SEASONAL: dict[str, Any] = {
+    "uses": "trend_seasonal",
+    "length": 24,
+    "dim": 12,
+    "hidden": 8,
+    "depth": 3,
+    "kernels": [1, 2, 4, 8],
+}
 OWN = {
     "dilated_conv": DILATED_CONV,
     "causal_mixture": CAUSAL_MIXTURE,
@@ -26,6 +34,7 @@ OWN = {
     "transformer of patches": PATCHES,
     "relative": RELATIVE,
     "normalised": NORMALISED,
+    "trend_seasonal": TREND_SEASONAL,
 }
 
 TSAI_OPTIONS: dict[str, dict[str, Any]] = {

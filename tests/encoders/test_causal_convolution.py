@@ -44,6 +44,23 @@ def test_its_gradients_are_right(form: Form, time: int) -> None:
     assert torch.autograd.gradcheck(form, (x, kernel))
 
 
+@pytest.mark.parametrize("portion", [1, 20, 60])
+def test_portions_of_frequencies_add_up(portion: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One frequency at a time, three, and all six."""
+    monkeypatch.setattr(ours, "PORTION", portion)
+    x, kernel = noise(2, 16, 3).requires_grad_(), noise(3, 3, 1, seed=1).requires_grad_()
+    torch.testing.assert_close(by_frequency(x, kernel), plain.causal_convolution(x, kernel), rtol=1e-10, atol=1e-10)
+    assert torch.autograd.gradcheck(by_frequency, (x, kernel))
+
+
+def test_nothing_is_computed_for_a_gradient_that_nobody_wants() -> None:
+    for wanted in (0, 1):
+        given = [noise(2, 20, 3), noise(4, 3, 3, seed=1)]
+        given[wanted].requires_grad_()
+        by_frequency(*given).sum().backward()
+        assert [one.grad is not None for one in given] == [wanted == 0, wanted == 1]
+
+
 @FORMS
 def test_a_step_changes_nothing_before_it(form: Form) -> None:
     x, kernel = noise(1, 30, 3), noise(6, 3, 4, seed=1)

@@ -44,7 +44,9 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"model": "TCN", "options": {"layers": [8, 8]}},
         {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
     ],
+    "encoder trend_seasonal": [{"length": 24, "dim": 32, "dropout": 0.0}],
     "view mask": [{}, {"mask": "continuous"}],
+    "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "method autotcl": [
@@ -58,6 +60,14 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
+    "method cost": [
+        {"window": 16, "queue": 8},
+        {
+            "window": 16,
+            "queue": 8,
+            "encoder": {"uses": "trend_seasonal", "length": 16, "dim": 8, "hidden": 6, "depth": 2},
+        },
+    ],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method supervised": [{"balanced": True}],
@@ -65,6 +75,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
+    "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
+    "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},

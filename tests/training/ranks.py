@@ -94,6 +94,28 @@ def alternating(runtime: Runtime | None) -> dict[str, Any]:
     }
 
 
+def queued(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of CoST without draws, but for the random step, which all processes share."""
+    recorder, part = MemoryRecorder(), waves([24] * 6)
+    options: dict[str, Any] = {"encoder": TINY, "views": [], "window": 24, "fill_batch": False}
+    rates: dict[str, Any] = {"learning_rate": 0.01, "alpha": 0.1, "momentum": 0.9, "queue": 12, "batch_size": 6}
+    result = train(
+        method_of("cost", **options, **rates, iterations=5),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    state = result.models[0].state_dict()
+    entries = state.pop("heads.queue.entries")
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in state.items()},
+        "queue": sorted(entries.tolist()),
+        "losses": recorder.curves.get("loss", []),
+    }
+
+
 def main(folder: Path) -> None:
     """Do everything once and write down what came out."""
     torch.set_num_threads(1)
@@ -112,6 +134,7 @@ def main(folder: Path) -> None:
         found["batch norm"] = str(unfit)
     found["training"] = trained(runtime, folder / "checkpoints")
     found["alternating"] = alternating(runtime)
+    found["queued"] = queued(runtime)
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()
     found["still open"] = distributed.is_initialized()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, trained
+from tests.training.ranks import alternating, contrast, queued, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -114,6 +114,19 @@ def test_two_processes_take_the_turns_of_one(ranks: list[dict[str, Any]]) -> Non
         for rank in ranks:
             found = torch.tensor(rank["alternating"]["weights"][name])
             torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_fill_one_queue(ranks: list[dict[str, Any]]) -> None:
+    """Both hold the features of the whole batch, contrast with them, and step as one process does."""
+    single = queued(None)
+    first, second = (rank["queued"] for rank in ranks)
+    assert first["queue"] == second["queue"]
+    assert first["weights"] == second["weights"]
+    torch.testing.assert_close(torch.tensor(first["losses"]), torch.tensor(single["losses"]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.tensor(first["queue"]), torch.tensor(single["queue"]), rtol=1e-3, atol=1e-4)
+    for name, weight in single["weights"].items():
+        found = torch.tensor(first["weights"][name])
+        torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_only_the_first_process_records_and_all_resume_alike(ranks: list[dict[str, Any]]) -> None:

@@ -1,4 +1,8 @@
-"""Downloading the files of a card: checked by size and digest, and in place only when whole."""
+"""Downloading the files of a card: checked by size and digest, and in place only when whole.
+
+A file may be the `member` of a zip archive. The archive is downloaded once for all members that are asked of it, beside the
+files, and removed again; members are unpacked to the names that the card gives them, never to their own.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from tswork.data.archives import unpack
 from tswork.data.places import Places
 from tswork.data.spec import DataFile, DataSpec
 from tswork.errors import DataInvalid, Location, Problem
@@ -20,7 +25,8 @@ CHUNK = 1 << 18
 TIMEOUT_SECONDS = 30
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes that are there, and the bytes there will be (None: unknown)."""
+"""Called with a file's name, the bytes that are there, and the bytes there will be (None: unknown); for the member of an
+archive first with the archive's bytes, then with its own."""
 
 
 def fetch_files(spec: DataSpec, places: Places, *, progress: Progress | None = None) -> list[Path]:
@@ -32,19 +38,24 @@ def fetch_files(spec: DataSpec, places: Places, *, progress: Progress | None = N
     target = places.data_root or places.cache
     problems: list[Problem] = []
     written: list[Path] = []
+    archives: dict[str, Path] = {}
     if not spec.options.files:
         raise DataInvalid([Problem("the card names no files to fetch", spec.options.name)])
-    for file in spec.options.files:
-        try:
-            written.append(_fetch(file, target, progress or (lambda name, done, total: None)))
-        except DataInvalid as fault:
-            problems.extend(fault.problems)
+    try:
+        for file in spec.options.files:
+            try:
+                written.append(_fetch(file, target, archives, progress or (lambda name, done, total: None)))
+            except DataInvalid as fault:
+                problems.extend(fault.problems)
+    finally:
+        for archive in archives.values():
+            archive.unlink(missing_ok=True)
     if problems:
         raise DataInvalid(problems)
     return written
 
 
-def _fetch(file: DataFile, folder: Path, progress: Progress) -> Path:
+def _fetch(file: DataFile, folder: Path, archives: dict[str, Path], progress: Progress) -> Path:
     relative = PurePosixPath(file.name)
     if relative.is_absolute() or ".." in relative.parts:
         raise DataInvalid([Problem("leads out of the data root", file.name)])
@@ -56,9 +67,14 @@ def _fetch(file: DataFile, folder: Path, progress: Progress) -> Path:
             [Problem("has no address to be fetched from", file.name, remedy="Get it from the card's source.")]
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    draft = _draft(path)
     try:
-        digest = _download(file, draft, progress)
+        if file.member is None:
+            digest = _download(file, file.url, draft, file.bytes, progress)
+        else:
+            if file.url not in archives:
+                archives[file.url] = _archive(file, file.url, path, progress)
+            digest = unpack(archives[file.url], file, draft, progress)
         if file.sha256 is not None and digest != file.sha256:
             text = f"has sha256 {digest}, the card says {file.sha256}"
             raise DataInvalid(
@@ -70,6 +86,22 @@ def _fetch(file: DataFile, folder: Path, progress: Progress) -> Path:
     return path
 
 
+def _archive(file: DataFile, url: str, path: Path, progress: Progress) -> Path:
+    """The archive that a file is a member of, beside the file's place."""
+    archive = _draft(path)
+    try:
+        _download(file, url, archive, None, progress)
+    except BaseException:
+        archive.unlink(missing_ok=True)
+        raise
+    return archive
+
+
+def _draft(path: Path) -> Path:
+    """A name beside a file's place under which it is written until it is whole."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+
 def _is_there(path: Path, file: DataFile) -> bool:
     if not path.is_file():
         return False
@@ -78,15 +110,14 @@ def _is_there(path: Path, file: DataFile) -> bool:
     return file_digest(path) == file.sha256
 
 
-def _download(file: DataFile, draft: Path, progress: Progress) -> str:
-    """Write the file beside its place and flush it to disk; gives its sha256."""
-    assert file.url is not None
+def _download(file: DataFile, url: str, draft: Path, size: int | None, progress: Progress) -> str:
+    """Write what the address gives (`size` bytes, where that is known) to a draft and flush it to disk; gives its sha256."""
     digest = hashlib.sha256()
     done = 0
     try:
-        with urllib.request.urlopen(file.url, timeout=TIMEOUT_SECONDS) as answer, draft.open("wb") as out:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer, draft.open("wb") as out:
             announced = answer.headers.get("Content-Length")
-            total = int(announced) if announced else file.bytes
+            total = int(announced) if announced else size
             while chunk := answer.read(CHUNK):
                 out.write(chunk)
                 digest.update(chunk)
@@ -96,9 +127,7 @@ def _download(file: DataFile, draft: Path, progress: Progress) -> str:
             os.fsync(out.fileno())
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise DataInvalid([Problem(f"could not be fetched: {reason}", file.name, Location(file.url))]) from error
+        raise DataInvalid([Problem(f"could not be fetched: {reason}", file.name, Location(url))]) from error
     if total is not None and done != total:
-        raise DataInvalid(
-            [Problem(f"ended after {done} of {total} bytes", file.name, Location(file.url), "Try again.")]
-        )
+        raise DataInvalid([Problem(f"ended after {done} of {total} bytes", file.name, Location(url), "Try again.")])
     return digest.hexdigest()

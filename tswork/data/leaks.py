@@ -18,7 +18,9 @@ from tswork.errors import LeakFound, Problem
 
 SHOWN = 5
 ORIGIN = "recording"
-"""Table column that `segment` adds: the sequence a segment was cut from."""
+"""Table column that `segment` and `channels_to_sequences` add: the sequence that a piece or a channel comes from."""
+CHANNEL = "channel"
+"""Table column that `channels_to_sequences` adds: the channel that became a sequence."""
 
 
 def guard(split: Split, *, groups: Sequence[str], allow: str | None, origins: bool = True) -> Split:

@@ -28,8 +28,13 @@ class DataFile(Config):
 
     name: str = Field(min_length=1, description="path below the data root")
     url: str | None = Field(default=None, pattern=r"^https?://", description="where `tswork data fetch` gets it")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="digest of its content")
-    bytes: int | None = Field(default=None, ge=0, description="its size")
+    member: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the address gives a zip archive: the file inside it that is unpacked",
+    )
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="digest of its content, unpacked")
+    bytes: int | None = Field(default=None, ge=0, description="its size, unpacked")
 
 
 class DataOptions(Config):

@@ -12,7 +12,7 @@ from torch import Tensor
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse, some
 from tswork.data.grouping import assign, group_units
-from tswork.data.leaks import ORIGIN, guard
+from tswork.data.leaks import CHANNEL, ORIGIN, guard
 from tswork.data.locating import named
 from tswork.data.split_spec import SplitSpec, date_stamps, split_count, split_faults
 from tswork.errors import DataInvalid, Problem
@@ -47,7 +47,9 @@ def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
     """Every sequence is cut at the same shares of its length, or at the same dates; the rest after test stays unused."""
     lengths = collection.lengths
-    if ORIGIN in collection.table.columns and collection.table[ORIGIN].duplicated().any():
+    # Channels of one recording cover the same time and are cut alike; pieces of it are not.
+    origin = [name for name in (ORIGIN, CHANNEL) if name in collection.table.columns]
+    if ORIGIN in origin and collection.table.duplicated(origin).any():
         text = "a split in time cuts every sequence, and these are pieces of recordings, which would be in all parts"
         raise DataInvalid([Problem(text, "data.split.by", remedy="Use `by: groups`, or leave out `segment`.")])
     if spec.dates is not None:

@@ -3,10 +3,7 @@
     y[t] = sum over j of x[t - j] @ kernel[j],  with x zero before the first step
 
 A convolution is a product of spectra, so on a grid of at least `time + taps - 1` frequencies it costs one complex matrix product
-each, whatever the number of taps. With a few hundred steps and far more channels than that, nearly all time goes into matrix
-products, and the discrete Fourier transforms are best computed as matrix products, too: they read steps and write frequencies
-in the layout that the next product wants, where a fast transform would save operations and spend them on copies. A complex
-product is one real product of twice the width, so autograd needs nothing of its own. Long inputs are cut into blocks that
+each, whatever the number of taps; the transforms are matrix products, too (`fourier`). Long inputs are cut into blocks that
 overlap by `taps - 1` steps (overlap-save), which keeps the transforms short.
 
 `causal_convolution` takes the form that needs fewer multiplications; a program made by `torch.export` always holds the first.
@@ -15,15 +12,21 @@ Frequencies are computed in single precision at least, under autocast as well.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from tswork.encoders.fourier import complex_rows, waves, waves_back
 
 LONGEST_BLOCK = 3
 """Blocks have at most this many times as many steps as the kernel has taps."""
+PORTION = 2**22
+"""About so many numbers of the kernel's spectra exist at a time."""
 
 
 def causal_convolution(
@@ -60,20 +63,92 @@ def by_frequency(
 def _by_frequency(
     x: Float[Tensor, "batch time wide_in"], kernel: Float[Tensor, "tap wide_in wide_out"]
 ) -> Float[Tensor, "batch time wide_out"]:
-    (batch, time, _), (taps, wide_in, wide_out) = x.shape, kernel.shape
+    (batch, time, _), (taps, _, wide_out) = x.shape, kernel.shape
     blocks, steps = _blocks(time, taps)
     past = 0 if blocks == 1 else taps - 1  # steps before a block that it is given
     rows = _overlapping(x.transpose(1, 2), blocks, steps, past)
-    period = steps + taps - 1
-    count = period // 2 + 1
-    spectrum = _waves(period, rows.shape[2], like=x) @ rows.reshape(len(rows) * wide_in, rows.shape[2]).T
-    kernels = _waves(period, taps, like=x) @ kernel.reshape(taps, -1)
-    product = torch.bmm(
-        _complex(spectrum.view(count, 2, len(rows), wide_in)), kernels.view(count, 2 * wide_in, wide_out)
+    result: Tensor = _Spectral.apply(rows, kernel, past)  # type: ignore[no-untyped-call]
+    return result.view(batch, blocks, wide_out, steps).transpose(2, 3).flatten(1, 2)[:, :time]
+
+
+class _Spectral(torch.autograd.Function):
+    """The product of spectra, a few frequencies at a time in both passes.
+
+    Spectra of kernels are several times as large as the kernel, so the backward pass computes them again, and they never exist
+    as a whole.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Float[Tensor, "row wide_in step"], kernel: Float[Tensor, "tap wide_in wide_out"], past: int
+    ) -> Float[Tensor, "row wide_out fewer"]:
+        ctx.save_for_backward(rows, kernel)
+        ctx.past = past
+        result = rows.new_zeros(rows.shape[0] * kernel.shape[2], rows.shape[2] - past)
+        for into, kernel_into, back in _waves_in_portions(rows, kernel, past):
+            product = torch.bmm(_spectra_of_rows(rows, into), _spectra_of_kernel(kernel, kernel_into))
+            result.addmm_(product.view(len(back), len(result)).T, back)
+        return result.view(rows.shape[0], kernel.shape[2], rows.shape[2] - past)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, gradient: Float[Tensor, "row wide_out fewer"]
+    ) -> tuple[Float[Tensor, "row wide_in step"] | None, Float[Tensor, "tap wide_in wide_out"] | None, None]:
+        rows, kernel = ctx.saved_tensors
+        wants_rows, wants_kernel, _ = ctx.needs_input_grad
+        of_rows = rows.new_zeros(rows.shape[0] * rows.shape[1], rows.shape[2]) if wants_rows else None
+        of_kernel = kernel.new_zeros(len(kernel), kernel[0].numel()) if wants_kernel else None
+        gradient = gradient.flatten(0, 1)
+        with torch.autocast(rows.device.type, enabled=False):
+            for into, kernel_into, back in _waves_in_portions(rows, kernel, ctx.past):
+                of_product = (back @ gradient.T).view(len(back) // 2, 2 * len(rows), kernel.shape[2])
+                if of_kernel is not None:
+                    of_spectra = torch.bmm(_spectra_of_rows(rows, into).mT, of_product)
+                    of_kernel.addmm_(kernel_into.T, of_spectra.view(len(kernel_into), kernel[0].numel()))
+                if of_rows is not None:
+                    of_spectra = torch.bmm(of_product, _spectra_of_kernel(kernel, kernel_into).mT)
+                    of_rows.addmm_(_parts(of_spectra).view(len(into), len(of_rows)).T, into)
+        return (
+            None if of_rows is None else of_rows.view_as(rows),
+            None if of_kernel is None else of_kernel.view_as(kernel),
+            None,
+        )
+
+
+def _spectra_of_rows(
+    rows: Float[Tensor, "row wide step"], into: Float[Tensor, "two_frequencies step"]
+) -> Float[Tensor, "frequency two_rows two_wide"]:
+    """Rows as a product with spectra of the kernel wants them."""
+    spectrum = into @ rows.flatten(0, 1).T
+    return complex_rows(spectrum.view(len(into) // 2, 2, *rows.shape[:2]))
+
+
+def _parts(gradient: Float[Tensor, "frequency two_rows two_wide"]) -> Float[Tensor, "frequency 2 row wide"]:
+    """The gradient of real and imaginary parts, from that of the four blocks that they stand in."""
+    upper, lower = gradient.chunk(2, dim=1)
+    (real, minus_imaginary), (imaginary, real_again) = upper.chunk(2, dim=2), lower.chunk(2, dim=2)
+    return torch.stack([real + real_again, imaginary - minus_imaginary], dim=1)
+
+
+def _spectra_of_kernel(
+    kernel: Float[Tensor, "tap wide_in wide_out"], into: Float[Tensor, "two_frequencies tap"]
+) -> Float[Tensor, "frequency two_wide wide_out"]:
+    """Real parts above imaginary ones."""
+    return (into @ kernel.flatten(1)).view(len(into) // 2, 2 * kernel.shape[1], kernel.shape[2])
+
+
+def _waves_in_portions(rows: Tensor, kernel: Tensor, past: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The transforms of rows and kernel and the one back, a few frequencies at a time."""
+    taps, steps = len(kernel), rows.shape[2]
+    period = steps - past + taps - 1
+    matrices = (
+        waves(period, rows.shape[2], like=rows),
+        waves(period, taps, like=rows),
+        waves_back(period, past, steps, like=rows),
     )
-    back = _waves_back(period, past, past + steps, like=x)
-    result = (product.view(2 * count, len(rows) * wide_out).T @ back).view(batch, blocks, wide_out, steps)
-    return result.transpose(2, 3).reshape(batch, blocks * steps, wide_out)[:, :time]
+    portion = 2 * max(1, PORTION // (2 * kernel[0].numel()))
+    return zip(*(of_all.split(portion) for of_all in matrices), strict=True)
 
 
 def _overlapping(
@@ -84,34 +159,6 @@ def _overlapping(
         return x
     padded = functional.pad(x, (past, blocks * steps - x.shape[2]))
     return padded.unfold(2, past + steps, steps).transpose(1, 2).flatten(0, 1)
-
-
-def _complex(spectrum: Float[Tensor, "frequency 2 row wide"]) -> Float[Tensor, "frequency two_rows two_wide"]:
-    """Real and imaginary rows `a + ib` as `[a, -b]` and `[b, a]`, which times `[c, d]` are the parts of `(a + ib)(c + id)`."""
-    real, imaginary = spectrum.unbind(1)
-    return torch.cat([torch.cat([real, -imaginary], dim=2), torch.cat([imaginary, real], dim=2)], dim=1)
-
-
-def _waves(period: int, steps: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform of a real series: cosine and negative sine of each frequency in turn."""
-    angles = _angles(period, torch.arange(steps, device=like.device))
-    return torch.stack([angles.cos(), -angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _waves_back(period: int, start: int, stop: int, *, like: Tensor) -> Float[Tensor, "two_frequencies step"]:
-    """The transform back, to the steps `start` to `stop`; all frequencies but the first and an even period's last count twice."""
-    angles = _angles(period, torch.arange(start, stop, device=like.device))
-    times = torch.full_like(angles[:, :1], 2 / period)
-    times[0] = 1 / period
-    if period % 2 == 0:
-        times[-1] = 1 / period
-    return torch.stack([times * angles.cos(), -times * angles.sin()], dim=1).flatten(0, 1).to(like.dtype)
-
-
-def _angles(period: int, steps: Int[Tensor, "step"]) -> Float64[Tensor, "frequency step"]:
-    """2 pi times frequency times step over the period, from whole turns taken off in integers."""
-    frequencies = torch.arange(period // 2 + 1, device=steps.device)
-    return (frequencies[:, None] * steps % period).to(torch.float64) * (2 * math.pi / period)
 
 
 def _blocks(time: int, taps: int) -> tuple[int, int]:

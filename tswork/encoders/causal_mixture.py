@@ -27,13 +27,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, with_steps_before
 from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
-from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows
+from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
 from tswork.encoders.latent import project_visible
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.registry import register
@@ -130,23 +129,5 @@ class CausalMixture(Encoder):
 def last_block_and_mixture(
     block: Block, mixture: MeanOfConvolutions, count: int
 ) -> Callable[[Float[Tensor, "count window hidden"]], Float[Tensor, "window dim"]]:
-    """The last block, of whose convolutions only centre taps see data, and the mixture at the last of `count` steps.
-
-    Nothing but sums follows the block's second GELU, so its second convolution and its skip are multiplied into the mixture's
-    kernel once and for all: a third less work for each window, for the price of as many windows as a frame is wide.
-    """
-    assert block.skip is not None
-    assert block.skip.bias is not None
-    assert block.second.bias is not None
-    kernel = mixture.kernel()[:count].flip(0)
-    bias = mixture.bias() + (block.second.bias + block.skip.bias) @ kernel.sum(dim=0)
-    inner = (block.second.weight[..., 1].T @ kernel).flatten(0, 1)
-    straight = (block.skip.weight[..., 0].T @ kernel).flatten(0, 1)
-    first, first_bias = block.first.weight[..., 1], block.first.bias
-
-    def finish(hidden: Float[Tensor, "count window hidden"]) -> Float[Tensor, "window dim"]:
-        rows = hidden.transpose(0, 1).contiguous()
-        middle = functional.gelu(functional.linear(functional.gelu(rows), first, first_bias))
-        return torch.addmm(bias, rows.flatten(1), straight) + middle.flatten(1) @ inner
-
-    return finish
+    """The last block, of whose convolutions only centre taps see data, and the mixture at the last of `count` steps."""
+    return last_block_and_sum(block, mixture.kernel()[:count].flip(0), mixture.bias())

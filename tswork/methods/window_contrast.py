@@ -96,7 +96,7 @@ class WindowContrast(Method[C]):
         windows = part.pieces(longest)
         if model.info.missing:
             windows = windows.observed()
-        _check_values(windows)
+        check_values(windows)
         batches = sequence_batches(
             windows,
             encoder=model.encoder,
@@ -198,7 +198,7 @@ def draws(context: Context, purpose: str) -> torch.Generator:
     return context.generator(f"{purpose}/{context.rank}" if context.rank else purpose)
 
 
-def _check_values(windows: Part) -> None:
+def check_values(windows: Part) -> None:
     """Refuse training windows in which no target has a value, or none ever changes."""
     collection = windows.collection
     targets = list(collection.target_index)

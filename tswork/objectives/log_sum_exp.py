@@ -90,7 +90,7 @@ class _Tiles:
         return torch.where(self.valid, self.log_sums, 0.0).sum()
 
     def gradient(self) -> Float[Tensor, "set item dim"]:
-        """Second pass: `W Z`. Rows that are not valid get the weight exp(-inf)."""
+        """Second pass: `W Z`; nothing for rows that are not valid."""
         log_sums = self.log_sums
         if self.valid is not None:
             log_sums = torch.where(self.valid, log_sums, torch.inf)
@@ -98,12 +98,12 @@ class _Tiles:
         for a, b in self.pairs():
             tile = self.kept.pop((a.start, b.start), None)
             tile = self.tile(a, b) if tile is None else tile
-            weights = (tile - log_sums[:, a, None]).exp_()
-            weights += tile.sub_(log_sums[:, None, b]).exp_()
+            weights = _exp_(tile - log_sums[:, a, None])
+            weights += _exp_(tile.sub_(log_sums[:, None, b]))
             gradient[:, a].baddbmm_(weights, self.z[:, b])
             if a != b:
                 gradient[:, b].baddbmm_(weights.transpose(1, 2), self.z[:, a])
-        return gradient
+        return gradient if self.valid is None else gradient.masked_fill_(~self.valid[..., None], 0.0)
 
     def pairs(self) -> Iterator[Pair]:
         for index, a in enumerate(self.blocks):
@@ -121,9 +121,15 @@ class _Tiles:
 
 
 def _log_sum_exp(tile: Tensor, dim: int) -> Tensor:
-    """As `torch.logsumexp`, in half its passes; -inf where there is nothing to sum."""
+    """As `torch.logsumexp`, in half its passes; the least number there is, where there is nothing to sum."""
     largest = tile.amax(dim, keepdim=True).clamp_(min=torch.finfo(tile.dtype).min)
-    return (tile - largest).exp_().sum(dim).log_().add_(largest.squeeze(dim))
+    return _exp_(tile - largest).sum(dim).log_().add_(largest.squeeze(dim))
+
+
+def _exp_(exponents: Tensor) -> Tensor:
+    """exp in place, of exponents that are at most about 0. Where it is nothing beside 1 it need not be exact, and below this
+    bound single precision falls back to a form that takes ten times as long."""
+    return exponents.clamp_(min=-87.0).exp_()
 
 
 def _join(log_sums: Tensor, more: Tensor) -> None:
