@@ -25,7 +25,7 @@ from tswork.pipeline.reporting import MemberReporter, RunReporter
 from tswork.pipeline.results import load_result, metrics_of
 from tswork.protocols.base import Protocol, Result
 from tswork.store import Store
-from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count
+from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count, release_memory
 
 CHECKPOINT_SECONDS = 30.0
 Outcome = Literal["cached", "resumed", "run"]
@@ -174,6 +174,7 @@ class _MemberRun:
         else:
             judged = {name: self._folders[name] for name in stage.spec.needs}
             stages.compute_protocol(folder, stage.spec, member, around, judged)
+        release_memory()
 
     def _publish(self, stage: PlannedStage, status: Outcome, report: MemberReport) -> None:
         """Bring a finished stage into the member's run: a cached one is replayed, results are added either way."""
