@@ -265,7 +265,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "reference": {"variant": "reference"},
     "reference without consistency": {"variant": "reference", "consistency_weight": 0.1},
     "neither term": {"sparsity_weight": 0.0, "consistency_weight": 0.0},
-    "no covariates spared": {"gate_covariates": True},
+    "covariates spared": {"gate_covariates": False},
 }
 
 

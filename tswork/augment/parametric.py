@@ -12,7 +12,6 @@ Reference code: github.com/AslanDing/AutoTCL at 2ca0060, read for its behaviour,
 | | stretched to `(-stretch, 1 + stretch)` | stretched to `(-stretch, 1)` |
 | | any keep rate, from nothing to all | keep rates between about a half and three quarters |
 | transform g | `exp` of a bounded number: never zero, so nothing is lost | a sigmoid, which can reach zero |
-| covariates | left as they are | gated like the targets |
 """
 
 from __future__ import annotations

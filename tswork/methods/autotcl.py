@@ -17,12 +17,14 @@ published tables. Each line is an option of its own, and one that is written dow
 | `discrepancy_frames` | `encoder`: what the encoder's loss compares | `trunk`: those before the mixture (the same slip) |
 | `gate` | `logits`: any keep rate | `probabilities`: squashed twice, from about a half to three quarters |
 | `transform` | `exp` of a bounded number, never zero | `sigmoid`, which can reach zero |
-| `gate_covariates` | `false` | `true` |
 | `local_windows` | `all` | `first`: the first of the batch alone |
 | `consistency` | `near_alike`: neighbours alike, distant steps different | `far_alike`: its signs reversed, steps of all windows mixed |
 | `sparsity_over` | `mean` of the channels | `sum` of the channels, with the same threshold |
 | `sparsity_weight` | 0.1 | 0.003 |
 | `consistency_weight` | 0.01 | 0 |
+
+Covariates are changed like targets, as in the released code: where they pass unchanged, they tell by themselves which window a
+view is of, and the encoder learns a calendar and forgets the series (`gate_covariates: false`).
 
 Sparsity and consistency are those of the sigmoid of the mask's logits, before noise. Ablations: `factor: none` (no h),
 `transform: none` (no g), `mask: all_true` (no noise), `views: []` (no augmentation but the noise), `views: [cutout]` or
@@ -67,7 +69,6 @@ REFERENCE: dict[str, Any] = {
     "discrepancy_frames": "trunk",
     "gate": "probabilities",
     "transform": "sigmoid",
-    "gate_covariates": True,
     "local_windows": "first",
     "consistency": "far_alike",
     "sparsity_over": "sum",
@@ -99,7 +100,9 @@ class AutoTCLConfig(WindowContrastConfig):
     stretch: float = Field(default=0.05, ge=0, description="how far gates are stretched beyond 0 and 1 before clipping")
     transform: Transform = Field(default="exp", description="transform g: exp of a bounded number, sigmoid, or none")
     transform_bound: float = Field(default=1.0, gt=0, description="exp: g lies between exp(-bound) and exp(bound)")
-    gate_covariates: bool = Field(default=False, description="whether channels that are no targets are changed too")
+    gate_covariates: bool = Field(
+        default=True, description="whether channels that are no targets (a calendar, say) are changed too"
+    )
     objective: Literal["information", "adversarial"] = Field(
         default="information",
         description="of the augmentation network: relevant information, or against the global loss",

@@ -4,8 +4,8 @@ Encoder losses, windows, optimiser, averaging and budget are those of AutoTCL (`
 made by the usual augmentations of the literature (Um et al., ICMI 2017; Le Guennec et al., AALTD 2016; DeVries and Taylor, 2017;
 Franceschi et al., NeurIPS 2019), either one after another or one of them, drawn anew for every step.
 
-Without `augment_covariates` channels that are no targets stay as they are, as in AutoTCL's views; a view that changes the length
-of sequences changes all channels.
+Without `augment_covariates` channels that are no targets stay as they are; a view that changes the length of sequences changes
+all channels.
 """
 
 from __future__ import annotations
