@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tswork.errors import ComponentUnknown, did_you_mean
@@ -45,6 +53,25 @@ class Config(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+
+class VariantConfig(Config):
+    """Options whose defaults are a paper's or its released code's; code reads the options, never the variant."""
+
+    reference: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of the released code that differ from the paper's; an option that is written down overrides them."""
+
+    variant: Literal["paper", "reference"] = Field(
+        default="paper", description="defaults of the other options: the paper's, or the released code's"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_variant(cls, given: Any) -> Any:
+        """Defaults of the released code where the block asks for them."""
+        if isinstance(given, Mapping) and given.get("variant") == "reference":
+            return {**cls.reference, **given}
+        return given
 
 
 class NoOptions(Config):

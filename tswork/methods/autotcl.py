@@ -40,7 +40,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
@@ -48,7 +48,7 @@ from tswork.augment.base import View
 from tswork.augment.channels import ChangedChannels
 from tswork.augment.parametric import Factor, ParametricAugmentation, ParametricView, Transform
 from tswork.augment.parametric_health import gate_health
-from tswork.config import Configured, Many, Uses, configure
+from tswork.config import Configured, Many, Uses, VariantConfig, configure
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
@@ -78,10 +78,9 @@ REFERENCE: dict[str, Any] = {
 """Defaults of `variant: reference` that differ from the paper's."""
 
 
-class AutoTCLConfig(WindowContrastConfig):
-    variant: Literal["paper", "reference"] = Field(
-        default="paper", description="defaults of the other options: the paper's, or the released code's"
-    )
+class AutoTCLConfig(WindowContrastConfig, VariantConfig):
+    reference = REFERENCE
+
     augmenter_learning_rate: float = Field(
         default=1e-2, gt=0, description="learning rate of AdamW for the augmentation network"
     )
@@ -121,14 +120,6 @@ class AutoTCLConfig(WindowContrastConfig):
     views: Many[Annotated[Configured, Uses("view")]] | None = Field(
         default=None, description="fixed changes in place of the learned view; []: no change; none: it is learned"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_variant(cls, options: Any) -> Any:
-        """Defaults of the released code where the block asks for them."""
-        if isinstance(options, Mapping) and options.get("variant") == "reference":
-            return {**REFERENCE, **options}
-        return options
 
 
 @register("method", "autotcl", version=1, config=AutoTCLConfig)

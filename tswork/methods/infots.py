@@ -33,18 +33,18 @@ The published settings are those for Electricity: batches of 128, windows of 204
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from tswork.augment.base import View
 from tswork.augment.channels import ChangedChannels
 from tswork.augment.mixture import Mixture
-from tswork.config import Configured, Many, Uses, configure
+from tswork.config import Configured, Many, Uses, VariantConfig, configure
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
@@ -75,13 +75,12 @@ REFERENCE: dict[str, Any] = {"variety_weight": 0.0}
 """Defaults of `variant: reference` that differ from the paper's."""
 
 
-class InfoTSConfig(WindowContrastConfig):
+class InfoTSConfig(WindowContrastConfig, VariantConfig):
+    reference = REFERENCE
+
     encoder: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", {"uses": "dilated_conv", "hidden": 60}),
         description="what is trained",
-    )
-    variant: Literal["paper", "reference"] = Field(
-        default="paper", description="defaults of the other options: the paper's, or the released code's"
     )
     batch_size: int = Field(default=128, ge=1, description="windows a batch; reduced to the number there are")
     epochs: int | None = Field(default=400, ge=1, description="passes over the training part")
@@ -104,14 +103,6 @@ class InfoTSConfig(WindowContrastConfig):
         default=0.1, ge=0, description="weight in the meta step of the information between view and window; 0: none"
     )
     augment_covariates: bool = Field(default=True, description="change channels that are no targets, too")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_variant(cls, given: Any) -> Any:
-        """Defaults of the released code where the block asks for them."""
-        if isinstance(given, Mapping) and given.get("variant") == "reference":
-            return {**REFERENCE, **given}
-        return given
 
 
 @register("method", "infots", version=1, config=InfoTSConfig)
