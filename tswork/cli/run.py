@@ -110,6 +110,7 @@ def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
     import pandas as pd
 
     from tswork.cli.console import result_table
+    from tswork.pipeline.loading import member_name
 
     for stage in plan.members[0].stages:
         if stage.spec.trains:
@@ -117,7 +118,7 @@ def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
         protocol = stage.spec.component.component.target
         groups: dict[str, list[pd.DataFrame]] = {}
         for member in report.members:
-            rest = " ".join(f"{axis}={value}" for axis, value in member.axes.items() if axis != "seed")
+            rest = member_name({axis: value for axis, value in member.axes.items() if axis != "seed"})
             groups.setdefault(rest, []).append(member.results[stage.spec.name].rows)
         for rest, frames in groups.items():
             title = f"{stage.spec.name} {rest}".strip() + (f" (mean of {len(frames)} seeds)" if len(frames) > 1 else "")

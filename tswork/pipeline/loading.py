@@ -185,7 +185,7 @@ def _member(source: Source, chosen: Mapping[str, Source], places: Places) -> tup
     if header is None or data is None or problems:
         return [], problems
     axes = {key: value.data for key, value in chosen.items()}
-    return [Member(_member_name(axes), axes, header, data.spec, stages, data.tree)], []
+    return [Member(member_name(axes), axes, header, data.spec, stages, data.tree)], []
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _over_splits(member: Member, source: Source, chosen: Mapping[str, Source], p
         yield from made
 
 
-def _member_name(axes: Mapping[str, Any]) -> str:
+def member_name(axes: Mapping[str, Any]) -> str:
     """`seed=42 data.set=ArrowHead`; blocks are named by what they use."""
     return " ".join(f"{key}={_short(value)}" for key, value in axes.items())
 
