@@ -62,7 +62,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " | ".join(_type(one) for one in schema["anyOf"])
     if "x-kind" in schema:
-        return f"a {schema['x-kind']}"
+        return f"{'an' if schema['x-kind'][0] in 'aeiou' else 'a'} {schema['x-kind']}"
     limits = [f"{sign} {schema[word]}" for word, sign in _LIMITS.items() if word in schema]
     kind = schema.get("type", "any")
     if kind == "array":
