@@ -68,7 +68,8 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
             yield _table(spec, by_metric, data)
             yield _training(spec, material, first, data)
     yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
-    yield f"{len(material.judged)} results; all runs of this table took {material.hours:.1f} hours on the machine they ran on."
+    took = f"the runs of this table took {material.hours:.1f} hours by the clock"
+    yield f"{len(material.judged)} results; {took}, stages that were found in the store apart."
 
 
 def _only(found: list[Comparison], spec: SectionSpec) -> Comparison:
@@ -149,7 +150,8 @@ def _sentence(
     if math.isnan(test["low"]):
         return f"{text} ({test['note']}: not tested)."
     verdict = "a significant difference" if test["significant"] else "not a significant difference"
-    return f"{text}, {verdict} ({_interval(test)}; the table would show {test['detectable']:.4f})."
+    alone = f"a test of this row alone would find {test['detectable']:.4f}"
+    return f"{text}, {verdict} ({_interval(test)}; {alone})."
 
 
 def _by_row(frame: pd.DataFrame) -> dict[str, dict[Any, Any]]:
