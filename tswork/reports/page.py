@@ -125,21 +125,23 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
 def _training(spec: SectionSpec, material: Material, one: Comparison, data: str) -> str:
     """For every judged row a sentence on what training added to the untrained encoder of its shape."""
     scores = _by_row(one.scores[one.scores["data"] == data])
-    untrained = [row for row, line in scores.items() if line["role"] == "control" and row.split(".")[0] == "random"]
     sentences = []
     for row in _shown(spec, scores):
-        if scores[row]["role"] != "candidate" or not untrained:
+        control = _untrained(row, scores)
+        if scores[row]["role"] != "candidate" or control is None:
             continue
-        control = next(
-            (name for name in untrained if name.split(" (")[0] == f"random.{row.split(' (')[0]}"), untrained[0]
-        )
-        if "." in control and control.split(" (")[0] != f"random.{row.split(' (')[0]}":
-            continue
-        tested = compare(material.judged, metric=one.metric, candidate=row)[0].tests
-        line = tested[(tested["data"] == data) & (tested["row"] == control)] if len(tested) else tested
+        against = one if row == one.candidate else compare(material.judged, metric=one.metric, candidate=row)[0]
+        tests = against.tests
+        line = tests[(tests["data"] == data) & (tests["row"] == control)] if len(tests) else tests
         if len(line):
             sentences.append(_sentence(spec, row, scores, control, line.iloc[0].to_dict(), one.metric))
     return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _untrained(row: str, scores: dict[str, dict[Any, Any]]) -> str | None:
+    """The untrained encoder that a judged row began as: its own, or the one that all share."""
+    controls = {name.partition(" (")[0]: name for name in reversed(scores) if scores[name]["role"] == "control"}
+    return controls.get(f"random.{row.partition(' (')[0]}", controls.get("random"))
 
 
 def _sentence(
