@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -46,3 +47,10 @@ class Augmentation(ABC, Generic[C]):
     @abstractmethod
     def __call__(self, view: View, *, generator: torch.Generator) -> View:
         """The changed view; the given one is not modified."""
+
+
+def changed_by(changes: Iterable[Augmentation[Any]], view: View, *, generator: torch.Generator) -> View:
+    """A view after several changes, one after another."""
+    for change in changes:
+        view = change(view, generator=generator)
+    return view

@@ -10,12 +10,17 @@ from tswork.augment.base import View
 from tswork.data.collection import DataInfo
 
 
+def changing_channels(info: DataInfo, *, covariates: bool) -> tuple[str, ...]:
+    """Names of the channels that a view changes; without targets all of them."""
+    return info.targets if info.targets and not covariates else info.channels
+
+
 class ChangedChannels(nn.Module):
     """Puts the channels that are not to change back to what they were. Without targets all channels change."""
 
     def __init__(self, info: DataInfo, *, covariates: bool) -> None:
         super().__init__()
-        changing = info.targets if info.targets and not covariates else info.channels
+        changing = changing_channels(info, covariates=covariates)
         mask = torch.tensor([name in changing for name in info.channels])
         self._all = bool(mask.all())
         self._mask: Bool[Tensor, "channel"]

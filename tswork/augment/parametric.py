@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from tswork.augment.channels import changing_channels
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
@@ -50,7 +51,7 @@ def sample_gate(
     >>> sample_gate(torch.zeros(1), noise_bias=0.5, stretch=0.05, hard=False, variant="reference")  # 1.05 sigmoid(0.5) - 0.05
     tensor([0.6036])
     """
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    wide = _wide(logits)
     share = torch.rand(wide.shape, generator=generator, device=wide.device, dtype=wide.dtype)
     uniform = (1 - noise_bias) - (1 - 2 * noise_bias) * share
     noise = uniform.log() - (-uniform).log1p()
@@ -100,7 +101,7 @@ class ParametricAugmentation(nn.Module):
         if trunk.stride != 1:
             reason = f"it gives one frame in {trunk.stride} steps, and the augmentation needs a gate for each step"
             raise ModelUnfit(type(trunk).__name__, reason, "Use a trunk of stride 1.")
-        named = info.targets if info.targets and not gate_covariates else info.channels
+        named = changing_channels(info, covariates=gate_covariates)
         self._gated_channels = tuple(info.channels.index(name) for name in named)
         self.gated: Tensor
         self.register_buffer("gated", torch.tensor(self._gated_channels), persistent=False)

@@ -44,7 +44,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from tswork.augment.base import View
+from tswork.augment.base import View, changed_by
 from tswork.augment.channels import ChangedChannels
 from tswork.augment.parametric import Factor, ParametricAugmentation, ParametricView, Transform
 from tswork.augment.parametric_health import gate_health
@@ -182,12 +182,11 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
     @torch.no_grad()
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
         augmenter, generator = _augmenter(model), draws(context, purpose)
-        given = view = View(batch.x, batch.lengths)
+        given = View(batch.x, batch.lengths)
         if augmenter is not None:
             return View(augmenter(batch.x, batch.unequal_lengths, generator=generator).x, batch.lengths)
-        for change in self._views:
-            view = change(view, generator=generator)
-        restored: View = model.heads["changed_channels"](view, given)
+        changed = changed_by(self._views, given, generator=generator)
+        restored: View = model.heads["changed_channels"](changed, given)
         return restored
 
     def _asked(

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from tswork.augment.base import Augmentation, View
+from tswork.augment.base import Augmentation, View, changed_by
 from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
@@ -175,9 +175,7 @@ class Contrastive(Method[ContrastiveConfig]):
         changes: Sequence[Augmentation[Any]],
         generator: torch.Generator,
     ) -> Embedded:
-        view = View(batch.x, batch.lengths)
-        for change in changes:
-            view = change(view, generator=generator)
+        view = changed_by(changes, View(batch.x, batch.lengths), generator=generator)
         padded = batch.unequal_lengths is not None or not all(change.keeps_length for change in changes)
         lengths = view.lengths if padded else None
         encoder: Any = parts.get_submodule("encoder")

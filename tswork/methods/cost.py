@@ -41,7 +41,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from tswork.augment.base import Augmentation, View
+from tswork.augment.base import Augmentation, View, changed_by
 from tswork.config import Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
@@ -174,10 +174,7 @@ class Cost(Method[CostConfig]):
         return min(limit for limit in limits if limit)
 
     def _view(self, batch: Batch, generator: torch.Generator) -> View:
-        view = View(batch.x, batch.lengths)
-        for change in self._changes:
-            view = change(view, generator=generator)
-        return view
+        return changed_by(self._changes, View(batch.x, batch.lengths), generator=generator)
 
 
 def _trained(model: Model) -> nn.ModuleDict:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 
-from tswork.augment.base import Augmentation, View
+from tswork.augment.base import Augmentation, View, changed_by
 from tswork.augment.channels import ChangedChannels
 from tswork.config import Configured, Many, Uses, configure
 from tswork.context import Context
@@ -67,11 +67,9 @@ class FixedAugmentation(WindowContrast[FixedAugmentationConfig]):
         return model
 
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
-        given = view = View(batch.x, batch.lengths)
-        generator = draws(context, purpose)
-        for augmentation in self._chosen(context, purpose):
-            view = augmentation(view, generator=generator)
-        restored: View = model.heads["changed_channels"](view, given)
+        given = View(batch.x, batch.lengths)
+        changed = changed_by(self._chosen(context, purpose), given, generator=draws(context, purpose))
+        restored: View = model.heads["changed_channels"](changed, given)
         return restored
 
     def _chosen(self, context: Context, purpose: str) -> Sequence[Augmentation[Any]]:
