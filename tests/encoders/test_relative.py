@@ -32,15 +32,16 @@ def series(*shape: int) -> Tensor:
 def test_the_last_value_or_the_mean_of_each_target_is_subtracted_and_covariates_stay() -> None:
     x = series(2, 9, 3)
     for by, reference in (("last", x[:, -1:]), ("mean", x.mean(dim=1, keepdim=True)), ("none", torch.zeros(2, 1, 3))):
-        values, deviation = relative(by=by).relative(x, None, None)
+        values, restored, carried = relative(by=by).relative(x, None, None)
         torch.testing.assert_close(values[..., 1:], (x - reference)[..., 1:])
         assert torch.equal(values[..., 0], x[..., 0])
-        assert deviation is None
+        assert restored is None
+        assert carried is None
 
 
 def test_scaling_divides_by_the_deviation_of_each_target() -> None:
     x = series(2, 9, 3) * torch.tensor([1.0, 5.0, 20.0])
-    values, _ = relative(by="mean", scale=True, floor=1e-9).relative(x, None, None)
+    values, *_ = relative(by="mean", scale=True, floor=1e-9).relative(x, None, None)
     torch.testing.assert_close(values.std(dim=1, correction=0)[:, 1:], torch.ones(2, 2, dtype=torch.float64))
     assert torch.equal(values[..., 0], x[..., 0])
 
@@ -66,9 +67,24 @@ def test_a_larger_spread_changes_nothing_when_scaled_and_the_frames_alike_when_r
         torch.testing.assert_close(restored(x).values, scaled(x).values * deviation[:, None, None])
 
 
+@pytest.mark.parametrize("by", ["last", "mean", "none"])
+@pytest.mark.parametrize("scale", [False, True])
+def test_frames_carry_what_was_taken_from_each_target(by: str, scale: bool) -> None:
+    options: dict[str, Any] = {"by": by, "scale": scale, "restore": scale}
+    plain, carrying, x = relative(**options), relative(carry=True, **options), series(2, 12, 3)
+    reference = {"last": [x[:, -1, 1:]], "mean": [x[:, :, 1:].mean(dim=1)], "none": []}[by]
+    carried = torch.cat([*reference, (x[..., 1:].var(dim=1, correction=0) + plain.config.floor**2).sqrt()], dim=1)
+    with torch.no_grad():
+        frames, last = carrying(x).values, carrying.last(x)
+        assert frames.shape[2] == carrying.dim == plain.dim + carried.shape[1]
+        torch.testing.assert_close(frames[..., : plain.dim], plain(x).values)
+        torch.testing.assert_close(frames[..., plain.dim :], carried[:, None].expand(-1, 12, -1))
+        torch.testing.assert_close(last, torch.cat([plain.last(x), carried], dim=1))
+
+
 def test_without_named_targets_all_channels_are_targets() -> None:
     x = series(2, 9, 3)
-    values, _ = relative(DataInfo(("x", "y", "z"))).relative(x, None, None)
+    values, *_ = relative(DataInfo(("x", "y", "z"))).relative(x, None, None)
     torch.testing.assert_close(values, x - x[:, -1:])
 
 
@@ -77,7 +93,7 @@ def test_padding_missing_and_hidden_steps_are_no_reference() -> None:
     lengths, keep = torch.tensor([9, 6, 9]), torch.ones(3, 9, dtype=torch.bool)
     x[0, 8, 1] = torch.nan
     keep[2, 7:] = False
-    values, _ = encoder.relative(x, lengths, keep)
+    values, *_ = encoder.relative(x, lengths, keep)
     for row, (channel, last) in enumerate([(1, 7), (1, 5), (1, 6)]):
         past = x[row, : last + 1, channel]
         expected = (past - past[-1]) / (past.var(correction=0) + encoder.config.floor**2).sqrt()
@@ -87,7 +103,7 @@ def test_padding_missing_and_hidden_steps_are_no_reference() -> None:
 
 @pytest.mark.parametrize("scale", [False, True])
 def test_constant_and_empty_targets_give_finite_frames_and_gradients(scale: bool) -> None:
-    encoder = relative(scale=scale, restore=scale)
+    encoder = relative(scale=scale, restore=scale, carry=scale)
     x = torch.full((2, 9, 3), 5.0, dtype=torch.float64)
     x[1] = torch.nan
     x.requires_grad_()
@@ -98,7 +114,11 @@ def test_constant_and_empty_targets_give_finite_frames_and_gradients(scale: bool
     assert bool(torch.isfinite(x.grad).all())
 
 
-@pytest.mark.parametrize("options", [{}, {"by": "mean", "scale": True, "restore": True}], ids=["last", "restored"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"by": "mean", "scale": True, "restore": True}, {"carry": True}],
+    ids=["last", "restored", "carried"],
+)
 def test_each_window_of_a_series_has_its_own_reference(options: dict[str, Any]) -> None:
     encoder, x = relative(**options), series(30, 3)
     found = encode_last_windows(encoder, x, window=9, batch=7)

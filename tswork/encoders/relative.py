@@ -12,6 +12,9 @@ at another. Covariates are left as they are: an hour of the day is no level.
 | `by: none` | itself |
 | `scale: true` | this over its standard deviation |
 | `restore: true` | the same, and the frames are multiplied by the deviation (its mean over the targets) again |
+| `carry: true` | as the other options say, and every frame carries, behind the inner encoder's, each target's reference and deviation |
+
+What a relative encoder forgets, `carry` hands on: with the level beside the shape a frame says all that a raw window says.
 
 Values and deviation are those of the steps that an encoder may see: padding, missing and hidden steps do not count. With one
 window per forecast start every window has its own reference, so windows share no work beyond what the inner encoder's `last`
@@ -42,6 +45,9 @@ class RelativeConfig(Config):
     by: Reference = Field(default="last", description="what is subtracted from each target: its last value or its mean")
     scale: bool = Field(default=False, description="divide each target by its standard deviation in the sequence")
     restore: bool = Field(default=False, description="multiply the frames by the deviation again; needs `scale`")
+    carry: bool = Field(
+        default=False, description="append what was subtracted from each target, and its deviation, to every frame"
+    )
     floor: float = Field(
         default=0.01, gt=0, description="added to the deviation (in quadrature), so that a constant target stays finite"
     )
@@ -54,10 +60,22 @@ class RelativeConfig(Config):
 
 
 class Relative(NamedTuple):
-    """Relative values, and the deviation of each sequence (its mean over the targets; None when nothing was scaled)."""
+    """Relative values, and what frames are multiplied by and carry (None: nothing)."""
 
     values: Float[Tensor, "batch time channel"]
-    deviation: Float[Tensor, "batch 1"] | None
+    restored: Float[Tensor, "batch 1"] | None
+    """The deviation of each sequence, its mean over the targets."""
+    carried: Float[Tensor, "batch carried"] | None
+    """Reference (with a reference) and deviation of each target."""
+
+    def hand_on(self, frames: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame dim_and_carried"]:
+        """The inner encoder's frames with what was taken from its input."""
+        if self.restored is not None:
+            frames = frames * self.restored[..., None]
+        if self.carried is None:
+            return frames
+        carried = self.carried[:, None, :].expand(-1, frames.shape[1], -1)
+        return torch.cat([frames, carried.to(frames.dtype)], dim=2)
 
 
 @register("encoder", "relative", version=1, config=RelativeConfig)
@@ -69,10 +87,11 @@ class RelativeEncoder(Encoder):
         inner: Encoder = config.encoder.build(info)
         self.inner = inner
         self.config = config
-        self.dim, self.stride, self.masks = inner.dim, inner.stride, inner.masks
+        targets = info.targets or info.channels
+        carried = len(targets) * (1 if config.by == "none" else 2) if config.carry else 0
+        self.dim, self.stride, self.masks = inner.dim + carried, inner.stride, inner.masks
         self.max_length, self.padding_invariant = inner.max_length, inner.padding_invariant
         self.exportable, self.why_not_exportable = inner.exportable, inner.why_not_exportable
-        targets = info.targets or info.channels
         self.targets: Tensor
         self.register_buffer("targets", torch.tensor([name in targets for name in info.channels]), persistent=False)
 
@@ -83,18 +102,15 @@ class RelativeEncoder(Encoder):
         *,
         keep: Bool[Tensor, "batch time"] | None = None,
     ) -> Frames:
-        values, deviation = self.relative(x, lengths, keep)
-        frames: Frames = self.inner(values, lengths, keep=keep)
-        if deviation is None:
-            return frames
-        return Frames(frames.values * deviation[..., None], frames.lengths)
+        relative = self.relative(x, lengths, keep)
+        frames: Frames = self.inner(relative.values, lengths, keep=keep)
+        return Frames(relative.hand_on(frames.values), frames.lengths)
 
     def last(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None = None
     ) -> Float[Tensor, "batch dim"]:
-        values, deviation = self.relative(x, lengths, None)
-        last = self.inner.last(values, lengths)
-        return last if deviation is None else last * deviation
+        relative = self.relative(x, lengths, None)
+        return relative.hand_on(self.inner.last(relative.values, lengths)[:, None])[:, 0]
 
     def relative(
         self,
@@ -103,7 +119,7 @@ class RelativeEncoder(Encoder):
         keep: Bool[Tensor, "batch time"] | None,
     ) -> Relative:
         """What the inner encoder reads. Missing values stay missing, and x is not modified."""
-        seen = ~torch.isnan(x)
+        config, seen = self.config, ~torch.isnan(x)
         if lengths is not None:
             seen = seen & valid_steps(lengths, x.shape[1])[..., None]
         if keep is not None:
@@ -111,19 +127,22 @@ class RelativeEncoder(Encoder):
         visible = torch.where(seen, x, 0.0)
         count = seen.sum(dim=1, keepdim=True).clamp(min=1)
         mean = visible.sum(dim=1, keepdim=True) / count
-        values = x
-        if self.config.by != "none":
-            reference = mean if self.config.by == "mean" else _last_seen(visible, seen)
+        values, carried = x, []
+        if config.by != "none":
+            reference = mean if config.by == "mean" else _last_seen(visible, seen)
             values = x - torch.where(self.targets, reference, 0.0)
-        if not self.config.scale:
-            return Relative(values, None)
+            carried.append(reference[:, 0, self.targets])
+        if not (config.scale or config.carry):
+            return Relative(values, None, None)
         squares = torch.where(seen, x - mean, 0.0).square().sum(dim=1, keepdim=True) / count
-        deviation = (squares + self.config.floor**2).sqrt()
-        values = values / torch.where(self.targets, deviation, 1.0)
-        if not self.config.restore:
-            return Relative(values, None)
-        of_targets = torch.where(self.targets, deviation, 0.0).sum(dim=2) / self.targets.sum()
-        return Relative(values, of_targets)
+        deviation = (squares + config.floor**2).sqrt()
+        of_targets = deviation[:, 0, self.targets]
+        carried.append(of_targets)
+        return Relative(
+            values / torch.where(self.targets, deviation, 1.0) if config.scale else values,
+            of_targets.mean(dim=1, keepdim=True) if config.restore else None,
+            torch.cat(carried, dim=1) if config.carry else None,
+        )
 
 
 def _last_seen(
