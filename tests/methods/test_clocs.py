@@ -28,7 +28,7 @@ def retold(part: Part, **columns: list[Any]) -> Part:
     return Part(part.collection.replaced(table=table), part.spans)
 
 
-def test_the_published_settings_are_the_defaults() -> None:
+def test_the_settings_are_the_defaults() -> None:
     published = {
         "temperature": 0.1,
         "batch_size": 256,

@@ -30,7 +30,7 @@ def tf_c(**options: Any) -> TFC:
     return method
 
 
-def test_the_published_settings_are_the_defaults() -> None:
+def test_the_variants_set_the_options_of_the_table() -> None:
     published = {
         "temperature": 0.2,
         "batch_size": 128,

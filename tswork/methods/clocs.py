@@ -3,8 +3,9 @@
 Paper: Kiyasseh et al., "CLOCS: Contrastive Learning of Cardiac Signals Across Space, Time, and Patients", ICML 2021. This is its
 contrastive multi-segment coding (CMSC): what is read of a sequence is cut into two halves, which follow one another in time; a
 half is to be told from those of other patients by the other half and by those of the same patient (`objectives/clocs.py`).
-Vectors are compared as the encoder gives them, without a projection head. Settings as published: temperature 0.1, batches of 256, Adam at
-1e-4 (AdamW without weight decay). It is written from the formula; the published code may not be used commercially.
+Vectors are compared as the encoder gives them, without a projection head. The temperature of 0.1 is the published one; batch size, learning
+rate (Adam, as AdamW without weight decay) and budget are choices of ours. It is written from the formula; the published code may
+not be used commercially.
 
 | option | `variant: paper` | `variant: reference` |
 | --- | --- | --- |
@@ -13,7 +14,7 @@ Vectors are compared as the encoder gives them, without a projection head. Setti
 Departures
 | published | here |
 | --- | --- |
-| training until the validation loss has not fallen for 15 epochs | `epochs: 100` |
+| early stopping | `epochs: 100` |
 | leads of one recording as views (CMLC, CMSMLC) | not built |
 
 | data | what happens |

@@ -3,15 +3,15 @@
 Paper: Wickstrøm et al., "Mixing Up Contrastive Learning: Self-Supervised Representation Learning for Time Series", Pattern
 Recognition Letters 155, 2022. Each sequence of a batch is mixed with another one, drawn by a random order of the batch,
 `x~ = share * x + (1 - share) * x'` with a share from Beta(alpha, alpha); the loss (`objectives/mixing_up.py`) compares projections
-of mixtures and of sequences. Settings as published: alpha 0.2, temperature 0.5, a head of 128, Adam at 1e-3 (no weight decay), which is
-AdamW without any.
+of mixtures and of sequences. The authors' notebook (github.com/Wickstrom/MixupContrastiveLearning at 23a64c4, read for its protocol)
+has alpha 1, temperature 0.5, a head of 128, and Adam at 1e-3 without weight decay, which is AdamW without any.
 
 Departures
-| published | here |
+| published (the notebook) | here |
 | --- | --- |
 | one share for a whole batch | `share: batch`; with `share: sequence` each mixture has its own |
-| 1000 epochs | 100, because epochs of medical sets are long; set `epochs: 1000` |
-| an encoder of three convolutions (FCN) | any encoder |
+| the training part is one batch, 200 epochs | batches of 128, 100 epochs |
+| an encoder of three convolutions, batch norm in the head | any encoder, no batch norm |
 
 | data | what happens |
 | --- | --- |
@@ -47,7 +47,9 @@ class MixingUpConfig(SequenceContrastConfig):
     batch_size: int = Field(default=128, ge=1, description="sequences a batch; reduced to the number there are")
     epochs: int | None = Field(default=100, ge=1, description="passes over the training part")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled weight decay of AdamW")
-    alpha: float = Field(default=0.2, ge=0.01, description="shares come from Beta(alpha, alpha): small: near 0 and 1")
+    alpha: float = Field(
+        default=1.0, ge=0.01, description="shares come from Beta(alpha, alpha); 1: all alike, small: near 0 or 1"
+    )
     share: Literal["batch", "sequence"] = Field(default="batch", description="what has a share of its own")
     temperature: float = Field(default=0.5, gt=0, description="divides cosines")
     head: int = Field(default=128, ge=1, description="width of the projection that is compared")

@@ -12,7 +12,7 @@ between projections of time and frequency features (`objectives/tf_c.py`):
 | option | `variant: paper` | `variant: reference` |
 | --- | --- | --- |
 | consistency | triplet: closer than to changed views | pair: NT-Xent of time and frequency alone (the other is computed and not used) |
-| contrast_weight, consistency_weight | 0.5, 0.5 (lambda and 1 - lambda) | 0.2, 1 |
+| contrast_weight, consistency_weight | lambda and 1 - lambda; lambda = 0.5 is our choice | 0.2, 1 |
 | frequency_share, frequency_height | 0, 0.5: one component removed and one added, at half the largest | 0.1, 0.1 |
 
 Settings as published: temperature 0.2, Adam at 3e-4 with betas 0.9 and 0.99 and weight decay 3e-4, 40 epochs of batches of 128.
@@ -23,7 +23,8 @@ Departures
 | the projections are judged | the features behind them, time and frequency side by side |
 | code: jitter of deviation 2; paper: a bank of jitter, scaling, shifts and neighbouring pieces | `views`: scaling and jitter |
 | code: gradients are cleared once an epoch | before every step |
-| code: the mean of the two changed spectra is doubled; a polynomial term is added to NT-Xent | neither |
+| code: the changed spectrum is the sum of one with components removed and one with some added | one spectrum |
+| code: a polynomial term is added to NT-Xent | NT-Xent |
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ it the next frames of the *other* view (`objectives/ts_tcc.py`), and projected c
 | normalise | false | true: frames are brought to length one |
 
 Settings as published: weights 1 and 0.7, temperature 0.2 of cosines, four layers of width 100 with four heads, a horizon of 40 % of
-the frames, Adam at 3e-4 with betas 0.9 and 0.99 and weight decay 3e-4, 40 epochs of batches of 128, the rest dropped.
+the frames (in the code 6 of 18 for HAR), Adam at 3e-4 with betas 0.9 and 0.99 and weight decay 3e-4, 40 epochs of batches of
+128, the rest dropped.
 
 Departures
 | published | here |
