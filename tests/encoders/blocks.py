@@ -25,6 +25,12 @@ TREND_SEASONAL: dict[str, Any] = {
     "depth": 3,
     "kernels": [1, 2, 4, 8],
 }
+TIME_FREQUENCY: dict[str, Any] = {
+    "uses": "time_frequency",
+    "time": DILATED_CONV,
+    "frequency": PATCHES,
+    "pooling": "mean",
+}
 OWN = {
     "dilated_conv": DILATED_CONV,
     "causal_mixture": CAUSAL_MIXTURE,
@@ -35,6 +41,7 @@ OWN = {
     "relative": RELATIVE,
     "normalised": NORMALISED,
     "trend_seasonal": TREND_SEASONAL,
+    "time_frequency": TIME_FREQUENCY,
 }
 
 TSAI_OPTIONS: dict[str, dict[str, Any]] = {

@@ -37,6 +37,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {},
         {"by": "mean", "scale": True, "restore": True, "encoder": {"uses": "recurrent", "dim": 8}},
     ],
+    "encoder time_frequency": [{"time": TINY}, {"time": TINY, "frequency": "recurrent", "pooling": "mean"}],
     "encoder transformer": [{}, {"patch": 4}],
     "encoder tsai": [
         {"model": "InceptionTimePlus", "options": {"nf": 4}},
@@ -59,6 +60,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
             "consistency_weight": 0.1,
         },
     ],
+    "method clocs": [{}, {"variant": "reference"}],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
     "method cost": [
         {"window": 16, "queue": 8},
@@ -70,7 +72,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
+    "method mixing_up": [{}, {"share": "sequence"}],
     "method supervised": [{"balanced": True}],
+    "method tf_c": [{}, {"variant": "reference"}],
+    "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}],

@@ -18,7 +18,9 @@ from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import Method, MethodConfig, Update, build_model, sequence_batches
 from tswork.methods.model import Model
 
-METHODS = pytest.mark.parametrize("name", ["ts2vec", "contrastive", "supervised"])
+METHODS = pytest.mark.parametrize(
+    "name", ["ts2vec", "contrastive", "supervised", "simclr", "ts_tcc", "clocs", "tf_c", "mixing_up"]
+)
 
 
 class Silent(Method[MethodConfig]):
@@ -117,7 +119,9 @@ def test_too_few_sequences_for_the_processes_are_refused() -> None:
 def test_a_built_model_is_the_one_that_training_starts_from(name: str) -> None:
     """So that the control `random` is the very model before its first step."""
     part = waves([16] * 6)
-    method = method_of(name, iterations=1, epochs=None, learning_rate=1e-30, weight_decay=0.0)
+    method = method_of(
+        name, iterations=1, epochs=None, learning_rate=1e-60, weight_decay=0.0
+    )  # less than a weight can hold
     (model,) = trained(method, part, seed=3)[0].models
     random = model_of(method, part, seed=3).state_dict()
     assert random.keys() == model.state_dict().keys()

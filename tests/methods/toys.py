@@ -17,6 +17,8 @@ from tswork.recorder import MemoryRecorder
 from tswork.training.loop import Trained, train
 
 TINY: dict[str, Any] = {"uses": "dilated_conv", "depth": 2, "dim": 8, "hidden": 6, "dropout": 0.0}
+NEEDED: dict[str, dict[str, Any]] = {"clocs": {"patient": "label"}}
+"""Options without which a method cannot train on waves: a class stands for a patient."""
 BATCH_NORM: dict[str, Any] = {"uses": "tsai", "model": "ResNetPlus", "options": {"nf": 4}}
 
 
@@ -39,7 +41,9 @@ def nothing(part: Part) -> Part:
 
 def method_of(name: str, **options: Any) -> Method[Any]:
     """A method with a tiny encoder, unless another is named."""
-    method: Method[Any] = configure("method", {"uses": name, "encoder": TINY, **options}).build()
+    method: Method[Any] = configure(
+        "method", {"uses": name, "encoder": TINY, **NEEDED.get(name, {}), **options}
+    ).build()
     return method
 
 

@@ -112,6 +112,24 @@ def test_models_that_cannot_be_built_stop_everything_before_training(tmp_path: P
     assert finished_stages(tmp_path) == []
 
 
+def test_training_data_that_a_method_refuses_stop_everything_before_training(tmp_path: Path) -> None:
+    text = PIPELINE + "  patients: {uses: clocs, patient: labl}\n"
+    with pytest.raises(PipelineInvalid) as refused:
+        run(tmp_path, text)
+    told = r"yaml:12:13  stages.patients (patient): the table has no column 'labl'. Did you mean 'label'?"
+    assert told in str(refused.value)
+    assert finished_stages(tmp_path) == []
+
+
+def test_a_method_that_takes_its_encoder_twice_has_a_control_of_its_own(tmp_path: Path) -> None:
+    text = PIPELINE.replace("needs: ts2vec", "needs: [ts2vec, both]").replace(
+        "  probe:", "  both: {uses: tf_c, iterations: 2, epochs: 1}\n  probe:"
+    )
+    rows = set(run(tmp_path, text).members[0].results["probe"].rows["row"])
+    assert {"random.ts2vec", "random.both", "ts2vec", "both"} <= rows
+    assert "random" not in rows
+
+
 def test_an_encoder_that_is_judged_at_more_steps_than_it_takes_is_refused_before_it_trains(tmp_path: Path) -> None:
     text = PIPELINE.replace(
         "{uses: dilated_conv, depth: 2, dim: 8, hidden: 4}", "{uses: trend_seasonal, length: 30, dim: 8}"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from tests.methods.patients import recordings
 from tests.methods.toys import TINY, method_of, nothing, waves
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
@@ -116,6 +117,37 @@ def queued(runtime: Runtime | None) -> dict[str, Any]:
     }
 
 
+def of_patients(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of CLOCS, which has no draws: patients meet in the batch of all processes."""
+    recorder, part = MemoryRecorder(), recordings(patients=2, lengths=(24,))
+    result = train(
+        method_of("clocs", patient="patient", batch_size=6, learning_rate=0.01, iterations=5),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": recorder.curves.get("loss", []),
+    }
+
+
+def with_draws(runtime: Runtime | None, name: str) -> dict[str, list[float]]:
+    """The weights of a short training in which every process draws for its own rows."""
+    part = recordings(patients=2, lengths=(24, 17) if name != "tf_c" else (24,))
+    result = train(
+        method_of(name, batch_size=6, iterations=2),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(),
+        runtime=runtime,
+    )
+    return {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()}
+
+
 def main(folder: Path) -> None:
     """Do everything once and write down what came out."""
     torch.set_num_threads(1)
@@ -135,6 +167,8 @@ def main(folder: Path) -> None:
     found["training"] = trained(runtime, folder / "checkpoints")
     found["alternating"] = alternating(runtime)
     found["queued"] = queued(runtime)
+    found["patients"] = of_patients(runtime)
+    found["with draws"] = {name: with_draws(runtime, name) for name in ("ts_tcc", "tf_c", "mixing_up")}
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()
     found["still open"] = distributed.is_initialized()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, queued, trained
+from tests.training.ranks import alternating, contrast, of_patients, queued, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -127,6 +127,23 @@ def test_two_processes_fill_one_queue(ranks: list[dict[str, Any]]) -> None:
     for name, weight in single["weights"].items():
         found = torch.tensor(first["weights"][name])
         torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_bring_the_patients_of_a_batch_together(ranks: list[dict[str, Any]]) -> None:
+    single = of_patients(None)
+    torch.testing.assert_close(
+        torch.tensor(ranks[0]["patients"]["losses"]), torch.tensor(single["losses"]), rtol=1e-4, atol=1e-5
+    )
+    for name, weight in single["weights"].items():
+        for rank in ranks:
+            found = torch.tensor(rank["patients"]["weights"][name])
+            torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+def test_processes_that_draw_for_themselves_keep_one_model(ranks: list[dict[str, Any]]) -> None:
+    first, second = (rank["with draws"] for rank in ranks)
+    assert set(first) == {"ts_tcc", "tf_c", "mixing_up"}
+    assert first == second
 
 
 def test_only_the_first_process_records_and_all_resume_alike(ranks: list[dict[str, Any]]) -> None:

@@ -99,6 +99,12 @@ class Method(ABC, Generic[C]):
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         """The updates of one step, in order; draws come from `context.generator(purpose)`."""
 
+    def check(self, part: Part) -> None:
+        """Refuse a training part that does not suit (no such column, too few patients). Raises `DataInvalid`.
+
+        Called when a plan is checked, before any stage trains, and again before the first step of each task.
+        """
+
     def tasks(self, train: Part) -> Sequence[Part]:
         """The training part as a sequence of tasks; continual methods return several and one model results from each."""
         return (train,)
@@ -214,6 +220,14 @@ def sequence_batches(
 def has_company(batches: Batches) -> bool:
     """Whether some batch holds two sequences, so that one can be contrasted with another."""
     return any(len(batches.sampler.at(0, step)) > 1 for step in range(batches.steps(0)))
+
+
+def check_company(batches: Batches) -> None:
+    """Refuse training data of which no batch holds two sequences. Raises `DataInvalid`."""
+    if batches.steps(0) and not has_company(batches):
+        message = "no batch has two sequences, so that there is nothing to contrast one with"
+        remedy = "Set `window:` to train on windows of long series, or raise `batch_size`."
+        raise DataInvalid([Problem(message, path="train", remedy=remedy)])
 
 
 def steps_by_size(part: Part) -> int:

@@ -12,7 +12,7 @@ that of the whole batch; an objective of frames compares the sequences of each p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -25,8 +25,8 @@ from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.pooling import Pooling, pooled
-from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, has_company, sequence_batches
+from tswork.errors import ModelUnfit
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, check_company, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.objectives.base import Objective
@@ -78,6 +78,9 @@ class Embedded(NamedTuple):
 class Contrastive(Method[ContrastiveConfig]):
     """Two augmented views and a contrastive objective, with optional projection head, queue and momentum encoder."""
 
+    name: ClassVar[str] = "contrastive"
+    """What its messages call it."""
+
     def __init__(self, config: ContrastiveConfig) -> None:
         super().__init__(config)
         self._objective: Objective[Any] = config.objective.build()
@@ -103,14 +106,14 @@ class Contrastive(Method[ContrastiveConfig]):
         """Refuse what does not fit together."""
         name, objective = self.config.objective.name, self._objective
         if self.config.queue and not objective.takes_queue:
-            raise ModelUnfit("contrastive", f"the objective {name!r} takes no queue", "Set `queue: 0`.")
+            raise ModelUnfit(self.name, f"the objective {name!r} takes no queue", "Set `queue: 0`.")
         if objective.needs_labels and info.label is None:
-            raise ModelUnfit("contrastive", f"the objective {name!r} needs labels", "Name a column with `label:`.")
+            raise ModelUnfit(self.name, f"the objective {name!r} needs labels", "Name a column with `label:`.")
         views = (*self.config.views, *(self.config.other_views or ()))
         moving = [view.name for view in views if not view.build().aligned]
         if objective.level == "frame" and moving:
             reason = f"the objective {name!r} compares step by step, and the view {moving[0]!r} moves steps"
-            raise ModelUnfit("contrastive", reason, "Use views that leave every step in its place.")
+            raise ModelUnfit(self.name, reason, "Use views that leave every step in its place.")
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         size, label, window = self.config.batch_size, model.info.label, self.config.window
@@ -126,17 +129,9 @@ class Contrastive(Method[ContrastiveConfig]):
             sampler=self._objective.sampler(part, label=label, batch_size=size, seed=context.seed),
             crop=Crop(window) if window is not None else None,
         )
-        self._check_company(batches)
+        if self._objective.level == "sequence" and not self.config.queue:
+            check_company(batches)
         return batches
-
-    def _check_company(self, batches: Batches) -> None:
-        """Refuse data of which no batch holds two sequences, when sequences are compared and no queue brings others."""
-        if self._objective.level == "frame" or self.config.queue:
-            return
-        if batches.steps(0) and not has_company(batches):
-            message = "no batch has two sequences, so that there is nothing to contrast one with"
-            remedy = "Set `window:` to train on windows of long series, or raise `batch_size`."
-            raise DataInvalid([Problem(message, path="train", remedy=remedy)])
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         follower, queue = _head(model, "momentum", Follower), _head(model, "queue", Queue)

@@ -85,6 +85,7 @@ def _stage_problems(member: Member, split: Split) -> Iterator[Problem]:
         try:
             component: Method[Any] | Protocol[Any] = spec.component.build()
             if isinstance(component, Method):
+                component.check(split.train)
                 limits[spec.name] = build_model(component, info, seed=member.header.seed).encoder.max_length
             else:
                 component.check(split)

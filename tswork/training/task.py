@@ -45,7 +45,8 @@ class Task:
     def start(
         method: Method[Any], model: Model, index: int, part: Part, context: Context, *, before: int, validates: bool
     ) -> Task:
-        """A task at its first step. Raises `DataInvalid` when it has no batches."""
+        """A task at its first step. Raises `DataInvalid` when its data do not suit or give no batches."""
+        method.check(part)
         batches = method.batches(model, part, context)
         if batches.steps(0) == 0:
             fault = Problem("the training part gives no batch", remedy="Check the split and `batch_size`.")
