@@ -16,12 +16,13 @@ from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid
 from tswork.methods.model import Model
+from tswork.metrics.classification import METRICS as NAMES
 from tswork.protocols.base import Result
 from tswork.protocols.embedding import embed_part
 from tswork.protocols.probe_classify import ProbeClassify, ProbeClassifyConfig
 from tswork.recorder import MemoryRecorder
 
-METRICS = ["accuracy", "macro_f1", "balanced_accuracy", "macro_auroc", "macro_auprc"]
+METRICS = list(NAMES)
 
 
 def judge(split: Split, config: ProbeClassifyConfig | None = None, **models: Model) -> Result:
