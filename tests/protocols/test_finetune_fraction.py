@@ -221,20 +221,20 @@ def test_patience_stops_early() -> None:
     assert line["steps"] < 120
 
 
-def test_a_draw_of_one_class_has_no_figures_and_it_is_said() -> None:
+def test_a_draw_that_lacks_a_class_has_no_figures_and_it_is_said() -> None:
     split = toy_patients()
-    fraction, seed = 0.034, 0
-    while len(labelled_fraction(split.train, fraction, by="segments", seed=seed).codes("diagnosis").unique()) > 1:
-        seed += 1
-    result = judge(split, {"ours": encoder(split)}, fractions=(0.5, fraction), epochs=(1,), seed=seed)
-    told = "the draw of 3.4% of the labels holds one class, so nothing was trained on it: `stratify: true` draws every class"
-    assert told in result.warnings
-    for row in ("ours", "statistics"):
-        assert np.isnan(result.value(row, "macro_f1", "3.4%"))
+    protocol = FinetuneFraction(config(fractions=(0.034,)))
+    seed = next(seed for seed in range(99) if protocol._draw_problems(split.train, 0.034, seed))
+    result = judge(split, {"ours": encoder(split)}, fractions=(0.5, 0.034), epochs=(1,), seed=seed)
+    assert result.warnings[0].startswith(
+        "nothing was trained on 3.4% of the labels: fraction: 0.034 is 2 of 60 segments"
+    )
+    assert result.warnings[0].endswith("Take a larger fraction, or give `stratify: true`.")
+    for row in ("majority", "ours", "statistics"):
+        assert np.isnan(result.value(row, "macro_f1.patient", "3.4%"))
         assert np.isnan(result.value(row, "macro_f1"))
         assert not np.isnan(result.value(row, "macro_f1", "50%"))
-    assert not np.isnan(result.value("majority", "macro_f1", "3.4%"))
-    drawn = judge(split, {"ours": encoder(split)}, fractions=(fraction,), stratify=True, epochs=(1,), seed=seed)
+    drawn = judge(split, {"ours": encoder(split)}, fractions=(0.034,), stratify=True, epochs=(1,), seed=seed)
     assert not np.isnan(drawn.value("ours", "macro_f1"))
 
 
@@ -261,8 +261,7 @@ def test_data_that_cannot_be_judged_are_refused_with_all_faults() -> None:
         " block, or `features: statistics`.",
         "learning_rates: there is no labelled validation part to choose among 2 learning rates on. Give `split` a share for"
         " validation, or one `learning_rate`.",
-        "fractions: 1% of the training labels (0 of 60 items) hold 0 classes. Leave it out, or draw every class: `stratify:"
-        " true`.",
+        "fractions: 0.01 is 0 of 60 segments. Take a larger fraction.",
     ]
     unlabelled = split.on(split.train.collection.replaced(label=None))
     with pytest.raises(DataInvalid, match=r"label: no column holds the classes. Name it with `label`"):
@@ -271,7 +270,9 @@ def test_data_that_cannot_be_judged_are_refused_with_all_faults() -> None:
 
 def test_one_patient_has_one_class_so_a_share_of_one_is_refused() -> None:
     split = toy_patients()
-    text = r"fractions: 10% of the training labels \(6 of 60 items\) hold 1 class\. Leave it out"
+    text = (
+        r"fractions: 0\.1 is 1 of 10 groups and leaves out 1 classes: d\d\. Take a larger fraction, or give `stratify"
+    )
     with pytest.raises(DataInvalid, match=text):
         FinetuneFraction(config(by="groups", fractions=[1.0, 0.1])).check(split)
 
@@ -279,10 +280,12 @@ def test_one_patient_has_one_class_so_a_share_of_one_is_refused() -> None:
 def test_groups_need_a_column() -> None:
     split = toy_patients()
     alone = split.on(split.train.collection.replaced(groups=()))
-    with pytest.raises(DataInvalid, match=r"groups: no column says which items belong together. Name it with `groups`"):
-        FinetuneFraction(config(by="groups")).check(alone)
-    with pytest.raises(DataInvalid, match=r"group: the table has no column 'ward'. Name one of its columns"):
-        FinetuneFraction(config(by="groups", group="ward")).check(split)
+    with pytest.raises(
+        DataInvalid, match=r"group: the data name no groups, so there is no share of them. Name a column"
+    ):
+        FinetuneFraction(config(by="groups", fractions=[1.0])).check(alone)
+    with pytest.raises(DataInvalid, match=r"group: there is no column 'patent'. Did you mean 'patient'?"):
+        FinetuneFraction(config(by="groups", group="patent")).check(split)
     FinetuneFraction(config(by="groups", group="patient", fractions=[0.5])).check(alone)
 
 

@@ -43,6 +43,8 @@ class ClassTable:
         self._groups = GroupLevel.of_part(test, truth)
         self._judged: list[_Judged] = []
         self._missing: list[tuple[str, str, str]] = []
+        levels = ("", f".{self._groups.name}") if self._groups is not None else ("",)
+        self._metrics = [metric + level for level in levels for metric in classification.METRICS]
 
     def add(
         self,
@@ -89,8 +91,7 @@ class ClassTable:
             for one in self._judged
             for metric, value in one.metrics.items()
         ]
-        names = dict.fromkeys(metric for one in self._judged for metric in one.metrics)
-        lines += [(row, role, metric, at, float("nan")) for row, role, at in self._missing for metric in names]
+        lines += [(row, role, metric, at, float("nan")) for row, role, at in self._missing for metric in self._metrics]
         rows = make_rows(lines)
         if not rows["at"].any():
             return rows

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tswork.config import Config, Many
-from tswork.data.fractions import By
 from tswork.encoders.pooling import Pooling
 from tswork.protocols.classifier_heads import HeadName
 from tswork.protocols.fine_tuning import Mask, Recipe
@@ -34,7 +33,9 @@ class FinetuneFractionConfig(Config):
     fractions: Many[Annotated[float, Field(gt=0, le=1)]] = Field(
         default=(1.0, 0.1, 0.01), min_length=1, description="shares of the training labels"
     )
-    by: By = Field(default="segments", description="segments: items are drawn; groups: whole groups (patients) are")
+    by: Literal["segments", "groups"] = Field(
+        default="segments", description="segments: items are drawn; groups: whole groups (patients) are"
+    )
     group: str | None = Field(
         default=None, description="column of the groups that are drawn; none: the first of `groups`"
     )

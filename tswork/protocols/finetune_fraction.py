@@ -39,7 +39,7 @@ import pandas as pd
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part, Split
 from tswork.data.fractions import labelled_fraction
-from tswork.errors import DataInvalid, InvalidInput, Problem
+from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.model import Model
 from tswork.metrics.classification import METRICS
@@ -54,9 +54,8 @@ from tswork.registry import register
 NO_VALIDATION = (
     "there is no labelled validation part: every network trains all its epochs, and its last weights are tested"
 )
-STRATIFY = "`stratify: true` draws every class"
 SEEDS_TRIED = 8
-"""Draws of a share that are looked at before anything trains; where none has two classes, the share is refused."""
+"""Draws of a share that are looked at before anything trains; where none has every class, the share is refused."""
 
 
 @register("protocol", "finetune_fraction", version=1, config=FinetuneFractionConfig)
@@ -80,7 +79,7 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         """Fine-tune the last model of each candidate on every fraction, and test it.
 
         Units are test items as in `probe_classify`. The table `labels` tells what was drawn, `training` what was chosen, and
-        heads hold the weights of the candidates' networks. A fraction whose draw holds one class has NaN for figures.
+        heads hold the weights of the candidates' networks. A fraction whose draw lacks a class has NaN for figures.
         """
         self.check(split)
         train, validation, test = (labelled(part) for part in (split.train, split.validation, split.test))
@@ -91,9 +90,11 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         rows = FractionRows(self.config, candidates, table, context, info=info, validation=validation, test=test)
         told = [*left_out(split), *one_class_in_test(test), *([] if len(validation) else [NO_VALIDATION])]
         for position, fraction in enumerate(self.config.fractions):
-            at = share(fraction)
-            if not rows.add(self._drawn(train, fraction, context.seed), at, position):
-                told.append(f"the draw of {at} of the labels holds one class, so nothing was trained on it: {STRATIFY}")
+            try:
+                rows.add(self._drawn(train, fraction, context.seed), share(fraction), position)
+            except DrawnUnfit as unfit:
+                rows.add_missing(share(fraction))
+                told.append(f"nothing was trained on {share(fraction)} of the labels: {unfit}")
         result = table.result(rows.heads)
         assert result.predictions is not None
         for (row, place), counts in result.tables["confusion"].groupby(["row", "at"], sort=False):
@@ -140,7 +141,12 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
 
     def _drawn(self, train: Part, fraction: float, seed: int) -> Part:
         config = self.config
-        return labelled_fraction(train, fraction, by=config.by, seed=seed, group=config.group, stratify=config.stratify)
+        try:
+            return labelled_fraction(
+                train, fraction, by=config.by, seed=seed, group=config.group, stratify=config.stratify
+            )
+        except DataInvalid as fault:
+            raise DrawnUnfit(fault.problems) from fault
 
     def _problems(self, split: Split) -> Iterator[Problem]:
         config, collection = self.config, split.train.collection
@@ -152,27 +158,18 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
                 "learning_rates",
                 remedy="Give `split` a share for validation, or one `learning_rate`.",
             )
-        if config.by == "groups" and config.group is None and not collection.groups:
-            yield Problem("no column says which items belong together", "groups", remedy="Name it with `groups`.")
-            return
-        if config.group is not None and config.group not in collection.table.columns:
-            yield Problem(f"the table has no column {config.group!r}", "group", remedy="Name one of its columns.")
-            return
-        yield from self._fraction_problems(labelled(split.train))
+        for fraction in config.fractions:
+            found = [self._draw_problems(labelled(split.train), fraction, seed) for seed in range(SEEDS_TRIED)]
+            # A draw that fails by chance is told when it happens; one that always fails is refused.
+            yield from found[0] if all(found) else ()
 
-    def _fraction_problems(self, train: Part) -> Iterator[Problem]:
-        label = train.collection.label
-        assert label is not None
-        for fraction in self.config.fractions:
-            try:
-                drawn = [self._drawn(train, fraction, seed) for seed in range(SEEDS_TRIED)]
-            except InvalidInput as fault:
-                yield from fault.problems
-                continue
-            classes = max(len(set(part.codes(label).tolist())) for part in drawn)
-            if classes < 2:
-                text = (
-                    f"{share(fraction)} of the training labels ({len(drawn[0])} of {len(train)} items) hold {classes} "
-                )
-                remedy = "Leave it out, or draw every class: `stratify: true`."
-                yield Problem(text + ("class" if classes == 1 else "classes"), "fractions", remedy=remedy)
+    def _draw_problems(self, train: Part, fraction: float, seed: int) -> list[Problem]:
+        try:
+            self._drawn(train, fraction, seed)
+        except DrawnUnfit as unfit:
+            return [replace(one, path="fractions" if one.path == "fraction" else one.path) for one in unfit.problems]
+        return []
+
+
+class DrawnUnfit(DataInvalid):
+    """A share of the labels that cannot be learnt from."""

@@ -52,17 +52,12 @@ class FractionRows:
         self._labels: list[dict[str, object]] = []
         self._training: list[dict[str, object]] = []
 
-    def add(self, part: Part, at: str, position: int) -> bool:
-        """Everything that learns from these items; False where they hold one class, and rows that learn are left as NaN."""
+    def add(self, part: Part, at: str, position: int) -> None:
+        """Everything that learns from these items."""
         truth = part.codes(_label(part)).numpy()
         self._labels.append(self._drawn(part, truth, at))
-        if len(part):
-            shares = majority(truth, len(self._test), len(self._table.classes))
-            self._table.add("majority", "control", "network", *shares, at=at)
-        if len(np.unique(truth)) < 2:
-            for row, role in self._learning_rows():
-                self._table.add_missing(row, role, at=at)
-            return False
+        shares = majority(truth, len(self._test), len(self._table.classes))
+        self._table.add("majority", "control", "network", *shares, at=at)
         for name in self._sources:
             self._add_network(name, part, at, position)
         if self._config.features != "none":
@@ -70,7 +65,11 @@ class FractionRows:
             arrays = probes.fit_logistic(x, truth)
             decided = probes.decide("logistic", arrays, x_test, len(self._table.classes))
             self._table.add(self._config.features, "control", "network", *decided, at=at)
-        return True
+
+    def add_missing(self, at: str) -> None:
+        """All rows of a share that could not be drawn, as NaN."""
+        for row, role in self._rows():
+            self._table.add_missing(row, role, at=at)
 
     def labels(self) -> pd.DataFrame:
         """What was drawn of each share: at, by, items, groups, and the number of items of each class."""
@@ -81,7 +80,8 @@ class FractionRows:
         columns = ["row", "at", "learning_rate", "epochs", "steps", "stopped", "validation_macro_f1"]
         return pd.DataFrame(self._training, columns=columns)
 
-    def _learning_rows(self) -> Iterator[tuple[str, str]]:
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "majority", "control"
         for name in self._sources:
             yield name, role_of(name)
             if (scratch := self._from_scratch(name)) is not None:
