@@ -157,6 +157,15 @@ def test_of_several_learning_rates_the_best_on_the_validation_part_is_taken_for_
     assert _of(result, "from_scratch")["value"].tolist() == _of(result, "random")["value"].tolist()
 
 
+def test_where_encoders_differ_each_has_its_own_controls() -> None:
+    split = toy_patients()
+    models = {name: encoder(split, seed=seed) for seed, name in enumerate(("random.a", "random.b", "a", "b"))}
+    result = judge(split, models, fractions=(1.0,), epochs=(1,), features="none", scratch={"learning_rate": 0.1})
+    roles = result.rows.drop_duplicates("row").set_index("row")["role"].to_dict()
+    controls = ["majority", "random.a", "from_scratch.a", "random.b", "from_scratch.b"]
+    assert roles == dict.fromkeys(controls, "control") | {"a": "candidate", "b": "candidate"}
+
+
 def test_a_frozen_encoder_gives_the_head_its_embeddings() -> None:
     split = toy_patients()
     model = encoder(split)

@@ -6,6 +6,9 @@ training part (gamma 1 / (dim * variance), cost chosen in 5 folds; no cost limit
 all), with at most 10,000 training items, drawn by class. Added here: logistic regression and the nearest neighbour, both
 on standardised features, metrics beyond accuracy, and controls in the same table.
 
+Where the data have groups, those of the first group column are judged too, by the mean of their items' scores; their metrics have its
+name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`).
+
 The validation part, where there is one, is not used. A probe is fitted on each model's own embeddings of the training
 part; test items are seen once. Metrics of the first probe carry plain names (`accuracy`), those of further ones the
 probe's name behind a dot (`accuracy.logistic`).
@@ -41,6 +44,7 @@ from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.embedding import embed_part
 from tswork.protocols.labelled import label_problems, labelled, left_out, majority, one_class_in_test
+from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
 from tswork.registry import register
 
 
@@ -54,6 +58,12 @@ class ProbeClassifyConfig(Config):
         default="max", description="how frames become one vector; none: the model's own way"
     )
     max_train: int = Field(default=10_000, ge=2, description="training items above this number are drawn by class")
+
+    features: Features = Field(
+        default="none",
+        description="control of plain features under the same probes; band_powers (EEG) and beat_statistics (ECG) need the"
+        " data's rate",
+    )
 
     @field_validator("heads")
     @classmethod
@@ -74,7 +84,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
-        problems = list(label_problems(split))
+        problems = list(label_problems(split)) or list(feature_problems(self.config.features, split.train.collection))
         if problems:
             raise DataInvalid(problems)
 
@@ -93,6 +103,11 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
         table.add("majority", "control", first, *majority(truth_train, len(truth), len(table.classes)))
+        if self.config.features != "none":
+            found = defined(*(plain_features(self.config.features, part) for part in (train, test)))
+            for head in self.config.heads:
+                decided = probes.decide(head, probes.fit(head, found[0], truth_train), found[1], len(table.classes))
+                table.add(self.config.features, "control", head, *decided)
         heads: dict[str, dict[str, np.ndarray]] = {}
         embeddings: dict[str, pd.DataFrame] = {}
         for name, models in candidates.items():
