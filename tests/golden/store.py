@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tests.methods.toys import TINY, method_of, trained, waves
+from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
 from tswork.augment.base import View
 from tswork.config import configure
@@ -83,6 +84,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
+    "protocol finetune_fraction": [{"fractions": [1.0, 0.5], "epochs": [2], "learning_rate": 1e-2, "batch_size": 16}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -202,7 +204,7 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    split = toy_classes() if "classify" in name else toy_series()
+    split = toy_classes() if "classify" in name else toy_patients() if "finetune" in name else toy_series()
     protocol = configure("protocol", {"uses": name, **options}).build()
     rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)

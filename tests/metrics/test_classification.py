@@ -59,3 +59,36 @@ def test_constant_scores_rank_by_chance() -> None:
 def test_one_class_has_no_ranking() -> None:
     assert math.isnan(classification.macro_auroc(np.zeros(4, int), np.zeros((4, 2))))
     assert math.isnan(classification.accuracy(np.zeros((2, 2), int)))
+
+
+def test_precision_and_recall_are_those_of_the_library() -> None:
+    from sklearn.metrics import precision_score, recall_score
+
+    draw = np.random.default_rng(3)
+    truth, predicted = draw.integers(0, 3, 60), draw.integers(1, 4, 60)
+    counts = classification.confusion(truth, predicted, 5)
+    options = {"average": "macro", "zero_division": 0}
+    assert classification.macro_precision(counts) == pytest.approx(precision_score(truth, predicted, **options))
+    assert classification.macro_recall(counts) == pytest.approx(recall_score(truth, predicted, **options))
+
+
+def test_all_measures_at_once_are_the_single_ones() -> None:
+    draw = np.random.default_rng(4)
+    truth, scores = draw.integers(0, 3, 40), draw.random((40, 3))
+    found = classification.measures(truth, scores.argmax(axis=1), scores)
+    assert tuple(found) == classification.METRICS
+    counts = classification.confusion(truth, scores.argmax(axis=1), 3)
+    assert found["macro_f1"] == classification.macro_f1(counts)
+    assert found["macro_auroc"] == classification.macro_auroc(truth, scores)
+
+
+def test_constant_scores_and_two_classes_have_their_known_areas() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.array([0] * 6 + [1] * 2)
+    found = classification.measures(truth, np.zeros(8, dtype=int), np.full((8, 2), 0.5))
+    assert found["macro_auroc"] == 0.5
+    assert found["macro_auprc"] == (0.75 + 0.25) / 2  # of each class its prevalence
+    score = np.random.default_rng(0).random(8)
+    both = np.stack([1 - score, score], axis=1)
+    assert classification.macro_auroc(truth, both) == pytest.approx(roc_auc_score(truth, score))

@@ -11,17 +11,19 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 
+from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid
 from tswork.methods.model import Model
+from tswork.metrics import classification
 from tswork.protocols.base import Result
 from tswork.protocols.embedding import embed_part
 from tswork.protocols.probe_classify import ProbeClassify, ProbeClassifyConfig
 from tswork.recorder import MemoryRecorder
 
-METRICS = ["accuracy", "macro_f1", "balanced_accuracy", "macro_auroc", "macro_auprc"]
+METRICS = list(classification.METRICS)
 
 
 def judge(split: Split, config: ProbeClassifyConfig | None = None, **models: Model) -> Result:
@@ -92,6 +94,39 @@ def test_segments_of_one_recording_are_resampled_together() -> None:
     ours = units[units["row"] == "ours"]
     expected = recording[split.test.spans[:, 0].numpy()]
     assert len(set(zip(ours["group"], expected, strict=True))) == len(set(expected)) == ours["group"].nunique()
+
+
+def test_patients_are_judged_by_the_mean_of_their_scores() -> None:
+    split = toy_patients()
+    result = judge(split, ProbeClassifyConfig(heads=("logistic", "knn")), ours=toy_model(split.train))
+    names = [f"{metric}{head}{level}" for head in ("", ".knn") for level in ("", ".patient") for metric in METRICS]
+    assert result.rows[result.rows["row"] == "ours"]["metric"].tolist() == names
+    assert result.units is not None
+    units = result.units[result.units["row"] == "ours"]
+    means = units.groupby("level")[["truth", "score.knn/0", "score.knn/1"]].mean().to_numpy()
+    expected = classification.measures(means[:, 0].astype(int), means[:, 1:].argmax(axis=1), means[:, 1:])
+    assert result.value("ours", "macro_f1.knn.patient") == expected["macro_f1"]
+    assert sorted(result.tables["groups"]["patient"].unique()) == ["p14", "p15", "p16", "p17"]
+
+
+def test_groups_of_several_classes_are_not_judged() -> None:
+    result = judge(toy_classes(groups=9), ours=toy_model(toy_classes().train))
+    assert not result.rows["metric"].str.contains("person").any()
+    assert "groups" not in result.tables
+
+
+def test_plain_features_are_a_control_under_the_same_probes() -> None:
+    split = toy_patients(classes=2)
+    config = ProbeClassifyConfig(heads=("logistic", "knn"), features="band_powers")
+    result = judge(split, config, ours=toy_model(split.train))
+    roles = result.rows.drop_duplicates("row").set_index("row")["role"].to_dict()
+    assert roles == {"majority": "control", "band_powers": "control", "ours": "candidate"}
+    assert result.value("band_powers", "accuracy") > 0.9  # the class is a frequency
+    assert result.value("band_powers", "accuracy.knn") > 0.8
+    assert set(result.heads) == {"ours@logistic", "ours@knn"}
+    unknown = toy_patients(rate=None)
+    with pytest.raises(DataInvalid, match="features: band_powers needs the number of samples a second"):
+        ProbeClassify(config).check(unknown)
 
 
 def test_embeddings_of_candidates_stand_beside_their_ids() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tswork.metrics.classification import measures
 from tswork.tracking.reading import Judgement
 
 
@@ -53,3 +54,57 @@ def judgement(
     }
     frame = pd.DataFrame(rows, columns=["row", "role", "metric", "at", "value"])
     return Judgement("run", "probe", data, key or str(id(frame)), made, frame, pd.concat(units, ignore_index=True))
+
+
+def finetuned(
+    strengths: Mapping[str, float], *, split: int = 0, seed: int = 1, repeats: int | None = 8, patients: int = 8
+) -> Judgement:
+    """A protocol stage `tune` on two shares of the labels: the larger a row's strength, the better its scores."""
+    shown, units = [], []
+    for place, at in enumerate(("100%", "10%")):
+        # The rows of one split share its luck, so that they are paired.
+        draw = np.random.default_rng([split, seed, place])
+        truth = np.arange(3 * patients) // 3 % 2
+        names = [f"p{(number // 3 + 5 * split) % 40:02d}" for number in range(3 * patients)]
+        luck = draw.normal(size=len(truth))
+        for row, strength in strengths.items():
+            score = strength / (1 + place) * truth + luck + 0.2 * draw.normal(size=len(truth))
+            scores = np.stack([-score, score], axis=1)
+            predicted = (score > 0.5).astype(int)
+            figures = measures(truth, predicted, scores)
+            role = "control" if row in ("random", "from_scratch") else "candidate"
+            shown += [(row, role, metric, at, value) for metric, value in figures.items()]
+            units.append(
+                pd.DataFrame(
+                    {
+                        "row": row,
+                        "at": at,
+                        "unit": np.arange(len(truth)),
+                        "group": names,
+                        "level": names,
+                        "truth": truth,
+                        "accuracy": (predicted == truth).astype(float),
+                        "predicted": predicted,
+                        "score/0": scores[:, 0],
+                        "score/1": scores[:, 1],
+                    }
+                )
+            )
+    rows = pd.DataFrame(shown, columns=["row", "role", "metric", "at", "value"])
+    whole = rows.groupby(["row", "role", "metric"], sort=False)["value"].mean().reset_index().assign(at="")
+    block = {"by": "groups", "repeats": repeats, "index": split if repeats else None, "seed": 7, "fractions": None}
+    made = {
+        "protocol": {"uses": "finetune_fraction", "version": 1},
+        "judged": {"comet": {"uses": "comet", "version": 1, "encoder": {"uses": "dilated_conv"}}},
+        "data": {
+            "reader": {"uses": "arrays"},
+            "groups": ["patient"],
+            "split": {**block, "folds": None, "counts": None},
+        },
+        "digest": "d" * 64,
+        "seed": seed,
+        "precision": "32-true",
+        "world_size": 1,
+    }
+    frame = pd.concat([rows, whole], ignore_index=True)
+    return Judgement("run", "tune", "eeg", f"{split}/{seed}", made, frame, pd.concat(units, ignore_index=True))

@@ -27,6 +27,9 @@ def compare(
     candidate: Annotated[
         str | None, typer.Option(help="Row tested against the others; none: the first.", show_default=False)
     ] = None,
+    at: Annotated[
+        str, typer.Option(help="Place in the results: h24 a horizon, 10% a share of the labels; none: the whole.")
+    ] = "",
     root: Root = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +44,7 @@ def compare(
     places = Places.here(root)
     tracking = Tracking.attach(places.root)
     chosen = [experiment_of(name, places) for name in runs or []] or list(experiments(tracking))
-    found = reports.compare(judgements(tracking, chosen), metric=metric, candidate=candidate)
+    found = reports.compare(judgements(tracking, chosen), metric=metric, candidate=candidate, at=at)
     if as_json:
         print_json([one.to_json() for one in found])
         return
@@ -56,9 +59,12 @@ def compare(
 
 def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
     better = "greater is better" if one.greater_is_better else "smaller is better"
-    yield from _scores(one, f"{one.protocol}, {one.metric} ({better})", width)
+    metric = f"{one.metric} at {one.at}" if one.at else one.metric
+    yield from _scores(one, f"{one.protocol}, {metric} ({better})", width)
     for data, frame in one.tests.groupby("data", sort=False) if len(one.tests) else ():
         yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, on {data}")
+    for data, frame in one.over_splits.groupby("data", sort=False) if len(one.over_splits) else ():
+        yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, over splits of {data}")
     if one.over_sets is not None:
         yield _tests(one.over_sets.drop(columns=["p"]), f"{one.candidate} minus row, over all data sets")
 

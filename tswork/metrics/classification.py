@@ -11,6 +11,33 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+METRICS = (
+    "accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "balanced_accuracy",
+    "macro_auroc",
+    "macro_auprc",
+)
+"""All figures of one classifier, in the order of tables."""
+
+
+def measures(
+    truth: Int[np.ndarray, "item"], predicted: Int[np.ndarray, "item"], scores: Float[np.ndarray, "item class"]
+) -> dict[str, float]:
+    """Every figure of `METRICS`; what the truth leaves undefined is NaN."""
+    counts = confusion(truth, predicted, scores.shape[1])
+    return {
+        "accuracy": accuracy(counts),
+        "macro_precision": macro_precision(counts),
+        "macro_recall": macro_recall(counts),
+        "macro_f1": macro_f1(counts),
+        "balanced_accuracy": balanced_accuracy(counts),
+        "macro_auroc": macro_auroc(truth, scores),
+        "macro_auprc": macro_auprc(truth, scores),
+    }
+
 
 def confusion(
     truth: Int[np.ndarray, "item"], predicted: Int[np.ndarray, "item"], classes: int
@@ -33,8 +60,17 @@ def balanced_accuracy(counts: Int[np.ndarray, "c c"]) -> float:
 
 def macro_f1(counts: Int[np.ndarray, "c c"]) -> float:
     """Mean F1 over the classes that occur in the truth or in the predictions."""
-    occurs = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
-    return _ratio(float(per_class(counts)["f1"].to_numpy()[occurs].sum()), float(occurs.sum()))
+    return _mean_over_occurring(counts, "f1")
+
+
+def macro_precision(counts: Int[np.ndarray, "c c"]) -> float:
+    """Mean precision over the classes that occur in the truth or in the predictions; one never predicted counts 0."""
+    return _mean_over_occurring(counts, "precision")
+
+
+def macro_recall(counts: Int[np.ndarray, "c c"]) -> float:
+    """Mean recall over the classes that occur in the truth or in the predictions; one absent from the truth counts 0."""
+    return _mean_over_occurring(counts, "recall")
 
 
 def per_class(counts: Int[np.ndarray, "c c"], names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -83,6 +119,11 @@ def _average_precision(positive: np.ndarray, score: np.ndarray) -> float:
     precision = hits[last] / (last + 1)
     recall = hits[last] / hits[-1]
     return float((precision * np.diff(recall, prepend=0.0)).sum())
+
+
+def _mean_over_occurring(counts: Int[np.ndarray, "c c"], column: str) -> float:
+    occurs = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
+    return _ratio(float(per_class(counts)[column].to_numpy()[occurs].sum()), float(occurs.sum()))
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -153,7 +153,7 @@ def compare_rows(
         )
         for name in others
     }
-    return _table(found)
+    return table_of(found)
 
 
 def compare_sets(scores: pd.DataFrame, *, candidate: str) -> pd.DataFrame:
@@ -202,7 +202,8 @@ def holm(p: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row"]:
     return adjusted
 
 
-def _table(found: dict[str, Difference]) -> pd.DataFrame:
+def table_of(found: dict[str, Difference]) -> pd.DataFrame:
+    """Differences by row as a table, corrected over the rows: the columns that `compare_rows` names."""
     p = np.array([difference.p for difference in found.values()])
     adjusted = holm(p)
     lines = []

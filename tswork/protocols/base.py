@@ -18,6 +18,12 @@ from tswork.methods.model import Model
 MODEL_CONTROLS = ("random", "as_loaded")
 """Controls that are models: the runner adds them to the candidates (`random.STAGE` where encoders differ)."""
 
+SCRATCH = "from_scratch"
+"""A control that protocols make of `random` themselves: the same untrained encoder, trained on labels by a recipe of its own."""
+
+ENCODER_CONTROLS = (*MODEL_CONTROLS, SCRATCH)
+"""Controls that depend on the encoders of the judged stages."""
+
 ROW_COLUMNS = ("row", "role", "metric", "at", "value")
 
 Heads = Mapping[str, Mapping[str, np.ndarray]]
@@ -33,7 +39,9 @@ class Result:
     `rows`: columns row (a judged stage or a control), role (`candidate`, `control`, or `combined` for a model joined with
     a control's features), metric, at (`h24` for a horizon, a class, a task; empty for the whole), value.
     `units`: what a test of a difference needs, columns row, at, unit, group and one column a metric that is a mean
-    over units (a forecast's start, a segment); groups keep together what must be resampled together.
+    over units (a forecast's start, a segment); groups keep together what must be resampled together. Of a classification
+    also truth, predicted and `score/0`, `score/1`, ... (of each class), from which metrics that are no means follow, and
+    `level` where groups are judged too.
     `heads`: what was fitted on the models' features, as plain arrays, so that `predict` works from a stored result.
     """
 
@@ -104,8 +112,8 @@ class Protocol(ABC, Generic[C]):
 
 
 def role_of(row: str) -> str:
-    """`control` for the names of model controls, `candidate` otherwise."""
-    return "control" if row.partition(".")[0] in MODEL_CONTROLS else "candidate"
+    """`control` for the names of controls that are models, `candidate` otherwise."""
+    return "control" if row.partition(".")[0] in ENCODER_CONTROLS else "candidate"
 
 
 def make_rows(rows: Sequence[tuple[str, str, str, str, float]]) -> pd.DataFrame:

@@ -6,6 +6,9 @@ training part (gamma 1 / (dim * variance), cost chosen in 5 folds; no cost limit
 all), with at most 10,000 training items, drawn by class. Added here: logistic regression and the nearest neighbour, both
 on standardised features, metrics beyond accuracy, and controls in the same table.
 
+Where the data have groups, those of the first group column are judged too, by the mean of their items' scores; their metrics have its
+name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`).
+
 The validation part, where there is one, is not used. A probe is fitted on each model's own embeddings of the training
 part; test items are seen once. Metrics of the first probe carry plain names (`accuracy`), those of further ones the
 probe's name behind a dot (`accuracy.logistic`).
@@ -17,13 +20,13 @@ probe's name behind a dot (`accuracy.logistic`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field, field_validator
 
 from tswork import random
@@ -35,10 +38,13 @@ from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.model import Model
 from tswork.metrics import probes
+from tswork.metrics.classification import METRICS
 from tswork.metrics.probes import PROBES, ProbeName
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.embedding import embed_part
+from tswork.protocols.labelled import label_problems, labelled, left_out, majority, one_class_in_test
+from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
 from tswork.registry import register
 
 
@@ -53,6 +59,12 @@ class ProbeClassifyConfig(Config):
     )
     max_train: int = Field(default=10_000, ge=2, description="training items above this number are drawn by class")
 
+    features: Features = Field(
+        default="none",
+        description="control of plain features under the same probes; band_powers (EEG) and beat_statistics (ECG) need the"
+        " data's rate",
+    )
+
     @field_validator("heads")
     @classmethod
     def _each_once(cls, heads: tuple[ProbeName, ...]) -> tuple[ProbeName, ...]:
@@ -61,18 +73,18 @@ class ProbeClassifyConfig(Config):
         return heads
 
 
-@register("protocol", "probe_classify", version=1, config=ProbeClassifyConfig)
+@register("protocol", "probe_classify", version=2, config=ProbeClassifyConfig)
 class ProbeClassify(Protocol[ProbeClassifyConfig]):
     """SVM, logistic regression and nearest neighbour on frozen embeddings, beside majority class and untrained encoder."""
 
     headline = "accuracy"
-    metrics = ("accuracy", "macro_f1", "balanced_accuracy", "macro_auroc", "macro_auprc")
+    metrics = METRICS
     greater_is_better = True
     unit_kind = "group"
 
     def check(self, split: Split) -> None:
         """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
-        problems = list(_label_problems(split))
+        problems = list(label_problems(split)) or list(feature_problems(self.config.features, split.train.collection))
         if problems:
             raise DataInvalid(problems)
 
@@ -83,14 +95,19 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         The tables `embeddings/NAME` hold the embeddings of the test items with their ids.
         """
         self.check(split)
-        train, test = _labelled(split.train), _labelled(split.test)
+        train, test = labelled(split.train), labelled(split.test)
         label = split.train.collection.label
         assert label is not None
         train = _capped(train, label, self.config.max_train, context.seed)
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
-        table.add("majority", "control", first, *_majority(truth_train, len(truth), len(table.classes)))
+        table.add("majority", "control", first, *majority(truth_train, len(truth), len(table.classes)))
+        if self.config.features != "none":
+            found = defined(*(plain_features(self.config.features, part) for part in (train, test)))
+            for head in self.config.heads:
+                decided = probes.decide(head, probes.fit(head, found[0], truth_train), found[1], len(table.classes))
+                table.add(self.config.features, "control", head, *decided)
         heads: dict[str, dict[str, np.ndarray]] = {}
         embeddings: dict[str, pd.DataFrame] = {}
         for name, models in candidates.items():
@@ -106,8 +123,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         for row, counts in result.tables["confusion"].groupby("row", sort=False):
             if row != "majority":
                 context.recorder.figure(f"confusion/{row}", confusion_matrix(counts, title=str(row)))
-        unlabelled = sum(map(len, (split.train, split.test))) - len(_labelled(split.train)) - len(test)
-        told = (f"{unlabelled} items without a label were left out",) if unlabelled else ()
+        told = (*left_out(split), *one_class_in_test(test))
         beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
         return replace(result, warnings=(*told, *beaten))
 
@@ -149,20 +165,6 @@ def _embedding_frame(test: Part, embedded: Float[np.ndarray, "item dim"]) -> pd.
     return pd.concat([pd.DataFrame(item_columns(test)), table, numbers], axis=1)
 
 
-def _majority(
-    truth_train: Int[np.ndarray, "train"], items: int, classes: int
-) -> tuple[Int[np.ndarray, "item"], Float[np.ndarray, "item class"]]:
-    """The most frequent training class for every item; scores are the training shares."""
-    shares = np.bincount(truth_train, minlength=classes) / len(truth_train)
-    return np.full(items, shares.argmax()), np.tile(shares, (items, 1))
-
-
-def _labelled(part: Part) -> Part:
-    label = part.collection.label
-    assert label is not None
-    return Part(part.collection, part.spans[part.codes(label) >= 0])
-
-
 def _capped(part: Part, label: str, limit: int, seed: int) -> Part:
     """At most `limit` items with the shares of the classes kept, at least one of each."""
     if len(part) <= limit:
@@ -177,29 +179,3 @@ def _capped(part: Part, label: str, limit: int, seed: int) -> Part:
     place[rank == 0] = 0.0
     chosen = by_class[torch.argsort(place, stable=True)[:limit]]
     return Part(part.collection, part.spans[chosen.sort().values])
-
-
-def _label_problems(split: Split) -> Iterator[Problem]:
-    collection = split.train.collection
-    if collection.label is None:
-        yield Problem("no column holds the classes", "label", remedy="Name it with `label` in the data block.")
-        return
-    for name in ("train", "test"):
-        part = split.parts[name]
-        if not len(part) or not bool((part.codes(collection.label) >= 0).any()):
-            yield Problem("the part has no labelled items", name, remedy="Give `split` a share for it.")
-            return
-    known, judged = (set(part.codes(collection.label).tolist()) - {-1} for part in (split.train, split.test))
-    if len(known) < 2:
-        found = ", ".join(collection.classes[code] for code in sorted(known))
-        yield Problem(
-            f"only one class ({found}) is in the training part; a probe needs two",
-            collection.label,
-            remedy="Choose another label column, or another split.",
-        )
-    for code in sorted(judged - known):
-        yield Problem(
-            f"class {collection.classes[code]!r} is in the test part but has no training data",
-            collection.label,
-            remedy="Split by class shares (`stratify: true`), or leave the class out.",
-        )

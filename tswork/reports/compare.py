@@ -1,7 +1,8 @@
 """Methods against data sets over many runs, with their controls and the test of a difference.
 
 For one protocol and metric: mean and spread over seeds of every row on every data set; for every data set the paired test of
-one candidate against the other rows; and over six or more data sets Wilcoxon's signed-rank test. Results that were made
+one candidate against the other rows, and over six or more splits the same over splits; over six or more data sets Wilcoxon's
+signed-rank test. Results that were made
 with other options are other rows, other data are other columns, and another definition of a protocol is another table:
 nothing is averaged but seeds and the splits of one seed.
 """
@@ -16,9 +17,12 @@ import pandas as pd
 
 from tswork import registry
 from tswork.errors import UserError, did_you_mean
+from tswork.metrics.score_differences import ScoredMetric, compare_scores
 from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, compare_rows, compare_sets
-from tswork.protocols.base import MODEL_CONTROLS
+from tswork.metrics.split_differences import compare_splits
+from tswork.protocols.base import ENCODER_CONTROLS
 from tswork.reports.naming import names_of
+from tswork.reports.splits import relative_test_size, split_of
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
@@ -39,8 +43,9 @@ class Comparison:
     """One protocol's table.
 
     `scores`: columns row, role, data, mean, std, seeds. `tests`: per data set the candidate against each other row
-    (difference is candidate minus row). `over_sets`: the same over data sets, None with fewer than six. `notes` say what
-    could not be tested, and why.
+    (difference is candidate minus row). `over_splits`: the same paired over splits, for data sets with at least six.
+    `over_sets`: over data sets, None with fewer than six. `notes` say what could not be tested, and why. `at` is the place of
+    the figures in their results (a horizon, a share of the labels; empty: the whole).
     """
 
     protocol: str
@@ -50,17 +55,21 @@ class Comparison:
     scores: pd.DataFrame
     tests: pd.DataFrame
     over_sets: pd.DataFrame | None
+    over_splits: pd.DataFrame
     notes: tuple[str, ...] = ()
+    at: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "protocol": self.protocol,
             "metric": self.metric,
+            "at": self.at,
             "greater_is_better": self.greater_is_better,
             "candidate": self.candidate,
             "scores": self.scores.to_dict("records"),
             "tests": self.tests.to_dict("records"),
+            "over_splits": self.over_splits.to_dict("records"),
             "over_sets": None if self.over_sets is None else self.over_sets.to_dict("records"),
             "notes": list(self.notes),
         }
@@ -77,13 +86,16 @@ class _Figure:
     split: int
     value: float
     own_row: str
+    at: str
     judged: Judgement
 
 
 def compare(
-    judged: Sequence[Judgement], *, metric: str | None = None, candidate: str | None = None
+    judged: Sequence[Judgement], *, metric: str | None = None, candidate: str | None = None, at: str = ""
 ) -> list[Comparison]:
     """One comparison for each definition of a protocol; `judged` has the newest first. Raises `NothingToCompare`.
+
+    `at` chooses a place in the results: `h24` a horizon, `10%` a share of the labels; empty is the whole.
 
     Protocols without the metric, or without the candidate among their rows, are left out where others have it.
     """
@@ -93,11 +105,10 @@ def compare(
     tables = {
         title: [one for one, its in zip(judged, titles, strict=True) if its == title] for title in dict.fromkeys(titles)
     }
-    figures = {title: _figures(group, metric or _protocol(group).headline) for title, group in tables.items()}
+    figures = {title: _figures(group, metric or _protocol(group).headline, at) for title, group in tables.items()}
     figures = {title: found for title, found in figures.items() if found}
     if not figures:
-        known = {str(name) for one in judged for name in one.rows["metric"]}
-        raise NothingToCompare(f"there is no metric {metric!r}. {did_you_mean(str(metric), known)}")
+        raise NothingToCompare(_absent(judged, metric, at))
     chosen = {title: _candidate(found, candidate) for title, found in figures.items()}
     if all(row is None for row in chosen.values()):
         rows = {one.row for found in figures.values() for one in found}
@@ -109,28 +120,37 @@ def compare(
     ]
 
 
+def _absent(judged: Sequence[Judgement], metric: str | None, at: str) -> str:
+    """What was asked for and is in no result: the metric, or the place."""
+    metrics = {str(name) for one in judged for name in one.rows["metric"]}
+    if metric is not None and metric not in metrics:
+        return f"there is no metric {metric!r}. {did_you_mean(metric, metrics)}"
+    places = {str(place) for one in judged for place in one.rows["at"]} - {""}
+    return f"there is nothing at {at!r}. {did_you_mean(at, places)}"
+
+
 def _protocol(group: Sequence[Judgement]) -> Any:
     return registry.find("protocol", group[0].protocol).target
 
 
-def _figures(group: Sequence[Judgement], metric: str) -> list[_Figure]:
-    """The figures of the whole under names that tell apart what was made differently; the newest of equal ones."""
+def _figures(group: Sequence[Judgement], metric: str, at: str) -> list[_Figure]:
+    """The figures of one place under names that tell apart what was made differently; the newest of equal ones."""
     data = names_of([(one.data, _data(one)) for one in group])
     lines = [
         (one, name, str(row), str(role), float(value))
         for one, name in zip(group, data, strict=True)
-        for row, role, value in _whole(one.rows, metric)[["row", "role", "value"]].itertuples(index=False)
+        for row, role, value in _placed(one.rows, metric, at)[["row", "role", "value"]].itertuples(index=False)
     ]
     rows = names_of([(row, _recipe(row, one.made)) for one, _, row, _, _ in lines])
     found: dict[tuple[Any, ...], _Figure] = {}
     for (one, name, own, role, value), row in zip(lines, rows, strict=True):
         seed, split = int(one.made["seed"]), (one.made["data"].get("split") or {}).get("index") or 0
-        found.setdefault((row, name, seed, split), _Figure(row, role, name, seed, split, value, own, one))
+        found.setdefault((row, name, seed, split), _Figure(row, role, name, seed, split, value, own, at, one))
     return list(found.values())
 
 
-def _whole(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return rows[(rows["metric"] == metric) & (rows["at"] == "")]
+def _placed(rows: pd.DataFrame, metric: str, at: str) -> pd.DataFrame:
+    return rows[(rows["metric"] == metric) & (rows["at"] == at)]
 
 
 def _data(one: Judgement) -> dict[str, Any]:
@@ -145,7 +165,7 @@ def _recipe(row: str, made: Mapping[str, Any]) -> dict[str, Any]:
     """What a row depends on beside the data, the seed and the protocol: its method, or the encoder of an untrained control."""
     judged: Mapping[str, Any] = made["judged"]
     kind, _, of = row.partition(".")
-    if kind in MODEL_CONTROLS:
+    if kind in ENCODER_CONTROLS:
         blocks = [judged[of]] if of in judged else list(judged.values())
         encoders = [block.get("encoder", block) for block in blocks]
         return {"encoder": encoders[0]} if all(one == encoders[0] for one in encoders) else {"encoders": encoders}
@@ -183,8 +203,10 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
         candidate=candidate,
         scores=scores.reset_index(),
         tests=pd.concat(tested, ignore_index=True) if tested else pd.DataFrame(),
+        over_splits=_over_splits(figures, sets, candidate, protocol.greater_is_better, notes),
         over_sets=_over_sets(per_seed, candidate, protocol.greater_is_better) if len(sets) >= MIN_PAIRS else None,
         notes=tuple(dict.fromkeys(notes)),
+        at=figures[0].at,
     )
 
 
@@ -198,11 +220,20 @@ def _test(
         return None
     units = [found for one in there if (found := _units(one, metric)) is not None]
     if candidate not in {str(frame["row"].iloc[0]) for frame in units} or len(units) < 2:
-        have = sorted({str(name) for one in there if one.judged.units is not None for name in one.judged.units} - KEYS)
+        have = sorted({str(name) for one in there if one.judged.units is not None for name in _means(one.judged.units)})
         others = f"; {', '.join(have)} can be tested" if have else ""
         notes.append(f"{metric} is no mean over items or forecast starts, so no paired test of it is possible{others}")
         return None
-    return compare_rows(pd.concat(units, ignore_index=True), metric, candidate=candidate, kind=kind).assign(data=data)
+    table, at = pd.concat(units, ignore_index=True), there[0].at
+    if metric in table:
+        return compare_rows(table, metric, candidate=candidate, kind=kind, at=at).assign(data=data)
+    return compare_scores(table, metric, candidate=candidate, at=at).assign(data=data)
+
+
+def _means(units: pd.DataFrame) -> list[str]:
+    """The metrics that are columns of units: means over them."""
+    scored = ("truth", "level", "predicted", "score")
+    return [str(name) for name in units if name not in KEYS and not str(name).startswith(scored)]
 
 
 KEYS = {"row", "at", "unit", "group"}
@@ -212,14 +243,42 @@ KEYS = {"row", "at", "unit", "group"}
 def _units(one: _Figure, metric: str) -> pd.DataFrame | None:
     """The units of one row; those of several splits stay different items."""
     units = one.judged.units
-    if units is None or metric not in units:
+    if units is None:
         return None
     own = units[units["row"] == one.own_row]
-    if own.empty or bool(own[metric].isna().all()):
-        return None
     # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
     unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
-    return own[["at", metric]].assign(unit=unit, group=group, row=one.row, seed=one.seed)
+    if metric in own and not own[metric].isna().all():
+        return own[["at", metric]].assign(unit=unit, group=group, row=one.row, seed=one.seed)
+    if metric in own or own.empty or ScoredMetric.named(metric, own) is None:
+        return None
+    return own.assign(group=group, row=one.row, seed=one.seed, split=one.split)
+
+
+def _over_splits(
+    figures: Sequence[_Figure], sets: Sequence[str], candidate: str, greater_is_better: bool, notes: list[str]
+) -> pd.DataFrame:
+    """For every data set that was split at least six times, the candidate against the other rows, paired over splits."""
+    sign, tables = 1.0 if greater_is_better else -1.0, []
+    for data in sets:
+        there = [one for one in figures if one.data == data]
+        scores = pd.DataFrame(
+            {
+                "split": [split_of(one.judged.made) for one in there],
+                "row": [one.row for one in there],
+                "value": [sign * one.value for one in there],
+            }
+        )
+        count = scores["split"].nunique()
+        if 1 < count < MIN_PAIRS:
+            notes.append(f"{data}: {count} splits are {TOO_FEW} for a test over splits, which needs {MIN_PAIRS}")
+        if count < MIN_PAIRS or candidate not in set(scores["row"]):
+            continue
+        found = compare_splits(scores, candidate=candidate, test_to_train=relative_test_size(there[0].judged.made))
+        if sign < 0:
+            found = found.assign(difference=-found["difference"], low=-found["high"], high=-found["low"])
+        tables.append(found.assign(data=data))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 SPLIT_DISTANCE = 10**9

@@ -53,7 +53,7 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
     yield spec.text.strip()
     try:
         by_metric = [
-            _only(compare(material.judged, metric=metric, candidate=spec.candidate), spec)
+            _only(compare(material.judged, metric=metric, candidate=spec.candidate, at=spec.at), spec)
             for metric in spec.metrics or (None,)
         ]
     except NothingToCompare as nothing:
@@ -87,6 +87,9 @@ def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str
     for one in by_metric:
         heads += [one.metric, *(["published"] if published else [])]
     heads += ["seeds", f"{_label(spec, first.candidate)} minus row", "significant"]
+    splits = _by_row(first.over_splits[first.over_splits["data"] == data]) if len(first.over_splits) else {}
+    if splits:
+        heads += ["over splits", "significant"]
     scores = [_by_row(one.scores[one.scores["data"] == data]) for one in by_metric]
     tests = _by_row(first.tests[first.tests["data"] == data]) if len(first.tests) else {}
     best = _best(spec, scores[0], greater=first.greater_is_better)
@@ -99,6 +102,7 @@ def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str
                 figures = spec.published.get(row, ())
                 cells.append(f"{figures[number]:g}" if number < len(figures) else "")
         cells += [f"{scores[0][row]['seeds']:.0f}", *_tested(tests.get(row))]
+        cells += _tested(splits.get(row)) if splits else []
         lines.append(cells)
     return _markdown(heads, lines)
 
@@ -130,11 +134,14 @@ def _training(spec: SectionSpec, material: Material, one: Comparison, data: str)
         control = _untrained(row, scores)
         if scores[row]["role"] != "candidate" or control is None:
             continue
-        against = one if row == one.candidate else compare(material.judged, metric=one.metric, candidate=row)[0]
+        against = (
+            one if row == one.candidate else compare(material.judged, metric=one.metric, candidate=row, at=spec.at)[0]
+        )
         tests = against.tests
         line = tests[(tests["data"] == data) & (tests["row"] == control)] if len(tests) else tests
         if len(line):
-            sentences.append(_sentence(spec, row, scores, control, line.iloc[0].to_dict(), one.metric))
+            sentence = _sentence(spec, row, scores, control, line.iloc[0].to_dict(), one.metric)
+            sentences.append(f"{sentence}{_over_splits(against, data, control)}")
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
@@ -154,6 +161,21 @@ def _sentence(
     verdict = "a significant difference" if test["significant"] else "not a significant difference"
     alone = f"a test of this row alone would find {test['detectable']:.4f}"
     return f"{text}, {verdict} ({_interval(test)}; {alone})."
+
+
+def _over_splits(one: Comparison, data: str, control: str) -> str:
+    """What the test over splits says of training, where there are enough splits."""
+    if not len(one.over_splits):
+        return ""
+    lines = one.over_splits[(one.over_splits["data"] == data) & (one.over_splits["row"] == control)]
+    if not len(lines):
+        return ""
+    test = lines.iloc[0].to_dict()
+    if math.isnan(test["low"]):
+        return f" Over splits: {test['note']}."
+    verdict = "significant" if test["significant"] else "not significant"
+    figures = f"{test['difference']:+.4f} ({_interval(test)})"
+    return f" Over {test['pairs']:.0f} splits the difference is {figures}, {verdict}; better in {test['wins']:.0f} of them."
 
 
 def _by_row(frame: pd.DataFrame) -> dict[str, dict[Any, Any]]:

@@ -7,6 +7,7 @@ sections:
     runs: [ts2vec-etth1-univariate]        # experiments, or pipeline files relative to this file
     metrics: [mse, mae]                    # the first is tested
     candidate: ts2vec                      # the row tested against the others; none: the first judged stage
+    at: h24                                # a horizon, or a share of the labels (10%); none: the whole
     rows: {persistence: Persistence, ts2vec: TS2Vec}      # what is shown, in this order; none: all rows
     published: {ts2vec: [0.110, 0.252]}    # beside them, one figure a metric
 """
@@ -33,6 +34,9 @@ class SectionSpec(Config):
         default=(), description="metrics shown, the first is tested; none: the protocol's headline"
     )
     candidate: str | None = Field(default=None, description="row tested against the others; none: the first")
+    at: str = Field(
+        default="", description="place in the results: a horizon (h24), a share of the labels (10%); empty: the whole"
+    )
     rows: dict[str, str] | None = Field(default=None, description="rows shown with their labels, in order; none: all")
     published: dict[str, Many[float]] = Field(
         default_factory=dict, description="published figures of a row, one a metric"

@@ -1,0 +1,227 @@
+"""Whether two classifiers differ in a figure that is no mean over items: areas under curves, F1, precision, recall.
+
+The figure is computed again from stored truth, predictions and scores for every resample. What is drawn again are groups (patients,
+speakers) with all their items, the same ones for both rows and in all seeds, splits and shares of the labels, so that the
+difference is paired; the figure of a row is the mean over these. As for means (`tswork.metrics.significance`), the bootstrap gives
+the standard error, and interval and p-value follow from Student's t with one degree of freedom less than there are groups.
+
+Units have columns row, at, unit, group, truth, `predicted` and `score/0`, `score/1`, ... (`predicted.knn`, `score.knn/0`, ... of further
+probes), and `level` with the groups that are themselves judged (`macro_auroc.patient`): such a group is one item with the mean of
+its scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from tswork.metrics.classification import METRICS
+from tswork.metrics.significance import MIN_PAIRS, RESAMPLES, TOO_FEW, Difference, table_of
+from tswork.random import derive
+
+CELL = ("seed", "split", "at")
+"""What tells apart the judgements that a row's figure is averaged over."""
+AT_ONCE = 2_000_000
+"""Weights of items that are held at once."""
+
+
+@dataclass(frozen=True)
+class ScoredMetric:
+    """A figure by its parts: `macro_auroc.knn.patient` is the figure, the probe, and whether groups are judged."""
+
+    figure: str
+    probe: str
+    of_groups: bool
+
+    @staticmethod
+    def named(metric: str, units: pd.DataFrame) -> ScoredMetric | None:
+        """The metric that units of this form can be tested in; None where they lack what it needs."""
+        figure, *rest = metric.split(".")
+        probe = f".{rest.pop(0)}" if rest and f"predicted.{rest[0]}" in units else ""
+        of_groups = bool(rest) and "level" in units
+        known = figure in METRICS and {"truth", f"predicted{probe}", f"score{probe}/0"} <= set(units)
+        return ScoredMetric(figure, probe, of_groups) if known and len(rest) == of_groups else None
+
+
+def compare_scores(
+    units: pd.DataFrame,
+    metric: str,
+    *,
+    candidate: str,
+    against: Sequence[str] | None = None,
+    at: str = "",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """The candidate against other rows in any metric of a classification, corrected over the rows.
+
+    `at=""` takes units as a whole; where there are only those of several shares of the labels, all of them. Columns as of
+    `significance.compare_rows`. Raises `ValueError` for an unknown row or metric.
+    """
+    named = ScoredMetric.named(metric, units)
+    if named is None:
+        raise ValueError(f"{metric!r} does not follow from the units' columns: {', '.join(map(str, units))}")
+    chosen = units[units["at"] == at] if at in set(units["at"]) or at else units
+    rows = {str(row): _cells(frame, named) for row, frame in chosen.groupby("row", sort=False)}
+    others = [row for row in rows if row != candidate] if against is None else against
+    for row in (candidate, *others):
+        if row not in rows:
+            raise ValueError(f"no row is called {row!r}; there are {', '.join(rows)}")
+    generator = np.random.default_rng(derive(seed, "bootstrap"))
+    names = sorted({name for cells in rows.values() for cell in cells.values() for name in cell.group})
+    counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples).astype(float)
+    drawn = {name: counts[:, place] for place, name in enumerate(names)}
+    resampled = {row: {key: _resampled(cell, named, drawn) for key, cell in rows[row].items()} for row in rows}
+    return table_of({row: _difference(resampled[candidate], resampled[row], rows[candidate]) for row in others})
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """One row of one judgement: what is drawn together, and what the figure is computed from."""
+
+    group: np.ndarray
+    truth: Int[np.ndarray, "item"]
+    predicted: Int[np.ndarray, "item"]
+    scores: Float[np.ndarray, "item class"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    value: float
+    values: Float[np.ndarray, "resample"]
+
+
+def _cells(frame: pd.DataFrame, named: ScoredMetric) -> dict[tuple[object, ...], _Cell]:
+    columns = [column for column in CELL if column in frame]
+    return {
+        tuple(key): _cell(part, named)
+        for key, part in frame.sort_values("unit", kind="stable").groupby(columns, sort=False)
+    }
+
+
+def _cell(frame: pd.DataFrame, named: ScoredMetric) -> _Cell:
+    scores = [column for column in frame if str(column).startswith(f"score{named.probe}/")]
+    columns = frame[["truth", f"predicted{named.probe}"]].to_numpy(np.int64)
+    values, group = frame[scores].to_numpy(float), frame["group"].astype(str).to_numpy()
+    if not named.of_groups:
+        return _Cell(group, columns[:, 0], columns[:, 1], values)
+    _, first, of = np.unique(frame["level"].astype(str).to_numpy(), return_index=True, return_inverse=True)
+    sums = np.zeros((len(first), values.shape[1]))
+    np.add.at(sums, of, values)
+    mean = sums / np.bincount(of)[:, None]
+    return _Cell(group[first], columns[first, 0], mean.argmax(axis=1), mean)
+
+
+def _resampled(cell: _Cell, named: ScoredMetric, drawn: dict[str, np.ndarray]) -> _Resampled:
+    """The figure of a cell, and of each resample; NaN where a resample leaves it undefined."""
+    names, of = np.unique(cell.group, return_inverse=True)
+    counts = np.stack([drawn[name] for name in names], axis=1)
+    size = max(1, AT_ONCE // len(of))
+    found = [
+        weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, part[:, of])
+        for part in _parts(counts, size)
+    ]
+    whole = weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, np.ones((1, len(of))))
+    return _Resampled(float(whole[0]), np.concatenate(found))
+
+
+def _difference(
+    one: dict[tuple[object, ...], _Resampled],
+    other: dict[tuple[object, ...], _Resampled],
+    cells: dict[tuple[object, ...], _Cell],
+) -> Difference:
+    """The mean paired difference over the cells that both rows have."""
+    shared = [key for key in one if key in other]
+    if not shared:
+        raise ValueError("the two rows share no units; they were judged on different data")
+    mean = float(np.mean([one[key].value - other[key].value for key in shared]))
+    groups = len({name for key in shared for name in cells[key].group})
+    if groups < MIN_PAIRS:
+        return Difference(mean, math.nan, float(groups), TOO_FEW)
+    if math.isnan(mean):
+        return Difference(mean, math.nan, float(groups), "not defined in a test part of one class")
+    differences = np.stack([one[key].values - other[key].values for key in shared])
+    defined = ~np.isnan(differences)
+    usable = defined.any(axis=0)
+    means = np.where(defined, differences, 0.0).sum(axis=0)[usable] / defined.sum(axis=0)[usable]
+    error = math.sqrt(float(np.var(means, ddof=1)) * groups / (groups - 1))
+    return Difference(mean, error, float(groups))
+
+
+def weighted_figure(
+    figure: str,
+    truth: Int[np.ndarray, "item"],
+    predicted: Int[np.ndarray, "item"],
+    scores: Float[np.ndarray, "item class"],
+    weights: Float[np.ndarray, "resample item"],
+) -> Float[np.ndarray, "resample"]:
+    """A figure of `classification.METRICS` where item i counts `weights[r, i]` times, for all resamples r at once."""
+    if figure in ("macro_auroc", "macro_auprc"):
+        curve = _weighted_auroc if figure == "macro_auroc" else _weighted_auprc
+        columns = np.stack(
+            [curve(truth == number, scores[:, number], weights) for number in range(scores.shape[1])], axis=1
+        )
+        return _mean_of_defined(columns)
+    return _weighted_counts(figure, truth, predicted, scores.shape[1], weights)
+
+
+def _weighted_counts(
+    figure: str, truth: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray
+) -> np.ndarray:
+    cells = np.zeros((len(truth), classes * classes))
+    cells[np.arange(len(truth)), truth * classes + predicted] = 1.0
+    counts = (weights @ cells).reshape(len(weights), classes, classes)
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    support, chosen = counts.sum(axis=2), counts.sum(axis=1)
+    if figure == "accuracy":
+        return _mean_of_defined(_over(hits.sum(axis=1), support.sum(axis=1))[:, None])
+    if figure == "balanced_accuracy":
+        return _mean_of_defined(_over(hits, support))
+    of = {"macro_precision": chosen, "macro_recall": support, "macro_f1": (support + chosen) / 2}[figure]
+    share = hits / np.where(of > 0, of, 1.0)
+    return _mean_of_defined(np.where(support + chosen > 0, share, np.nan))
+
+
+def _weighted_auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of pairs of a positive and a negative in which the positive has the higher score; equal ones count half."""
+    order = np.argsort(score, kind="stable")
+    first = _first_of_equal(score[order])
+    ones, others = weights[:, order] * positive[order], weights[:, order] * ~positive[order]
+    negatives = np.add.reduceat(others, first, axis=1)
+    below = negatives.cumsum(axis=1) - negatives / 2
+    won = (np.add.reduceat(ones, first, axis=1) * below).sum(axis=1)
+    return _over(won, ones.sum(axis=1) * others.sum(axis=1))
+
+
+def _weighted_auprc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average precision: precision at each threshold, times the share of the positives that it adds."""
+    order = np.argsort(-score, kind="stable")
+    first = _first_of_equal(score[order])
+    hits = np.add.reduceat(weights[:, order] * positive[order], first, axis=1)
+    chosen = np.add.reduceat(weights[:, order], first, axis=1).cumsum(axis=1)
+    precision = hits.cumsum(axis=1) / np.where(chosen > 0, chosen, 1.0)
+    return _over((precision * hits).sum(axis=1), hits.sum(axis=1))
+
+
+def _first_of_equal(ordered: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+
+
+def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """The quotient, NaN where nothing is divided by."""
+    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), np.nan)
+
+
+def _mean_of_defined(columns: Float[np.ndarray, "resample column"]) -> Float[np.ndarray, "resample"]:
+    defined = ~np.isnan(columns)
+    return _over(np.where(defined, columns, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
+
+
+def _parts(counts: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(counts), size):
+        yield counts[start : start + size]

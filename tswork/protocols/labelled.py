@@ -1,0 +1,70 @@
+"""What every protocol that classifies asks of its labels, and the control that needs nothing but them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tswork.data.collection import Part, Split
+from tswork.errors import Problem
+
+
+def labelled(part: Part) -> Part:
+    """The spans that have a label."""
+    label = part.collection.label
+    assert label is not None
+    return Part(part.collection, part.spans[part.codes(label) >= 0])
+
+
+def majority(
+    truth_train: Int[np.ndarray, "train"], items: int, classes: int
+) -> tuple[Int[np.ndarray, "item"], Float[np.ndarray, "item class"]]:
+    """The most frequent training class for every item; scores are the training shares."""
+    shares = np.bincount(truth_train, minlength=classes) / len(truth_train)
+    return np.full(items, shares.argmax()), np.tile(shares, (items, 1))
+
+
+def left_out(split: Split) -> tuple[str, ...]:
+    """A sentence where training or test items without a label take no part."""
+    count = sum(len(part) - len(labelled(part)) for part in (split.train, split.test))
+    return (f"{count} items without a label were left out",) if count else ()
+
+
+def one_class_in_test(test: Part) -> tuple[str, ...]:
+    """A sentence where the test part has one class only, so that some figures are not defined."""
+    collection = test.collection
+    assert collection.label is not None
+    found = sorted(set(test.codes(collection.label).tolist()))
+    if len(found) > 1:
+        return ()
+    name = collection.classes[found[0]]
+    return (f"the test part has one class only ({name}), so macro_auroc is not defined and stands as NaN",)
+
+
+def label_problems(split: Split) -> Iterator[Problem]:
+    """What forbids to judge a classifier: no labels, one class in training, or test classes never trained on."""
+    collection = split.train.collection
+    if collection.label is None:
+        yield Problem("no column holds the classes", "label", remedy="Name it with `label` in the data block.")
+        return
+    for name in ("train", "test"):
+        part = split.parts[name]
+        if not len(part) or not bool((part.codes(collection.label) >= 0).any()):
+            yield Problem("the part has no labelled items", name, remedy="Give `split` a share for it.")
+            return
+    known, judged = (set(part.codes(collection.label).tolist()) - {-1} for part in (split.train, split.test))
+    if len(known) < 2:
+        found = ", ".join(collection.classes[code] for code in sorted(known))
+        yield Problem(
+            f"only one class ({found}) is in the training part; a probe needs two",
+            collection.label,
+            remedy="Choose another label column, or another split.",
+        )
+    for code in sorted(judged - known):
+        yield Problem(
+            f"class {collection.classes[code]!r} is in the test part but has no training data",
+            collection.label,
+            remedy="Split by class shares (`stratify: true`), or leave the class out.",
+        )

@@ -1,0 +1,30 @@
+"""Several splits of one data set: which judgement belongs to which, and how large their test parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tswork.data.splits import SHARES
+
+
+def split_of(made: Mapping[str, Any]) -> str:
+    """A name for the split of one judgement: equal where the same items train and test. Splits by groups follow their seed."""
+    spec: Mapping[str, Any] = made["data"].get("split") or {}
+    if spec.get("by") != "groups":
+        return "the one"
+    seed = spec.get("seed")
+    return f"{made['seed'] if seed is None else seed}/{spec.get('index') or 0}"
+
+
+def relative_test_size(made: Mapping[str, Any]) -> float:
+    """Groups that are tested on for each one that is trained on."""
+    spec: Mapping[str, Any] = made["data"].get("split") or {}
+    folds, fractions, counts = (spec.get(name) for name in ("folds", "fractions", "counts"))
+    if folds:
+        left = 1 - 1 / folds
+        if fractions:
+            return float(1 / folds / (left * fractions[0] / sum(fractions)))
+        return float(1 / folds / (left - 1 / folds if folds > 2 else left))
+    shares = counts or fractions or SHARES
+    return float(shares[2] / shares[0])
