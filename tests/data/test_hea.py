@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.data.opening import faults, inspect, places, read
 from tswork.data.digests import source_digest
 from tswork.data.readers.decoders.wfdb_headers import read_header
+from tswork.data.readers.decoders.wfdb_samples import stored_samples, with_wfdb
 from tswork.data.spec import DataSpec
 from tswork.errors import PackageMissing
 
@@ -319,12 +321,32 @@ def test_a_manifest_may_name_records_without_their_suffix(tmp_path: Path) -> Non
     assert "there is no such file" in faults(tmp_path, **BLOCK, columns={"path": "filename"})[0]
 
 
-def test_without_the_package_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record(tmp_path)
-    manifest(tmp_path, "a.hea")
+@pytest.mark.parametrize("form", ["16", "32", "80", "160", "212"])
+def test_samples_read_straight_from_their_bytes_are_those_of_wfdb(tmp_path: Path, form: str) -> None:
+    draw = np.random.default_rng(0)
+    (tmp_path / "a.hea").write_text(
+        f"a 4 100 31\na.dat {form}x2+5 200 12 0\nb.dat {form} 200 12 0\nb.dat {form}x3 200 12 0\n"
+        f"b.dat {form} 200 12 0\n"
+    )
+    width = {"16": 2, "32": 4, "80": 1, "160": 2, "212": 1.5}[form]
+    for name, start, samples in (("a", 5, 31 * 2), ("b", 0, 31 * 5)):
+        content = draw.integers(0, 256, start + math.ceil(samples * width), dtype=np.uint8)
+        (tmp_path / f"{name}.dat").write_bytes(content.tobytes())
+    header, order = read_header(tmp_path / "a.hea"), [3, 0, 2, 1]
+    for ours, theirs in zip(stored_samples(header, order), with_wfdb(header, order), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_without_the_package_rare_formats_alone_are_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, "a", forms=["24", "24"])
+    record(tmp_path, "b")
     monkeypatch.setitem(sys.modules, "wfdb", None)
+    manifest(tmp_path, "a.hea")
     inspect(tmp_path, **BLOCK)
-    with pytest.raises(
-        PackageMissing, match=r"the decoder 'hea' needs the package wfdb.*pip install 'tswork\[medical\]'"
-    ):
+    needs = r"the decoder 'hea' for signals in the format 24 needs the package wfdb.*pip install 'tswork\[medical\]'"
+    with pytest.raises(PackageMissing, match=needs):
         read(tmp_path, **BLOCK)
+    manifest(tmp_path, "b.hea")
+    assert len(read(tmp_path, **BLOCK).values) == 40

@@ -151,14 +151,15 @@ def _decode_edf() -> str:
 
 
 def _decode_wfdb() -> str:
-    """A record of one signal, 500 samples at 250 Hz."""
+    """A record of one signal, 500 samples at 250 Hz, in a format that needs the package."""
     import numpy as np
 
     from tswork.data.readers.decoders.hea import Hea, HeaConfig
 
     codes = np.arange(500, dtype="<i2")
-    header = f"doctor 1 250 500\ndoctor.dat 16 10(0)/uV 16 0 0 {codes.sum() % 2**16} 0 Fp1\n"
-    files = {"doctor.hea": header.encode(), "doctor.dat": codes.tobytes()}
+    header = f"doctor 1 250 500\ndoctor.dat 24 10(0)/uV 24 0 0 {codes.sum(dtype=np.int64) % 2**16} 0 Fp1\n"
+    wide = codes.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3]
+    files = {"doctor.hea": header.encode(), "doctor.dat": wide.tobytes()}
     return _decoded(Hea(HeaConfig()), files, codes / 10, "WFDB record")
 
 

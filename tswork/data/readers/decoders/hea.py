@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Integer
 from pydantic import Field
 
-from tswork.data.faults import fault, refuse
+from tswork.data.faults import refuse
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording, called
 from tswork.data.readers.decoders.signals import SignalConfig, chosen, factor, outlined
 from tswork.data.readers.decoders.wfdb_headers import GAP, Header, Wave, companions, opened
+from tswork.data.readers.decoders.wfdb_samples import stored_samples
 from tswork.data.spec import DataOptions
-from tswork.errors import PackageMissing, Problem
+from tswork.errors import Problem
 from tswork.registry import register
 
 INVALID = {
@@ -83,10 +83,10 @@ class Hea(Decoder[HeaConfig]):
         ]
         if faults or not pairs:
             return faults
-        for (column, place), codes in zip(pairs, _samples(part, [place for _, place in pairs]), strict=True):
+        for (column, place), codes in zip(pairs, stored_samples(part, [place for _, place in pairs]), strict=True):
             wave = part.waves[place]
             if self.config.checksums and wave.checksum is not None and not wave.skew:
-                found = int(codes.sum()) - wave.checksum
+                found = int(codes.sum(dtype=np.int64)) - wave.checksum
                 if found % 2**16:
                     text = f"the samples of {wave.name!r} do not add up to the checksum in {part.path.name}"
                     remedy = "Get the record again, or give `decoders: [{uses: hea, checksums: false}]`."
@@ -95,21 +95,8 @@ class Hea(Decoder[HeaConfig]):
         return faults
 
 
-def _samples(header: Header, places: list[int]) -> list[Int64[np.ndarray, "time"]]:
-    """Stored samples of some signals of a record of one segment."""
-    try:
-        import wfdb
-    except ImportError as error:
-        raise PackageMissing("wfdb", "the decoder 'hea'", "pip install 'tswork[medical]'", str(error)) from error
-    try:
-        read: Any = wfdb.rdrecord(header.name, physical=False, smooth_frames=False, channels=places)
-    except (OSError, ValueError, IndexError, EOFError, RuntimeError) as error:
-        raise fault(header.path, f"its samples cannot be read: {error}", "Get the record again.") from error
-    return [np.asarray(codes, dtype=np.int64) for codes in read.e_d_signal]
-
-
-def _in_unit(codes: Int64[np.ndarray, "time"], wave: Wave) -> Float64[np.ndarray, "time"]:
+def _in_unit(codes: Integer[np.ndarray, "time"], wave: Wave) -> Float64[np.ndarray, "time"]:
     """Values in the unit of the header; invalid samples are NaN."""
-    values = (codes - wave.baseline) / wave.gain
+    values = (codes.astype(np.float64) - wave.baseline) / wave.gain
     invalid = INVALID[wave.form]
     return values if invalid is None else np.where(codes == invalid, np.nan, values)
