@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tswork.data.opening import open_splits, resolve_spec
 from tswork.data.places import Places
+from tswork.data.spec import DataSpec
+from tswork.errors import DataInvalid
 from tswork.pipeline.loading import load_pipeline
 from tswork.source import read_yaml
 
@@ -39,6 +42,31 @@ def test_the_python_guide_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[
     for block in blocks(ROOT / "docs/guides/python.md", "python"):
         exec(compile(block, "python.md", "exec"), names)
     assert "ts2vec" in capsys.readouterr().out
+
+
+def test_the_guide_to_medical_recordings_runs_on_what_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wfdb")
+    page = ROOT / "docs/guides/medical_recordings.md"
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(page, "python")[0], "make_records.py", "exec"), {})
+    (tmp_path / "records.yaml").write_text(blocks(page, "yaml")[0])
+    spec = resolve_spec(read_yaml(tmp_path / "records.yaml").data["data"], Places.here(tmp_path, beside=tmp_path))
+    (split,) = open_splits(spec, Places.here(tmp_path, beside=tmp_path), seed=0)
+    assert sum(len(part) for part in split.parts.values()) == 24 * 6
+    shown = re.findall(r"^records\.csv:(\d+):1  (.*)$", page.read_text(), re.MULTILINE)
+    (tmp_path / "records/p01_1.dat").write_bytes((tmp_path / "records/p01_1.dat").read_bytes()[:6000])
+    one = tmp_path / "records/p03_2.hea"
+    lines = [line for line in one.read_text().splitlines() if not line.endswith(" II")]
+    one.write_text("\n".join(lines).replace("p03_2 2 ", "p03_2 1 ") + "\n")
+    (tmp_path / "records/p03_2.dat").write_bytes((tmp_path / "records/p03_2.dat").read_bytes()[:6000])
+    whole = DataSpec.parse({"reader": "manifest", "path": "records.csv"})
+    with pytest.raises(DataInvalid) as refused:
+        whole.reader.build().inspect(whole, Places.here(tmp_path, beside=tmp_path))
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in refused.value.problems] == [
+        f"records.csv:{line}:1  {text}" for line, text in shown
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline.waves import PIPELINE, write_pipeline
+from tswork.cli.doctor import _decode_edf, _decode_wfdb, _try
 
 
 def tswork(
@@ -201,6 +202,17 @@ def test_doctor_really_trains_and_decodes(project: Path) -> None:
     assert report["healthy"]
     assert "two steps of ts2vec" in report["checks"]["training"]["detail"]
     assert "FLAC decoded" in report["checks"]["sound"]["detail"]
+    assert report["checks"]["EDF recordings"]["detail"] == "EDF recording decoded: 500 samples at 250 Hz"
+    wfdb = report["checks"]["WFDB records"]
+    assert ("500 samples at 250 Hz" if wfdb["ok"] else "pip install 'tswork[medical]'") in wfdb["detail"]
+
+
+def test_doctor_says_what_to_install_for_what_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wfdb", None)
+    ok, detail = _try(_decode_wfdb)
+    assert ok is None
+    assert "Install it: pip install 'tswork[medical]'" in detail
+    assert _try(_decode_edf)[0] is True
 
 
 @pytest.mark.parametrize("statement", ["import tswork", "from tswork.pipeline import plan, loading"])

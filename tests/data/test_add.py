@@ -135,6 +135,41 @@ def test_arrays_in_halves_keep_them_and_others_are_split_by_groups(tmp_path: Pat
     assert add(tmp_path / "two", tmp_path / "x.npy")[0]["split"]["by"] == "groups"
 
 
+def test_records_named_without_their_suffix_are_a_manifest_that_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("wfdb")
+    names = [f"r{row}" for row in range(6)]
+    for row, name in enumerate(names):
+        codes = np.arange(9, dtype="<i2") * (row + 1)
+        (tmp_path / f"{name}.hea").write_text(f"{name} 1 100 9\n{name}.dat 16 200 12 0 0 {codes.sum()} 0 i\n")
+        (tmp_path / f"{name}.dat").write_bytes(codes.tobytes())
+    frame = pd.DataFrame({"ecg_id": range(6), "filename_hr": names, "who": list("abcdef")})
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    card, found = add(tmp_path, tmp_path / "all.csv", groups=["who"])
+    assert (card["reader"], card["columns"], card["suffix"]) == ("manifest", {"path": "filename_hr"}, ".hea")
+    assert (found.rate, found.channels) == (100.0, ("i",))
+
+
+def test_a_folder_of_patients_in_the_layout_of_comet_is_one_set(tmp_path: Path) -> None:
+    for folder in ("AD/Feature", "AD/Label"):
+        (tmp_path / folder).mkdir(parents=True)
+    for patient in range(1, 7):
+        np.save(tmp_path / f"AD/Feature/feature_{patient:02d}.npy", np.full((1, 4, 1), patient))
+    np.save(tmp_path / "AD/Label/label.npy", np.array([[patient % 2, patient] for patient in range(1, 7)]))
+    assert told(tmp_path, tmp_path / "AD" / "Label") == [
+        "AD/Label  is a folder without Feature/ and Label/label.npy. Name the file or the manifest inside it."
+    ]
+    (tmp_path / "a.edf").write_bytes(b"0")
+    assert told(tmp_path, tmp_path / "a.edf") == [
+        "a.edf  is one recording. Write a CSV with a column 'path' that names such files."
+    ]
+    card, found = add(tmp_path, tmp_path / "AD")
+    assert card == {
+        "title": "mine, from AD", "reader": "comet_npy", "path": "../AD", "label": "label", "groups": ["patient"],
+        "split": {"by": "groups", "fractions": [0.6, 0.2, 0.2]},
+    }  # fmt: skip
+    assert found.groups == ("patient",)
+
+
 def test_what_is_not_understood_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     load = tmp_path / "load.csv"
     pd.DataFrame({"stamp": HOURS, "load": range(60), "kind": "a"}).to_csv(load, index=False)

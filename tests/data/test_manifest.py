@@ -214,15 +214,15 @@ def test_an_official_split_comes_from_the_column_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize("look", [read, inspect])
 def test_rows_without_a_readable_file_are_all_told(tmp_path: Path, look: Any) -> None:
     (tmp_path / "folder").mkdir()
-    (tmp_path / "x.edf").write_bytes(b"")
+    (tmp_path / "x.xls").write_bytes(b"")
     save(tmp_path, "a.npy", [1.0])
-    manifest(tmp_path, "a.npy,1", "nowhere.npy,2", ",3", "folder,4", "x.edf,5", "a.npy,6", head="path,k")
+    manifest(tmp_path, "a.npy,1", "nowhere.npy,2", ",3", "folder,4", "x.xls,5", "a.npy,6", head="path,k")
     told = faults(tmp_path, look, **BLOCK)
     assert told == [
         "all.csv:3:1  nowhere.npy: there is no such file beside the manifest or below a data root",
         "all.csv:4:1  path: the row names no file",
         "all.csv:5:1  folder: is a folder, not a file",
-        "all.csv:6:1  x.edf: no decoder reads files ending in '.edf'. Known: .csv, .csv.gz, .npy, .npz, .pcm.",
+        "all.csv:6:1  x.xls: no decoder reads files ending in '.xls'. Known: .bdf, .csv, .csv.gz, .edf, .hea, .npy, .npz, .pcm.",
         "all.csv:7:1  a.npy: names the recording of line 2 again. Remove one of the two, or give `cut:` to read pieces of recordings.",
     ]
 
@@ -292,8 +292,9 @@ def test_recordings_with_other_channels_or_rates_are_told_by_name(tmp_path: Path
         )
     manifest(tmp_path, *(f"{name}.npz" for name in "abcde"))
     assert faults(tmp_path, look, **BLOCK) == [
-        "all.csv:4:1  c.npz: has the channels y, x, most recordings have x, y. Choose common ones with `channels:`.",
-        "all.csv:5:1  d.npz: has 1 channels (x), most recordings have 2 (x, y). Choose common ones with `channels:`.",
+        "all.csv:4:1  c.npz: has its channels in another order: 'y' stands where most recordings have 'x'."
+        " Choose common ones with `channels:`.",
+        "all.csv:5:1  d.npz: lacks 'y'; most recordings have 2 channels (x, y). Choose common ones with `channels:`.",
         "all.csv:6:1  e.npz: has 50 samples a second, most recordings have 100. Convert it to the common rate, or leave it out.",
     ]
     assert faults(tmp_path, look, **BLOCK, channels=["x"], rate=100.0) == [

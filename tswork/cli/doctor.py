@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 from tswork.cli.options import Json, print_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tswork.data.readers.decoders.base import Decoder
 
 PACKAGES = (
     "torch",
@@ -24,13 +30,15 @@ PACKAGES = (
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the installation: versions, device, two real steps of training, a sound written, read and resampled."""
+    """Check the installation: versions, device, two real steps of training, a sound and medical records written and read."""
     import typer
 
     checks: dict[str, Callable[[], str]] = {
         "device": _device,
         "training": _train_two_steps,
         "sound": _decode_a_sound,
+        "EDF recordings": _decode_edf,
+        "WFDB records": _decode_wfdb,
         "audio features": _log_mel,
         "tsai backbone": _tsai_forward,
         "bundled data": _bundled_data,
@@ -38,7 +46,7 @@ def doctor(as_json: Json = False) -> None:
     }
     versions = {name: _version(name) for name in PACKAGES}
     results = {name: _try(check) for name, check in checks.items()}
-    healthy = all(ok for ok, _ in results.values()) and all(versions.values())
+    healthy = all(ok is not False for ok, _ in results.values()) and all(versions.values())
     if as_json:
         report = {name: {"ok": ok, "detail": detail} for name, (ok, detail) in results.items()}
         print_json({"healthy": healthy, "versions": versions, "checks": report})
@@ -46,14 +54,19 @@ def doctor(as_json: Json = False) -> None:
         for name, version in versions.items():
             typer.echo(f"{'ok ' if version else 'BAD'}  {name} {version or 'is not installed'}")
         for name, (ok, detail) in results.items():
-            typer.echo(f"{'ok ' if ok else 'BAD'}  {name}: {detail}")
+            typer.echo(f"{'-- ' if ok is None else 'ok ' if ok else 'BAD'}  {name}: {detail}")
     if not healthy:
         raise typer.Exit(1)
 
 
-def _try(check: Callable[[], str]) -> tuple[bool, str]:
+def _try(check: Callable[[], str]) -> tuple[bool | None, str]:
+    """Whether a check passed (None: it needs an optional package that is not there), and what it says."""
+    from tswork.errors import PackageMissing
+
     try:
         return True, check()
+    except PackageMissing as missing:
+        return None, str(missing)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"
 
@@ -117,6 +130,53 @@ def _decode_a_sound() -> str:
         raise RuntimeError("a FLAC sound came back different")
     doubled = soxr.resample(samples, 8000, 16000)
     return f"FLAC decoded with soundfile, resampled to {len(doubled)} samples with soxr"
+
+
+def _decode_edf() -> str:
+    """A recording of one signal, 500 samples in two records of a second, written byte by byte."""
+    import numpy as np
+
+    from tswork.data.readers.decoders.edf import Edf, EdfConfig
+
+    def cells(*texts: tuple[object, int]) -> bytes:
+        return "".join(f"{text}".ljust(width) for text, width in texts).encode()
+
+    codes = np.arange(500, dtype="<i2")
+    dates = (("", 160), ("01.01.00", 8), ("00.00.00", 8))
+    head = cells((0, 8), *dates, (512, 8), ("", 44), (2, 8), (1, 8), (1, 4))
+    signal = cells(
+        ("Fp1", 16), ("", 80), ("uV", 8), (-100, 8), (100, 8), (-1000, 8), (1000, 8), ("", 80), (250, 8), ("", 32)
+    )
+    return _decoded(Edf(EdfConfig()), {"doctor.edf": head + signal + codes.tobytes()}, codes / 10, "EDF recording")
+
+
+def _decode_wfdb() -> str:
+    """A record of one signal, 500 samples at 250 Hz, in a format that needs the package."""
+    import numpy as np
+
+    from tswork.data.readers.decoders.hea import Hea, HeaConfig
+
+    codes = np.arange(500, dtype="<i2")
+    header = f"doctor 1 250 500\ndoctor.dat 24 10(0)/uV 24 0 0 {codes.sum(dtype=np.int64) % 2**16} 0 Fp1\n"
+    wide = codes.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3]
+    files = {"doctor.hea": header.encode(), "doctor.dat": wide.tobytes()}
+    return _decoded(Hea(HeaConfig()), files, codes / 10, "WFDB record")
+
+
+def _decoded(decoder: Decoder[Any], files: dict[str, bytes], wanted: np.ndarray, what: str) -> str:
+    """Reads the first of some files, which must hold the wanted values."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from tswork.data.spec import DataOptions
+
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        read = decoder.read(Path(folder) / next(iter(files)), DataOptions())
+    if abs(read.values[:, 0] - wanted).max() > 1e-3:
+        raise RuntimeError(f"a {what} came back different")
+    return f"{what} decoded: {len(read.values)} samples at {read.rate:g} Hz"
 
 
 def _log_mel() -> str:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.faults import fault, refuse
 from tswork.data.places import Places
+from tswork.data.readers.comet_npy import FEATURES, LABELS
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
@@ -52,7 +53,10 @@ def write_card(name: str, path: Path, *, label: str | None = None, groups: Seque
     if target.exists():
         there = Location(str(target))
         problems.append(Problem("there is a card already", location=there, remedy="Choose another name."))
-    if not path.is_file():
+    if path.is_dir() and not _holds_patients(path):
+        without = f"is a folder without {FEATURES}/ and {LABELS}"
+        problems.append(Problem(without, "", Location(str(path)), "Name the file or the manifest inside it."))
+    elif not path.exists():
         problems.append(Problem("there is no such file", location=Location(str(path))))
     refuse(problems)
     path = path.resolve()
@@ -87,12 +91,17 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
     """Reader, options and split for a file. Raises `DataInvalid` when it is none that is known."""
     described: dict[str, Any] = {**({"label": label} if label else {}), **({"groups": list(groups)} if groups else {})}
     by_groups = {"by": "groups", "fractions": [0.6, 0.2, 0.2]}
+    if path.is_dir():
+        return {"reader": "comet_npy", "label": "label", "groups": ["patient"], **described, "split": by_groups}
     if path.suffix in (".npz", ".npy"):
         return {"reader": "arrays", **described, "split": {"by": "official"} if _in_halves(path) else by_groups}
     if re.search(r"\.(jsonl|ndjson)(\.gz)?$", path.name):
         return _manifest(read_json_lines(path), {}, described, by_groups)
     if not re.search(r"\.(csv|tsv|txt)(\.gz)?$", path.name):
         text = f"files ending in {path.suffix or 'nothing'} are not known"
+        if suffix_of(path, decoders_by_suffix()) in decoders_by_suffix():
+            text, remedy = "is one recording", "Write a CSV with a column 'path' that names such files."
+            raise fault(path, text, remedy)
         raise fault(path, text, "Give a CSV, a JSON-lines manifest, npz or npy.")
     form, written = _form(path)
     table = read_table(path, form, text="all", rows=SAMPLE_ROWS)
@@ -113,11 +122,13 @@ def _manifest(
         remedy = f"Call it 'path'; there are {', '.join(table.columns)}."
         raise DataInvalid([Problem("has no column of files", location=table.head, remedy=remedy)])
     renamed = {"columns": {"path": column}} if column != "path" else {}
+    suffix = _left_out(table, column)
     words = set(table.frame["split"].dropna().astype(str).str.lower()) if "split" in table.columns else set()
     official = {"train", "test"} <= {ALIASES.get(word, word) for word in words} <= set(PARTS)
     return {
         "reader": "manifest",
         **renamed,
+        **({"suffix": suffix} if suffix else {}),
         **written,
         **described,
         "split": {"by": "official"} if official else by_groups,
@@ -146,11 +157,28 @@ def _series(
 
 
 def _path_column(table: Table) -> str | None:
-    """A column whose name says that it holds files, or whose first cell ends as files of recordings do."""
+    """A column whose name says that it holds files, or whose first cell is one or ends as files of recordings do."""
     named = next((column for column in table.columns if column.lower() in PATH_NAMES), None)
     known = decoders_by_suffix()
-    looks = (column for column in table.columns if suffix_of(Path(str(table.frame[column].iloc[0])), known) in known)
+    looks = (
+        column
+        for column in table.columns
+        if suffix_of(Path(str(table.frame[column].iloc[0])), known) in known or _left_out(table, column)
+    )
     return named or next(looks, None)
+
+
+def _left_out(table: Table, column: str) -> str:
+    """The suffix that the cells of a column lack to be files beside the table; empty where they lack none."""
+    first = str(table.frame[column].iloc[0])
+    known = decoders_by_suffix()
+    if suffix_of(Path(first), known) in known:
+        return ""
+    return next((suffix for suffix in known if (table.path.parent / f"{first}{suffix}").is_file()), "")
+
+
+def _holds_patients(folder: Path) -> bool:
+    return (folder / FEATURES).is_dir() and (folder / LABELS).is_file()
 
 
 def _form(path: Path) -> tuple[Form, dict[str, Any]]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tswork.data.spec import DataOptions
 from tswork.errors import Location, Problem, did_you_mean
+
+
+def near_channel(name: str, known: Sequence[str]) -> str:
+    """A hint at the channel that was probably meant: one that has the name as a word (`EEG Fp1-Ref` for `Fp1`), or a near one."""
+    words = [one for one in known if name.casefold() in re.split(r"[\W_]+", one.casefold())]
+    return f"Did you mean {words[0]!r}?" if words else did_you_mean(name, known)
 
 
 def choose_channels(
@@ -21,7 +28,7 @@ def choose_channels(
         others = () if options.target else tuple(available)
     wanted = [*(name for name in others if name not in options.target), *options.target]
     problems = [
-        Problem(f"there is no channel {name!r}", "data.channels", place, did_you_mean(name, available))
+        Problem(f"there is no channel {name!r}", "data.channels", place, near_channel(name, available))
         for name in wanted
         if name not in available
     ]

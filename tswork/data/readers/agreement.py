@@ -1,4 +1,4 @@
-"""What the recordings of one collection must have in common: channels, the rate, and whether they have time stamps."""
+"""What the recordings of one collection must have in common: channels, their units, and the rate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tswork.data.channels import choose_channels
+from tswork.data.channels import choose_channels, near_channel
 from tswork.data.faults import each, some
 from tswork.data.readers.decoders.base import Outline
 from tswork.data.spec import DataOptions
-from tswork.errors import Problem, did_you_mean
+from tswork.errors import Problem
 
 RowProblem = Callable[[int, str, str], Problem]
 """A problem of one recording, from its row in the manifest, what is wrong, and how to mend it."""
@@ -31,6 +31,7 @@ def agree(
     """What recordings (row, outline) have in common, and a problem for each that differs from most."""
     channels, faults = _channels(outlines, options, problem)
     rate, differing = _rate(outlines, options, problem)
+    differing += _units(outlines, channels, problem)
     empty = [row for row, outline in outlines if outline.length == 0]
     faults += each(empty, lambda row: problem(row, "has no time steps", ""), rest="recordings without time steps")
     return Common(channels, rate), [*faults, *differing]
@@ -43,14 +44,12 @@ def _channels(
     if options.channels is None and options.covariates is None and not options.target:
         other = [(row, outline.channels) for row, outline in outlines if outline.channels != usual]
         remedy = "Choose common ones with `channels:`."
-
-        def differs(one: tuple[int, tuple[str, ...]]) -> Problem:
-            text = f"has the channels {some(one[1])}, most recordings have {some(usual)}"
-            if len(one[1]) != len(usual):
-                text = f"has {len(one[1])} channels ({some(one[1])}), most recordings have {len(usual)} ({some(usual)})"
-            return problem(one[0], text, remedy)
-
-        return usual, list(each(other, differs, rest="recordings with other channels"))
+        differing = each(
+            other,
+            lambda one: problem(one[0], _difference(one[1], usual), remedy),
+            rest="recordings with other channels",
+        )
+        return usual, list(differing)
     wanted, asked_wrong = choose_channels(usual, options)
     if asked_wrong and len({outline.channels for _, outline in outlines}) == 1:
         return tuple(wanted), asked_wrong
@@ -59,9 +58,45 @@ def _channels(
     ]
 
     def lacks(one: tuple[int, str, tuple[str, ...]]) -> Problem:
-        return problem(one[0], f"has no channel {one[1]!r}", did_you_mean(one[1], one[2]))
+        return problem(one[0], f"has no channel {one[1]!r}", near_channel(one[1], one[2]))
 
     return tuple(wanted), list(each(lacking, lacks, rest="channels that are not there"))
+
+
+def _difference(own: tuple[str, ...], usual: tuple[str, ...]) -> str:
+    """What tells the channels of a recording from those that most have."""
+    lacking, more = (
+        [repr(name) for name in (Counter(one) - Counter(other)).elements()]
+        for one, other in ((usual, own), (own, usual))
+    )
+    if lacking or more:
+        parts = [f"lacks {some(lacking)}"] if lacking else []
+        parts += [f"has {some(more)} besides"] if more else []
+        return f"{' and '.join(parts)}; most recordings have {len(usual)} channels ({some(usual)})"
+    mine, theirs = next(pair for pair in zip(own, usual, strict=True) if pair[0] != pair[1])
+    return f"has its channels in another order: {mine!r} stands where most recordings have {theirs!r}"
+
+
+def _units(outlines: Sequence[tuple[int, Outline]], channels: Sequence[str], problem: RowProblem) -> list[Problem]:
+    """Recordings that have some of the channels in another unit than most."""
+    told = [(row, dict(zip(one.channels, one.units, strict=True))) for row, one in outlines if one.units is not None]
+    usual: dict[str, str] = {}
+    for name in channels:
+        counted = Counter(units[name] for _, units in told if name in units)
+        usual |= {name: counted.most_common(1)[0][0]} if counted else {}
+    other = []
+    for row, units in told:
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for name, unit in usual.items():
+            pairs.setdefault((units.get(name, unit), unit), []).append(repr(name))
+        other += [(row, own, unit, names) for (own, unit), names in pairs.items() if own != unit]
+    remedy = "Let the decoder convert them: `decoders: [{uses: NAME, unit: mV}]`."
+
+    def differs(one: tuple[int, str, str, list[str]]) -> Problem:
+        row, own, unit, names = one
+        return problem(row, f"has {some(names)} in {own or 'no unit'}, most recordings in {unit or 'no unit'}", remedy)
+
+    return list(each(other, differs, rest="recordings in other units"))
 
 
 def _rate(

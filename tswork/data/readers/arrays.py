@@ -1,8 +1,9 @@
 """Arrays of equal or padded cases in `.npz` or `.npy` files, with the table in the same or in another file.
 
 Training and test halves (`X_train`, `y_train`, `len_train`, ...) become the table's `split` column; a single array
-(`values: X`) is taken whole, also with two axes (case, time). Integer codes become values as `code * scale + offset`. Every
-other one-dimensional array with one entry a case is a column of the table.
+(`values: X`) is taken whole, also with two axes (case, time). Integer codes become values as
+`code * scale / gain + offset`. Every other one-dimensional array with one entry a case is a column of the table; where it holds codes
+0, 1, ..., `names` tells what they mean.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,20 @@ from pydantic import Field
 from tswork.config import Config, FilePath, Many
 from tswork.data.cells import typed
 from tswork.data.collection import Collection
-from tswork.data.faults import fault, refuse
+from tswork.data.faults import fault, refuse, some
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
+from tswork.data.readers.codes import in_units, with_names
 from tswork.data.readers.halves import LABEL, SPLIT, pack_cases
 from tswork.data.readers.numpy_files import check_numbers, numpy_file
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.registry import register
+
+Layout = Literal[
+    "case channel time", "case time channel", "channel case time", "channel time case", "time case channel", "time channel case"
+]  # fmt: skip
 
 
 class ArraysConfig(Config):
@@ -40,9 +46,7 @@ class ArraysConfig(Config):
     values: str | None = Field(
         default=None, description="name of the array of values; none: X_train and X_test, or the only one"
     )
-    layout: Literal["case channel time", "case time channel"] = Field(
-        default="case channel time", description="axes of the values"
-    )
+    layout: Layout = Field(default="case channel time", description="axes of the values, in their order")
     lengths: str | None = Field(
         default=None, description="name of the array of true lengths; halves: len_train, len_test"
     )
@@ -50,9 +54,18 @@ class ArraysConfig(Config):
         default=None, description="names, or the name of the array that holds them"
     )
     scale: str | float = Field(
-        default=1.0, description="factor of integer codes, or the name of an array of one a channel"
+        default=1.0,
+        description="factor of integer codes, or the name of an array of one number, one a channel, or (case, channel)",
     )
-    offset: str | float = Field(default=0.0, description="added after the factor, or the name of such an array")
+    gain: str | float = Field(
+        default=1.0, description="codes a unit, by which codes are divided, or the name of such an array"
+    )
+    offset: str | float = Field(default=0.0, description="added after that, or the name of such an array")
+    names: dict[str, Many[str] | str] = Field(
+        default_factory=dict,
+        description="for columns that hold codes 0, 1, ...: their names in order, or the name of the array that has them",
+    )
+    rate_name: str | None = Field(default=None, description="name of the array that holds the samples a second")
 
 
 @register("reader", "arrays", version=1, config=ArraysConfig)
@@ -86,19 +99,35 @@ class Arrays(Reader[ArraysConfig]):
         arrays = _load(files[0])
         refuse(list(self._absent(arrays, files[0])))
         if self._in_halves(arrays):
-            read = [_half(arrays, half, files[0]) for half in ("train", "test")]
+            read = [self._half(arrays, half, files[0]) for half in ("train", "test")]
         else:
             read = [self._single(arrays, files[0])]
         cases = [case for part in read for case in self._cases(part, arrays, files[0])]
         table = pd.concat([part.table for part in read], ignore_index=True)
         if len(files) == 2:
             table = _beside(table, files[1])
+        table = with_names(table, self.config.names, arrays, files[0])
         names = self.config.channel_names
         channels = [str(name) for name in arrays[names]] if isinstance(names, str) else names
         if channels is not None and cases and len(channels) != cases[0].shape[1]:
             raise fault(files[0], f"{len(channels)} channel names do not fit {cases[0].shape[1]} channels")
-        collection = pack_cases(cases, table, spec.options, channels=channels, origin=str(files[0]))
+        rate = self._rate(arrays, files[0], spec.options.rate)
+        collection = pack_cases(cases, table, spec.options, channels=channels, rate=rate, origin=str(files[0]))
         return collection.replaced(label=LABEL if LABEL in collection.table.columns else None)
+
+    def _rate(self, arrays: Mapping[str, np.ndarray], path: Path, given: float | None) -> float | None:
+        """Samples a second from their array. Raises `DataInvalid` where it is no one rate, or another than `rate:` says."""
+        name = self.config.rate_name
+        if name is None:
+            return given
+        found = np.unique(arrays[name])
+        if len(found) != 1 or found.dtype.kind not in "fiu" or not 0 < found[0] < np.inf:
+            raise fault(
+                path, f"{name!r} holds {some(found.astype(str).tolist())}; one number of samples a second is expected"
+            )
+        if given is not None and not np.isclose(found[0], given, rtol=1e-9):
+            raise fault(path, f"has {found[0]:g} samples a second, `rate:` says {given:g}", "Leave out one of the two.")
+        return float(found[0])
 
     def _in_halves(self, names: Iterable[str]) -> bool:
         return "X_train" in names and self.config.values is None
@@ -106,7 +135,8 @@ class Arrays(Reader[ArraysConfig]):
     def _absent(self, names: Iterable[str], path: Path) -> Iterator[Problem]:
         """Arrays that are asked for and not there."""
         config, names = self.config, list(names)
-        wanted = (config.values, config.lengths, config.channel_names, config.scale, config.offset)
+        wanted = [config.values, config.lengths, config.channel_names, config.scale, config.gain, config.offset]
+        wanted += [config.rate_name, *config.names.values()]
         halves = ["X_train", "y_train", "X_test", "y_test"] if self._in_halves(names) else []
         for name in [*(one for one in wanted if isinstance(one, str)), *halves]:
             if name not in names:
@@ -115,10 +145,17 @@ class Arrays(Reader[ArraysConfig]):
     def _single(self, arrays: Mapping[str, np.ndarray], path: Path) -> _Half:
         config = self.config
         name = config.values or _only_values(arrays, path)
-        values = arrays[name]
+        values = self._oriented(arrays[name], path)
         lengths = arrays.get(config.lengths or "lengths")
-        taken = {name, config.lengths or "lengths", config.scale, config.offset}
-        taken |= {config.channel_names} if isinstance(config.channel_names, str) else set()
+        others = (
+            config.channel_names,
+            config.scale,
+            config.gain,
+            config.offset,
+            config.rate_name,
+            *config.names.values(),
+        )
+        taken = {name, config.lengths or "lengths", *(one for one in others if isinstance(one, str))}
         columns = {
             key: array
             for key, array in arrays.items()
@@ -126,28 +163,33 @@ class Arrays(Reader[ArraysConfig]):
         }
         return _Half(values, lengths, pd.DataFrame({"id": np.arange(len(values)), **columns}))
 
-    def _cases(self, half: _Half, arrays: Mapping[str, np.ndarray], path: Path) -> list[np.ndarray]:
-        values = half.values[:, None, :] if half.values.ndim == 2 else half.values
+    def _half(self, arrays: Mapping[str, np.ndarray], half: str, path: Path) -> _Half:
+        values, labels = self._oriented(arrays[f"X_{half}"], path), arrays[f"y_{half}"]
+        if len(labels) != len(values):
+            raise fault(path, f"{len(labels)} labels do not fit {len(values)} cases of the {half} half")
+        ids = [f"{half}-{case}" for case in range(len(values))]
+        table = pd.DataFrame({"id": ids, LABEL: labels.astype(str), SPLIT: half})
+        return _Half(values, arrays.get(f"len_{half}"), table)
+
+    def _oriented(self, values: np.ndarray, path: Path) -> np.ndarray:
+        """A view of the values as (case, time, channel); two axes are (case, time)."""
+        check_numbers(values.dtype, path)
+        if values.ndim == 2:
+            return values[:, :, None]
         if values.ndim != 3:
             raise fault(path, f"values have {values.ndim} axes; three are expected: {self.config.layout}")
-        check_numbers(values.dtype, path)
-        if half.values.ndim == 2 or self.config.layout == "case channel time":
-            values = values.transpose(0, 2, 1)
-        factor, added = (self._per_channel(one, arrays) for one in (self.config.scale, self.config.offset))
-        if not (np.isscalar(factor) and factor == 1 and np.isscalar(added) and added == 0):
-            values = values * factor + added
+        axes = self.config.layout.split()
+        return values.transpose([axes.index(axis) for axis in ("case", "time", "channel")])
+
+    def _cases(self, half: _Half, arrays: Mapping[str, np.ndarray], path: Path) -> list[np.ndarray]:
+        config = self.config
+        values = in_units(half.values, arrays, path, scale=config.scale, gain=config.gain, offset=config.offset)
         with np.errstate(over="ignore"):
             values = np.asarray(values, dtype=np.float32)
         lengths = np.full(len(values), values.shape[1]) if half.lengths is None else np.asarray(half.lengths)
         if len(lengths) != len(values) or ((lengths > values.shape[1]) | (lengths < 0)).any():
-            raise fault(path, f"{len(lengths)} lengths do not fit values of shape {half.values.shape}")
+            raise fault(path, f"{len(lengths)} lengths do not fit {len(values)} cases of {values.shape[1]} steps")
         return [case[:length] for case, length in zip(values, lengths.astype(int).tolist(), strict=True)]
-
-    def _per_channel(self, given: str | float, arrays: Mapping[str, np.ndarray]) -> Any:
-        if not isinstance(given, str):
-            return float(given)
-        found = arrays[given].astype(np.float64)
-        return found[:, None, :] if found.ndim == 2 else found
 
     def _with_neighbours(self, missing: DataInvalid, spec: DataSpec, places: Places) -> DataInvalid:
         """A family's missing set is answered with the sets that are there."""
@@ -162,19 +204,11 @@ class Arrays(Reader[ArraysConfig]):
 
 @dataclass(frozen=True, eq=False)
 class _Half:
-    """Values `(case, ...)`, their true lengths, and one table row a case."""
+    """Values `(case, time, channel)`, their true lengths, and one table row a case."""
 
     values: np.ndarray
     lengths: np.ndarray | None
     table: pd.DataFrame
-
-
-def _half(arrays: Mapping[str, np.ndarray], half: str, path: Path) -> _Half:
-    values, labels = arrays[f"X_{half}"], arrays[f"y_{half}"]
-    if len(labels) != len(values):
-        raise fault(path, f"{len(labels)} labels do not fit {len(values)} cases of the {half} half")
-    ids = [f"{half}-{case}" for case in range(len(values))]
-    return _Half(values, arrays.get(f"len_{half}"), pd.DataFrame({"id": ids, LABEL: labels.astype(str), SPLIT: half}))
 
 
 def _only_values(arrays: Mapping[str, np.ndarray], path: Path) -> str:

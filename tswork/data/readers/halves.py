@@ -24,9 +24,13 @@ def pack_cases(
     options: DataOptions,
     *,
     channels: Sequence[str] | None = None,
+    rate: float | None = None,
     origin: str = "",
 ) -> Collection:
-    """A collection from `(time, channel)` arrays, with channels chosen and columns renamed as the options say."""
+    """A collection from `(time, channel)` arrays, with channels chosen and columns renamed as the options say.
+
+    `rate` is what the files tell; without it the options' own.
+    """
     place = Location(origin) if origin else None
     ours = {theirs: our for our, theirs in options.columns.items()}
     width = cases[0].shape[1] if cases else 0
@@ -43,7 +47,7 @@ def pack_cases(
         offsets=torch.from_numpy(np.cumsum([0, *map(len, cases)]).astype(np.int64)),
         table=table,
         channels=tuple(chosen),
-        rate=options.rate,
+        rate=rate if rate is not None else options.rate,
         targets=tuple(options.target),
         name=options.name,
     )

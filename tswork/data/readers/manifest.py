@@ -52,6 +52,11 @@ class ManifestConfig(Config):
         default=None,
         description="unit of the columns start and stop, which cut a piece out of each recording; none: whole",
     )
+    suffix: str = Field(
+        default="",
+        pattern=r"^(\.\w+)*$",
+        description="added to every path, where the manifest leaves it out, such as .hea",
+    )
 
 
 @register("reader", "manifest", version=1, config=ManifestConfig)
@@ -60,7 +65,11 @@ class Manifest(Reader[ManifestConfig]):
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
-        return [rows.table.path, *dict.fromkeys(rows.files)]
+        decoders = self._decoders(rows)
+        beside, faults = _each_file(rows, lambda file, name: decoders[name].companions(file))
+        refuse(faults)
+        files = (one for file in dict.fromkeys(rows.files) for one in (file, *beside[file]))
+        return [rows.table.path, *dict.fromkeys(files)]
 
     def used(self, spec: DataSpec, places: Places) -> Sequence[Component]:
         return self._rows(spec, places).components
@@ -96,7 +105,8 @@ class Manifest(Reader[ManifestConfig]):
         if PATH not in table.columns:
             remedy = f"{did_you_mean(PATH, table.columns)} Name it with `columns: {{path: THEIRS}}`."
             raise DataInvalid([Problem("has no column 'path'", location=table.head, remedy=remedy)])
-        return _Rows.of(table, places.moved(path.parent), repeated=self.config.cut is not None)
+        moved = places.moved(path.parent)
+        return _Rows.of(table, moved, suffix=self.config.suffix, repeated=self.config.cut is not None)
 
     def _decoders(self, rows: _Rows) -> dict[str, Decoder[Any]]:
         given = {one.name: one.build() for one in self.config.decoders}
@@ -141,7 +151,7 @@ class _Rows:
     components: tuple[Component, ...]
 
     @staticmethod
-    def of(table: Table, places: Places, *, repeated: bool) -> _Rows:
+    def of(table: Table, places: Places, *, suffix: str, repeated: bool) -> _Rows:
         """Finds all files beside the manifest or below the data roots; `repeated`: several rows may name one file.
 
         Raises `DataInvalid` for files that are not there, that no decoder reads, or that are named twice.
@@ -154,21 +164,21 @@ class _Rows:
         first: dict[Path, int] = {}
         faults: list[tuple[int, str, str]] = []
         for row, text in enumerate(paths):
-            file, fault = _find(text, places)
+            file, fault = _find(f"{text}{suffix}" if text else "", places)
             if file is None:
                 faults.append((row, fault, ""))
                 continue
-            suffix = suffix_of(file, known)
-            if suffix not in known:
+            ending = suffix_of(file, known)
+            if ending not in known:
                 faults.append(
-                    (row, f"no decoder reads files ending in {suffix!r}", f"Known: {', '.join(sorted(known))}.")
+                    (row, f"no decoder reads files ending in {ending!r}", f"Known: {', '.join(sorted(known))}.")
                 )
                 continue
             if first.setdefault(file, row) != row and not repeated:
                 again = f"names the recording of line {table.at(first[file]).line} again"
                 faults.append((row, again, "Remove one of the two, or give `cut:` to read pieces of recordings."))
             files.append(file)
-            names.append(known[suffix].name)
+            names.append(known[ending].name)
         used = {one.name: one for one in known.values() if one.name in set(names)}
         rows = _Rows(table, paths, files, names, tuple(used.values()))
         refuse(list(each(faults, lambda one: rows.problem(*one), rest="rows with such faults")))

@@ -26,11 +26,13 @@ C = TypeVar("C", bound=Config)
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a recording: channels as the data block calls them, samples a second, time steps (None: not told)."""
+    """What is known of a recording: channels as the data block calls them, samples a second, time steps (None: not told),
+    and the unit of each channel (empty: not told)."""
 
     channels: tuple[str, ...]
     rate: float | None = None
     length: int | None = None
+    units: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +44,12 @@ class Recording:
     rate: float | None = None
     times: Int64[np.ndarray, "time"] | None = None
     """Stamps in nanoseconds since 1970, where the file has them."""
+    units: tuple[str, ...] | None = None
 
     @property
     def outline(self) -> Outline:
         """What is known of it."""
-        return Outline(self.channels, self.rate, len(self.values))
+        return Outline(self.channels, self.rate, len(self.values), self.units)
 
 
 class Decoder(ABC, Generic[C]):
@@ -56,6 +59,10 @@ class Decoder(ABC, Generic[C]):
 
     def __init__(self, config: C) -> None:
         self.config = config
+
+    def companions(self, path: Path) -> Sequence[Path]:
+        """Other files that belong to the recording and whose content counts as the recording's own. Raises `DataInvalid`."""
+        return ()
 
     @abstractmethod
     def outline(self, path: Path, options: DataOptions) -> Outline:

@@ -1,0 +1,129 @@
+"""Headers of EDF, EDF+ and BDF files: a text of fixed layout in front of the samples.
+
+Format: Kemp et al., A simple format for exchange of digitized polygraphic recordings, 1992 (EDF); Kemp and Olivan, European data
+format 'plus', 2003 (EDF+); BioSemi (BDF: the same with samples of 24 bits).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tswork.data.faults import fault, refuse
+from tswork.data.readers.decoders.signals import Signal, plain_unit
+from tswork.errors import Location, Problem
+
+FIXED, EACH = 256, 256
+"""Bytes in front of the signals' own descriptions, and of each of those."""
+WIDTHS = {
+    "name": 16, "transducer": 80, "unit": 8, "physical_low": 8, "physical_high": 8, "digital_low": 8, "digital_high": 8,
+    "filters": 80, "samples": 8, "reserved": 32,
+}  # fmt: skip
+ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
+AGAIN = "Get the file again, or export it again."
+
+
+@dataclass(frozen=True)
+class Trace(Signal):
+    """A signal, where its samples stand in each record of the file, and what they mean: `value = code * slope + level`."""
+
+    first: int
+    per_record: int
+    slope: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the samples; `width` bytes hold one sample, `size` samples one record, from byte `start` on."""
+
+    traces: tuple[Trace, ...]
+    records: int
+    size: int
+    width: int
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Raises `DataInvalid` for a file that is none, whose length is not what its header says, or that has pauses."""
+    with path.open("rb") as file:
+        head = file.read(FIXED)
+        text = head.decode("latin-1")
+        binary = head[:8] == b"\xffBIOSEMI"
+        if len(head) < FIXED or not (binary or text[:8].strip() == "0"):
+            raise fault(path, "is no EDF or BDF file: its first bytes are others", AGAIN)
+        count = _whole(path, text[252:256], "number of signals")
+        body = file.read(EACH * count).decode("latin-1")
+    if len(body) < EACH * count:
+        raise fault(path, f"ends inside its header, which tells of {count} signals", AGAIN)
+    records, seconds = _whole(path, text[236:244], "number of records"), _number(path, text[244:252], "record length")
+    if text[192:197] in ("EDF+D", "BDF+D"):
+        raise fault(path, "has pauses between its records (EDF+D)", "Export it as continuous, a file for each piece.")
+    fields = _fields(body, count)
+    samples = [_whole(path, cell, "number of samples") for cell in fields["samples"]]
+    size, width = sum(samples), 3 if binary else 2
+    header = Header(_traces(path, fields, samples, records, seconds), records, size, width, FIXED + EACH * count)
+    _check_length(path, header)
+    return header
+
+
+def _traces(
+    path: Path, fields: dict[str, list[str]], samples: list[int], records: int, seconds: float
+) -> tuple[Trace, ...]:
+    """The signals other than annotations. Raises `DataInvalid` with all whose codes have no meaning."""
+    traces, faults, first = [], list[Problem](), 0
+    for place, name in enumerate(fields["name"]):
+        if name not in ANNOTATIONS and samples[place]:
+            keys = ("physical_low", "physical_high", "digital_low", "digital_high")
+            low, high, least, most = (_number(path, fields[key][place], f"range of {name!r}") for key in keys)
+            if low == high or least == most:
+                text = f"the range of {name!r} is empty: {low:g} .. {high:g} stand for {least:g} .. {most:g}"
+                faults.append(Problem(text, location=Location(str(path)), remedy=AGAIN))
+                continue
+            if seconds <= 0:
+                raise fault(path, f"its records last {seconds:g} seconds", AGAIN)
+            slope = (high - low) / (most - least)
+            unit, count = plain_unit(fields["unit"][place]), samples[place]
+            traces.append(Trace(name, unit, count / seconds, count * records, first, count, slope, low - slope * least))
+        first += samples[place]
+    refuse(faults)
+    return tuple(traces)
+
+
+def _check_length(path: Path, header: Header) -> None:
+    """Raises `DataInvalid` when the file has another number of records than its header says."""
+    size = header.size * header.width
+    found = path.stat().st_size - header.start
+    if header.records < 0:
+        raise fault(path, f"its recording was never finished: the number of records is {header.records}", AGAIN)
+    if found != header.records * size:
+        held = (
+            f"{found // size} and {found % size} bytes" if size and found % size else f"{found // size if size else 0}"
+        )
+        raise fault(path, f"its header tells of {header.records} records, the file holds {held}", AGAIN)
+
+
+def _fields(body: str, count: int) -> dict[str, list[str]]:
+    fields, start = {}, 0
+    for key, width in WIDTHS.items():
+        cells = [body[start + place * width :][:width] for place in range(count)]
+        fields[key] = [cell.strip("\0 ") for cell in cells]
+        start += width * count
+    return fields
+
+
+def _whole(path: Path, cell: str, what: str) -> int:
+    try:
+        return int(cell)
+    except ValueError:
+        raise fault(path, f"the {what} in its header is {cell.strip()!r}", AGAIN) from None
+
+
+def _number(path: Path, cell: str, what: str) -> float:
+    try:
+        found = float(cell.replace(",", "."))
+    except ValueError:
+        found = float("nan")
+    if not abs(found) < float("inf"):
+        raise fault(path, f"the {what} in its header is {cell.strip()!r}", AGAIN)
+    return found
