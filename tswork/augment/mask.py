@@ -10,6 +10,13 @@ space where they can, by zeroing its projected row. Draws are made on the genera
 | last | the last step |
 | all_true | nothing |
 | all_false | everything |
+
+Encoders that say how wide a projected row is (`latent_dim`) can hide single channels of it too, as COMET's code has it (Wang et
+al., NeurIPS 2023; github.com/DL4mHealth/COMET at a769779): `draw_channel_mask`.
+| kind | hides |
+| --- | --- |
+| channel_binomial | each channel of each step with `1 - probability` |
+| channel_continuous | the spans of `continuous`, each in a random half of the channels of its own |
 """
 
 from __future__ import annotations
@@ -27,6 +34,8 @@ from tswork.registry import register
 
 Mask = Literal["binomial", "continuous", "last", "all_true", "all_false"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
+ChannelMask = Literal["channel_binomial", "channel_continuous"]
+CHANNEL_MASKS: tuple[ChannelMask, ...] = get_args(ChannelMask)
 
 SPANS = 5
 SPAN_SHARE = 0.1
@@ -63,7 +72,34 @@ def draw_mask(
     return seen
 
 
+def draw_channel_mask(
+    mask: ChannelMask,
+    lengths: Int[Tensor, "batch"],
+    time: int,
+    channels: int,
+    *,
+    generator: torch.Generator,
+    probability: float = 0.5,
+) -> Bool[Tensor, "batch time channel"]:
+    """A mask of single channels of projected rows, as `draw_mask`; of an odd number of channels, spans hide the smaller half."""
+    if mask == "channel_binomial":
+        shape = (len(lengths), time, channels)
+        return torch.rand(shape, generator=generator, device=generator.device) < probability
+    inside = _drawn_spans(lengths.to(generator.device), time, generator)
+    draw = torch.rand(len(lengths), SPANS, channels, generator=generator, device=generator.device)
+    half = draw.argsort(dim=2).argsort(dim=2) < channels // 2
+    # A product of counts is larger than 0 where a span and one of its channels meet.
+    return torch.bmm(inside.transpose(1, 2).float(), half.float()) == 0
+
+
 def _spans(lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator) -> Bool[Tensor, "batch time"]:
+    return _drawn_spans(lengths, time, generator).any(dim=1)
+
+
+def _drawn_spans(
+    lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator
+) -> Bool[Tensor, "batch span time"]:
+    """The steps of each span; none, for spans that a short series has no room for."""
     width = (lengths.double() * SPAN_SHARE).long().clamp(min=1)
     count = (lengths // 2).clamp(1, SPANS)
     draw = torch.rand(len(lengths), SPANS, generator=generator, device=generator.device, dtype=torch.float64)
@@ -71,4 +107,4 @@ def _spans(lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator)
     steps = torch.arange(time, device=generator.device)
     inside = (steps >= start) & (steps < start + width[:, None, None])
     drawn = torch.arange(SPANS, device=generator.device) < count[:, None]
-    return (inside & drawn[..., None]).any(dim=1)
+    return inside & drawn[..., None]
