@@ -64,6 +64,14 @@ def test_a_trial_lies_in_as_few_batches_as_hold_it(sizes: list[int], batch_size:
         assert holding == -(-size // sampler.batch_size)
 
 
+def test_whole_trials_fill_as_few_batches_as_can_be_of_about_one_size() -> None:
+    """Filling each batch to its limit would leave 27, 27 and 6 items."""
+    sampler, _ = blocks([3] * 20, batch_size=29)
+    assert sorted(len(batch) for batch in epoch(sampler, 0)) == [18, 21, 21]
+    long, _ = blocks([70, 3, 3], batch_size=29)
+    assert sorted(len(batch) for batch in epoch(long, 0)) == [18, 29, 29]
+
+
 def test_published_slices_cut_a_trial_into_two_batches_at_most() -> None:
     sampler, trial = blocks([5] * 9, whole_trials=False)
     batches = epoch(sampler, 0)
@@ -107,7 +115,8 @@ def test_same_trial_pairs_on_trials_like_those_of_the_alzheimer_set() -> None:
     assert shares["batch"] == pytest.approx(0.0198, abs=0.002)
     whole, trial = blocks([9] * 481, patients=patients, batch_size=256)
     assert pair_shares(whole, trial) > 10 * shares["random"]
-    assert whole.steps(0) == 18  # 28 trials a batch
+    assert whole.steps(0) == 18
+    assert sorted({len(whole.at(0, step)) for step in range(18)}) == [22 * 9, 27 * 9]
 
 
 def test_the_batch_order_keeps_neighbouring_trials_together_even_when_there_are_few() -> None:

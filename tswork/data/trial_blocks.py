@@ -13,7 +13,7 @@ Orders of COMET (Wang et al., NeurIPS 2023; github.com/DL4mHealth/COMET at a7697
 Batches are cut from that order, and the items of each stand at random. Departures
 | published | here |
 | --- | --- |
-| batches are equal slices, which cut a trial at nearly every border | `whole_trials`: a batch ends before a trial that no longer fits |
+| equal slices, which cut a trial at nearly every border | `whole_trials`: batches of about one size that end where a trial does |
 | the order is drawn once, so that the same items meet in every epoch | it is drawn anew; `fixed` keeps it (items move inside a batch) |
 | `batch` fails for fewer items than a batch; a group may mix patients | one piece; groups end with their patient |
 """
@@ -39,7 +39,7 @@ class TrialBlocks(Sampler):
     """Every item once an epoch, in batches that hold many items of a trial or patient.
 
     `trials` and `patients` are integer codes, one an item; -1 is unknown, and such an item is a trial and a patient of its
-    own. With `whole_trials` (only `trial`) batches may be smaller: a trial that fits into a batch lies in one, and a longer one in
+    own. With `whole_trials` (only `trial`) batches are smaller: a trial that fits into a batch lies in one, and a longer one in
     as few as hold it. Sizes of batches are multiples of `multiple` (the processes that share them); items beyond are dropped.
     """
 
@@ -66,7 +66,7 @@ class TrialBlocks(Sampler):
         self._fixed = fixed
         self._group_size = group_size
         self._multiple = multiple
-        self._packed: tuple[int, Numbers] | None = None
+        self._rests: tuple[int, Numbers] | None = None
         self._epoch: tuple[int, list[Tensor]] | None = None
 
     def steps(self, epoch: int) -> int:
@@ -107,15 +107,15 @@ class TrialBlocks(Sampler):
         return np.asarray(places[batch])
 
     def _batch_of_rest(self, epoch: int) -> Numbers:
-        """The batch of what is left of each trial: trials at random fill a batch until the next does not fit."""
-        if self._packed is None or self._packed[0] != epoch:
+        """The batch of what is left of each trial: trials in random order, in as few batches as hold them, of about one size."""
+        if self._rests is None or self._rests[0] != epoch:
             rest = self._sizes % self.batch_size
             order = np.argsort(self._keys("trials", len(rest), self._draw(epoch)))
             order = order[rest[order] > 0]
             batch = np.zeros(len(rest), np.int64)
-            batch[order] = _next_fit(rest[order], self.batch_size)
-            self._packed = (epoch, batch)
-        return self._packed[1]
+            batch[order] = _packed(rest[order], self.batch_size)
+            self._rests = (epoch, batch)
+        return self._rests[1]
 
     # Equal slices
 
@@ -155,15 +155,27 @@ def _numbered(codes: Int[Tensor, "item"]) -> Numbers:
     return np.asarray(np.unique(np.where(known >= 0, known, own), return_inverse=True)[1].reshape(-1))
 
 
-def _next_fit(sizes: Numbers, room: int) -> Numbers:
-    """The number of the bin of each size: bins are filled in order until the next does not fit."""
-    total = sizes.cumsum()
-    bins, start, number = np.empty(len(sizes), np.int64), 0, 0
-    while start < len(sizes):
-        stop = int(np.searchsorted(total, total[start] - sizes[start] + room, side="right"))
-        bins[start:stop] = number
-        start, number = stop, number + 1
-    return bins
+def _packed(sizes: Numbers, room: int) -> Numbers:
+    """The bin of each size, in order: as few bins as there can be, and the largest of them as small as that allows."""
+    lowest, highest = int(sizes.max(initial=0)), room
+    fewest = len(_ends(sizes, room))
+    while lowest < highest:
+        middle = (lowest + highest) // 2
+        if len(_ends(sizes, middle)) > fewest:
+            lowest = middle + 1
+        else:
+            highest = middle
+    return np.searchsorted(np.array(_ends(sizes, highest)), np.arange(len(sizes)), side="right")
+
+
+def _ends(sizes: Numbers, room: int) -> list[int]:
+    """Where bins end that are filled in order until the next size does not fit."""
+    total, filled = sizes.cumsum(), 0
+    ends: list[int] = []
+    while not ends or ends[-1] < len(sizes):
+        ends.append(int(np.searchsorted(total, filled + room, side="right")))
+        filled = int(total[ends[-1] - 1]) if len(total) else 0
+    return ends
 
 
 def _runs(sorted_codes: Numbers, size: int) -> Numbers:
