@@ -15,7 +15,7 @@ from tests.methods.toys import TINY, method_of, nothing, waves
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
 from tswork.data.batches import Batch
-from tswork.data.collection import DataInfo
+from tswork.data.collection import DataInfo, Part
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Update, build_model
 from tswork.methods.model import Model
@@ -116,6 +116,27 @@ def queued(runtime: Runtime | None) -> dict[str, Any]:
     }
 
 
+def grouped(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of COMET without draws: its samples are compared with those of all processes."""
+    recorder, part = MemoryRecorder(), waves([24] * 8)
+    table = part.collection.table.assign(patient=[0, 0, 0, 0, 1, 1, 1, 1], trial=[0, 0, 1, 1, 0, 0, 1, 1])
+    part = Part.whole(part.collection.replaced(table=table))
+    options: dict[str, Any] = {"dropout": 0.0, "step_mask": "all_true", "learning_rate": 0.01}
+    result = train(
+        method_of("comet", **options, iterations=6, batch_size=4, shuffle="random"),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    levels = {level: recorder.curves.get(level, []) for level in ("patient", "trial", "sample")}
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": levels,
+    }
+
+
 def main(folder: Path) -> None:
     """Do everything once and write down what came out."""
     torch.set_num_threads(1)
@@ -135,6 +156,7 @@ def main(folder: Path) -> None:
     found["training"] = trained(runtime, folder / "checkpoints")
     found["alternating"] = alternating(runtime)
     found["queued"] = queued(runtime)
+    found["grouped"] = grouped(runtime)
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()
     found["still open"] = distributed.is_initialized()

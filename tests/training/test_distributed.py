@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, queued, trained
+from tests.training.ranks import alternating, contrast, grouped, queued, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -127,6 +127,16 @@ def test_two_processes_fill_one_queue(ranks: list[dict[str, Any]]) -> None:
     for name, weight in single["weights"].items():
         found = torch.tensor(first["weights"][name])
         torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_contrast_patients_trials_and_samples_of_both(ranks: list[dict[str, Any]]) -> None:
+    single = grouped(None)
+    first, second = (rank["grouped"] for rank in ranks)
+    assert first["weights"] == second["weights"]
+    for level, points in single["losses"].items():
+        torch.testing.assert_close(torch.tensor(first["losses"][level]), torch.tensor(points), rtol=1e-4, atol=1e-5)
+    for name, weight in single["weights"].items():
+        torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_only_the_first_process_records_and_all_resume_alike(ranks: list[dict[str, Any]]) -> None:
