@@ -105,15 +105,24 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def published_step_loss(
-    encoder: DilatedConv, x: Tensor, groups: Mapping[str, Tensor], *, generator: torch.Generator, dropout: float = 0.1
+    encoder: DilatedConv,
+    x: Tensor,
+    groups: Mapping[str, Tensor],
+    *,
+    generator: torch.Generator,
+    dropout: float = 0.1,
+    hides: bool = True,
 ) -> Tensor:
-    """The four levels, a quarter each, on eight passes through the encoder; `groups` are patient and trial of each series."""
+    """The four levels, a quarter each, on eight passes through the encoder; `groups` are patient and trial of each series.
+
+    Without dropout and where it `hides` nothing, all passes are alike.
+    """
     total = x.new_zeros(())
     for level in ("patient", "trial"):
         h1, h2 = (functional.dropout(encoders.dilated_conv(encoder, x), dropout) for _ in range(2))
         total = total + 0.25 * published_group_contrast(h1, h2, groups[level])
     for level in ("sample", "observation"):
-        masks = [published_spans(*x.shape[:2], generator=generator).to(x.device) for _ in range(2)]
+        masks = [published_spans(*x.shape[:2], generator=generator).to(x.device) if hides else None for _ in range(2)]
         h1, h2 = (functional.dropout(encoders.dilated_conv(encoder, x, keep), dropout) for keep in masks)
         total = total + 0.25 * published_hierarchy(h1, h2, across=level == "sample")
     return total

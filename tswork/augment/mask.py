@@ -21,7 +21,7 @@ al., NeurIPS 2023; github.com/DL4mHealth/COMET at a769779): `draw_channel_mask`.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Int
@@ -85,26 +85,34 @@ def draw_channel_mask(
     if mask == "channel_binomial":
         shape = (len(lengths), time, channels)
         return torch.rand(shape, generator=generator, device=generator.device) < probability
-    inside = _drawn_spans(lengths.to(generator.device), time, generator)
+    start, width, drawn = _places(lengths.to(generator.device), generator)
     draw = torch.rand(len(lengths), SPANS, channels, generator=generator, device=generator.device)
-    half = draw.argsort(dim=2).argsort(dim=2) < channels // 2
+    half = (draw.argsort(dim=2).argsort(dim=2) < channels // 2) & drawn[..., None]
+    steps = torch.arange(time, device=generator.device)[:, None]
+    inside = (steps >= start[:, None]) & (steps < (start + width)[:, None])
     # A product of counts is larger than 0 where a span and one of its channels meet.
-    return torch.bmm(inside.transpose(1, 2).float(), half.float()) == 0
+    return torch.bmm(inside.float(), half.float()) == 0
 
 
 def _spans(lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator) -> Bool[Tensor, "batch time"]:
-    return _drawn_spans(lengths, time, generator).any(dim=1)
+    start, width, drawn = _places(lengths, generator)
+    # How many spans lie over a step is a running sum of those that begin less those that have ended.
+    change = torch.zeros(len(lengths), time + 1, dtype=torch.int32, device=generator.device)
+    change.scatter_add_(1, start, drawn.int()).scatter_add_(1, start + width, -drawn.int())
+    return change[:, :time].cumsum(dim=1, dtype=torch.int32) > 0
 
 
-def _drawn_spans(
-    lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator
-) -> Bool[Tensor, "batch span time"]:
-    """The steps of each span; none, for spans that a short series has no room for."""
+class _Places(NamedTuple):
+    """Where each span starts, how wide it is, and whether the series is long enough for so many."""
+
+    start: Int[Tensor, "batch span"]
+    width: Int[Tensor, "batch 1"]
+    drawn: Bool[Tensor, "batch span"]
+
+
+def _places(lengths: Int[Tensor, "batch"], generator: torch.Generator) -> _Places:
     width = (lengths.double() * SPAN_SHARE).long().clamp(min=1)
     count = (lengths // 2).clamp(1, SPANS)
     draw = torch.rand(len(lengths), SPANS, generator=generator, device=generator.device, dtype=torch.float64)
-    start = (draw * (lengths - width + 1)[:, None]).long()[..., None]
-    steps = torch.arange(time, device=generator.device)
-    inside = (steps >= start) & (steps < start + width[:, None, None])
-    drawn = torch.arange(SPANS, device=generator.device) < count[:, None]
-    return inside & drawn[..., None]
+    start = (draw * (lengths - width + 1)[:, None]).long()
+    return _Places(start, width[:, None], torch.arange(SPANS, device=generator.device) < count[:, None])

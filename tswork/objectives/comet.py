@@ -27,11 +27,12 @@ sum. The loss is the mean over anchors that have a positive, of both views.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tswork.encoders.base import Frames, valid_steps
 from tswork.encoders.pooling import pool
@@ -147,9 +148,9 @@ def comparable(
 
 def cosines(a: Float[Tensor, "rows size"], b: Float[Tensor, "columns size"]) -> Float[Tensor, "rows columns"]:
     """The cosine of every pair; 0, and without a gradient, for a vector of zeros."""
-    # Dividing the products spares normalised copies of vectors that may be whole maps.
     with torch.autocast(a.device.type, enabled=False):
-        return a @ b.T * _inverse_norm(a, dim=1)[:, None] * _inverse_norm(b, dim=1)
+        found: Tensor = _Cosines.apply(a, b)  # type: ignore[no-untyped-call]
+    return found
 
 
 def contrast_groups(
@@ -165,11 +166,56 @@ def contrast_groups(
     >>> round(contrast_groups(torch.eye(3), group).item(), 6)  # log(e^10 + 2)
     10.000091
     """
-    logits = similarities / temperature
-    weights = _pair_weights(group, logits.dtype, variant)
-    normalisers = torch.logsumexp(logits, dim=1) + torch.logsumexp(logits, dim=0)
-    attraction = (weights + weights.T) * logits
-    return ((weights.sum(dim=1) * normalisers).sum() - attraction.sum()) / 2
+    differentiate = torch.is_grad_enabled() and similarities.requires_grad
+    loss: Tensor = _Contrast.apply(  # type: ignore[no-untyped-call]
+        similarities, _pair_weights(group, similarities.dtype, variant), temperature, differentiate
+    )
+    return loss
+
+
+class _Cosines(torch.autograd.Function):
+    """Products divided by norms, which spares normalised copies of vectors that may be whole maps.
+
+    With C the cosines, d_i and e_j the norms and G the gradient, that of row i is `sum_j G_ij b_j / (d_i e_j) - a_i sum_j G_ij
+    C_ij / d_i^2`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        of_a, of_b = _inverse_norm(a, dim=1), _inverse_norm(b, dim=1)
+        found = (a @ b.T).mul_(of_a[:, None]).mul_(of_b)
+        ctx.save_for_backward(a, b, of_a, of_b, found)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        a, b, of_a, of_b, found = ctx.saved_tensors
+        along = upstream * found
+        across = upstream * of_a[:, None] * of_b
+        for_a = torch.addcmul(across @ b, a, (along.sum(dim=1) * of_a.square())[:, None], value=-1)
+        for_b = torch.addcmul(across.T @ a, b, (along.sum(dim=0) * of_b.square())[:, None], value=-1)
+        return for_a, for_b
+
+
+class _Contrast(torch.autograd.Function):
+    """The loss of weighted pairs; its gradient, which needs the same exponentials, is computed at once."""
+
+    @staticmethod
+    def forward(ctx: Any, similarities: Tensor, weights: Tensor, temperature: float, differentiate: bool) -> Tensor:
+        logits, anchors, pairs = similarities / temperature, weights.sum(dim=1), weights + weights.T
+        rows, columns = torch.logsumexp(logits, dim=1), torch.logsumexp(logits, dim=0)
+        if differentiate:
+            gradient = (logits - rows[:, None]).exp_().mul_(anchors[:, None])
+            gradient += (logits - columns).exp_().mul_(anchors)
+            ctx.save_for_backward(gradient.sub_(pairs).div_(2 * temperature))
+        return ((anchors * (rows + columns)).sum() - (pairs * logits).sum()) / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None, None, None
 
 
 def _pair_weights(group: Int[Tensor, "batch"], dtype: torch.dtype, variant: Variant) -> Float[Tensor, "batch batch"]:
