@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tswork.augment.mask import MASKS, Mask, draw_mask
+from tswork.augment.mask import CHANNEL_MASKS, MASKS, ChannelMask, Mask, draw_channel_mask, draw_mask
 
 
 def drawn(
@@ -78,3 +78,54 @@ def test_spans_lie_inside_each_sequences_own_length() -> None:
     for row, length in enumerate([40, 10, 5]):
         assert hidden[row, :length].any()
         assert not hidden[row, length:].any()
+
+
+@pytest.mark.parametrize(("time", "kept"), [(256, 0.604), (300, 0.596)])
+def test_continuous_keeps_as_much_as_published(time: int, kept: float) -> None:
+    keep = drawn("continuous", [time] * 4000)
+    assert keep.double().mean().item() == pytest.approx(kept, abs=0.01)
+    hidden = (~keep).sum(dim=1)
+    assert int(hidden.min()) >= time // 10
+    assert int(hidden.max()) <= 5 * (time // 10)
+
+
+def drawn_channels(mask: ChannelMask, lengths: list[int], channels: int, *, seed: int = 0, time: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return draw_channel_mask(mask, torch.tensor(lengths), time or max(lengths), channels, generator=generator)
+
+
+@pytest.mark.parametrize("mask", CHANNEL_MASKS)
+def test_a_channel_mask_has_a_place_for_every_channel_and_follows_from_its_generator(mask: ChannelMask) -> None:
+    first, again, other = (drawn_channels(mask, [9, 30, 1], 5, seed=seed) for seed in (0, 0, 1))
+    assert first.shape == (3, 30, 5)
+    assert first.dtype == torch.bool
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_channel_binomial_keeps_each_channel_of_each_step_by_itself() -> None:
+    keep = drawn_channels("channel_binomial", [100] * 100, 8).double()
+    assert keep.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (keep[..., 1:] * keep[..., :-1]).mean().item() == pytest.approx(0.25, abs=0.01)
+    assert (keep[:, 1:] * keep[:, :-1]).mean().item() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("channels", [64, 7])
+def test_each_span_hides_half_of_the_channels(channels: int) -> None:
+    """Series of three steps have one span of one step, so that each half can be counted."""
+    hidden = ~drawn_channels("channel_continuous", [3] * 400, channels)
+    assert (hidden.sum(dim=(1, 2)) == channels // 2).all()
+    assert (hidden.any(dim=2).sum(dim=1) == 1).all()
+    often = hidden.any(dim=1).double().mean(dim=0)
+    torch.testing.assert_close(often, torch.full_like(often, channels // 2 / channels), rtol=0, atol=0.11)
+
+
+def test_spans_of_channels_are_drawn_as_whole_spans_are() -> None:
+    """Each channel is hidden where half of the spans hide it: about 1 - (1 - 0.05)^5 of all."""
+    hidden = ~drawn_channels("channel_continuous", [100] * 300, 16)
+    assert hidden.double().mean().item() == pytest.approx(1 - 0.95**5, abs=0.01)
+    counts = hidden.sum(dim=1)
+    assert int(counts.max()) <= 50
+    inside = ~drawn_channels("channel_continuous", [40, 10], 4, time=60)
+    assert not inside[0, 40:].any()
+    assert not inside[1, 10:].any()

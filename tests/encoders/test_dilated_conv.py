@@ -19,7 +19,9 @@ def small(depth: int = 5) -> DilatedConv:
     return encoder
 
 
-@pytest.mark.parametrize(("channels", "count"), [(1, 637_248), (8, 637_696), (14, 638_080)])
+@pytest.mark.parametrize(
+    ("channels", "count"), [(1, 637_248), (8, 637_696), (14, 638_080), (15, 638_144), (16, 638_208), (33, 639_296)]
+)
 def test_it_has_the_published_number_of_parameters(channels: int, count: int) -> None:
     encoder = build({"uses": "dilated_conv"}, channels=channels)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == count
@@ -101,6 +103,14 @@ def test_it_is_not_causal_and_reaches_as_far_as_its_dilations() -> None:
         moved = (encoder(x).values != encoder(changed).values).any(dim=-1)[0].nonzero().flatten()
     assert moved.min() == 20 - 14
     assert moved.max() == 20 + 14
+
+
+def test_the_published_depth_reaches_over_8189_steps() -> None:
+    encoder = build({"uses": "dilated_conv", "dim": 3, "hidden": 3}, channels=1).double()
+    x = torch.randn(1, 8193, 1, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(encoder(x).values[0, 4096].sum(), x)
+    (seen,) = gradient[0, :, 0].nonzero(as_tuple=True)
+    assert (len(seen), int(seen[0]), int(seen[-1])) == (8189, 4096 - 4094, 4096 + 4094)
 
 
 def test_taps_beyond_the_window_have_no_say_in_the_last_step() -> None:

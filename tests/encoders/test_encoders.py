@@ -67,6 +67,20 @@ def test_a_gpu_computes_the_frames_of_the_cpu(block: dict[str, Any], monkeypatch
         torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("block", OWN.values(), ids=OWN.keys())
+def test_a_dropout_on_frames_is_the_last_thing_that_happens_to_them(block: dict[str, Any]) -> None:
+    encoder = build(block).train()
+    if (dropout := encoder.frame_dropout) is None:
+        pytest.skip("has none")
+    dropout.p = 0.5
+    x = torch.randn(2, 24, 3)
+    frames = encoder(x).values
+    dropout.eval()
+    whole = encoder(x).values
+    torch.testing.assert_close(frames, torch.where(frames == 0, 0.0, 2 * whole))
+    assert 0.3 < (frames == 0).double().mean() < 0.7
+
+
 def test_encoders_of_one_seed_are_equal_and_of_another_are_not() -> None:
     x = torch.randn(1, 24, 3)
     with torch.no_grad():

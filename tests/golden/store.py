@@ -62,6 +62,17 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "method clocs": [{}, {"variant": "reference"}],
+    "method comet": [
+        {"patient": "label", "trial": "label", "learning_rate": 0.01},
+        {"patient": "label", "trial": "label", "learning_rate": 0.01, "variant": "reference"},
+        {
+            "patient": "label",
+            "trial": "label",
+            "step_mask": "channel_continuous",
+            "shuffle": "group",
+            "similarity": "pooled",
+        },
+    ],
     "method contrastive": [{}, {"queue": 8, "momentum": 0.9, "views": ["cutout", "subsequence"], "head": {"dim": 4}}],
     "method cost": [
         {"window": 16, "queue": 8},

@@ -76,13 +76,17 @@ def published_hierarchical_contrast(z1: Tensor, z2: Tensor, *, alpha: float = 0.
     loss = z1.new_zeros(())
     scales = 1
     while z1.shape[1] > 1:
-        loss = loss + alpha * _of_matrix(z1.transpose(0, 1), z2.transpose(0, 1)) + (1 - alpha) * _of_matrix(z1, z2)
+        loss = (
+            loss
+            + alpha * of_whole_matrix(z1.transpose(0, 1), z2.transpose(0, 1))
+            + (1 - alpha) * of_whole_matrix(z1, z2)
+        )
         z1, z2 = (functional.max_pool1d(z.transpose(1, 2), kernel_size=2).transpose(1, 2) for z in (z1, z2))
         scales += 1
-    return (loss + alpha * _of_matrix(z1.transpose(0, 1), z2.transpose(0, 1))) / scales
+    return (loss + alpha * of_whole_matrix(z1.transpose(0, 1), z2.transpose(0, 1))) / scales
 
 
-def _of_matrix(a: Tensor, b: Tensor) -> Tensor:
+def of_whole_matrix(a: Tensor, b: Tensor) -> Tensor:
     items = a.shape[1]
     if items == 1:
         return a.new_zeros(())

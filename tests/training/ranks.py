@@ -148,6 +148,27 @@ def with_draws(runtime: Runtime | None, name: str) -> dict[str, list[float]]:
     return {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()}
 
 
+def grouped(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of COMET without draws: its samples are compared with those of all processes."""
+    recorder, part = MemoryRecorder(), waves([24] * 8)
+    table = part.collection.table.assign(patient=[0, 0, 0, 0, 1, 1, 1, 1], trial=[0, 0, 1, 1, 0, 0, 1, 1])
+    part = Part.whole(part.collection.replaced(table=table))
+    options: dict[str, Any] = {"dropout": 0.0, "step_mask": "all_true", "learning_rate": 0.01}
+    result = train(
+        method_of("comet", **options, iterations=6, batch_size=4, shuffle="random"),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    levels = {level: recorder.curves.get(level, []) for level in ("patient", "trial", "sample")}
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": levels,
+    }
+
+
 def main(folder: Path) -> None:
     """Do everything once and write down what came out."""
     torch.set_num_threads(1)
@@ -168,6 +189,7 @@ def main(folder: Path) -> None:
     found["alternating"] = alternating(runtime)
     found["queued"] = queued(runtime)
     found["patients"] = of_patients(runtime)
+    found["grouped"] = grouped(runtime)
     found["with draws"] = {name: with_draws(runtime, name) for name in ("ts_tcc", "tf_c", "mixing_up")}
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()

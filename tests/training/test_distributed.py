@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, of_patients, queued, trained
+from tests.training.ranks import alternating, contrast, grouped, of_patients, queued, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -144,6 +144,16 @@ def test_processes_that_draw_for_themselves_keep_one_model(ranks: list[dict[str,
     first, second = (rank["with draws"] for rank in ranks)
     assert set(first) == {"ts_tcc", "tf_c", "mixing_up"}
     assert first == second
+
+
+def test_two_processes_contrast_patients_trials_and_samples_of_both(ranks: list[dict[str, Any]]) -> None:
+    single = grouped(None)
+    first, second = (rank["grouped"] for rank in ranks)
+    assert first["weights"] == second["weights"]
+    for level, points in single["losses"].items():
+        torch.testing.assert_close(torch.tensor(first["losses"][level]), torch.tensor(points), rtol=1e-4, atol=1e-5)
+    for name, weight in single["weights"].items():
+        torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_only_the_first_process_records_and_all_resume_alike(ranks: list[dict[str, Any]]) -> None:

@@ -328,3 +328,30 @@ def test_the_mean_of_weights_can_be_applied_for_a_while() -> None:
     assert layer.weight.item() == 6.0
     average.apply()
     assert layer.weight.item() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("after", "mean"), [(0, 0.9), (1, 1.0), (9, 1.0)])
+def test_nine_steps_at_one_weigh_nine_tenths_beside_initial_weights_that_count(after: int, mean: float) -> None:
+    layer = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(layer.weight)
+    average = WeightAverage(layer, after=after)
+    torch.nn.init.ones_(layer.weight)
+    for _ in range(9):
+        average.update()
+    assert average.means["weight"].item() == pytest.approx(mean)
+
+
+def test_weights_before_the_mean_begins_are_left_out_also_after_a_resumption() -> None:
+    layer, twin = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    average, resumed = WeightAverage(layer, after=3), WeightAverage(twin, after=3)
+    for step, value in enumerate((5.0, 7.0, 1.0, 4.0, 10.0)):
+        torch.nn.init.constant_(layer.weight, value)
+        average.update()
+        expected = value if step < 2 else {2: 1.0, 3: 2.5, 4: 5.0}[step]
+        assert average.means["weight"].item() == pytest.approx(expected)
+        resumed.restore(average.means, average.count)
+        assert resumed.means["weight"].item() == pytest.approx(expected)
+    for one, module in ((average, layer), (resumed, twin)):
+        torch.nn.init.constant_(module.weight, 9.0)
+        one.update()
+        assert one.means["weight"].item() == pytest.approx(6.0)

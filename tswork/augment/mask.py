@@ -10,11 +10,18 @@ space where they can, by zeroing its projected row. Draws are made on the genera
 | last | the last step |
 | all_true | nothing |
 | all_false | everything |
+
+Encoders that say how wide a projected row is (`latent_dim`) can hide single channels of it too, as COMET's code has it (Wang et
+al., NeurIPS 2023; github.com/DL4mHealth/COMET at a769779): `draw_channel_mask`.
+| kind | hides |
+| --- | --- |
+| channel_binomial | each channel of each step with `1 - probability` |
+| channel_continuous | the spans of `continuous`, each in a random half of the channels of its own |
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Int
@@ -27,6 +34,8 @@ from tswork.registry import register
 
 Mask = Literal["binomial", "continuous", "last", "all_true", "all_false"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
+ChannelMask = Literal["channel_binomial", "channel_continuous"]
+CHANNEL_MASKS: tuple[ChannelMask, ...] = get_args(ChannelMask)
 
 SPANS = 5
 SPAN_SHARE = 0.1
@@ -63,12 +72,47 @@ def draw_mask(
     return seen
 
 
+def draw_channel_mask(
+    mask: ChannelMask,
+    lengths: Int[Tensor, "batch"],
+    time: int,
+    channels: int,
+    *,
+    generator: torch.Generator,
+    probability: float = 0.5,
+) -> Bool[Tensor, "batch time channel"]:
+    """A mask of single channels of projected rows, as `draw_mask`; of an odd number of channels, spans hide the smaller half."""
+    if mask == "channel_binomial":
+        shape = (len(lengths), time, channels)
+        return torch.rand(shape, generator=generator, device=generator.device) < probability
+    start, width, drawn = _places(lengths.to(generator.device), generator)
+    draw = torch.rand(len(lengths), SPANS, channels, generator=generator, device=generator.device)
+    half = (draw.argsort(dim=2).argsort(dim=2) < channels // 2) & drawn[..., None]
+    steps = torch.arange(time, device=generator.device)[:, None]
+    inside = (steps >= start[:, None]) & (steps < (start + width)[:, None])
+    # A product of counts is larger than 0 where a span and one of its channels meet.
+    return torch.bmm(inside.float(), half.float()) == 0
+
+
 def _spans(lengths: Int[Tensor, "batch"], time: int, generator: torch.Generator) -> Bool[Tensor, "batch time"]:
+    start, width, drawn = _places(lengths, generator)
+    # How many spans lie over a step is a running sum of those that begin less those that have ended.
+    change = torch.zeros(len(lengths), time + 1, dtype=torch.int32, device=generator.device)
+    change.scatter_add_(1, start, drawn.int()).scatter_add_(1, start + width, -drawn.int())
+    return change[:, :time].cumsum(dim=1, dtype=torch.int32) > 0
+
+
+class _Places(NamedTuple):
+    """Where each span starts, how wide it is, and whether the series is long enough for so many."""
+
+    start: Int[Tensor, "batch span"]
+    width: Int[Tensor, "batch 1"]
+    drawn: Bool[Tensor, "batch span"]
+
+
+def _places(lengths: Int[Tensor, "batch"], generator: torch.Generator) -> _Places:
     width = (lengths.double() * SPAN_SHARE).long().clamp(min=1)
     count = (lengths // 2).clamp(1, SPANS)
     draw = torch.rand(len(lengths), SPANS, generator=generator, device=generator.device, dtype=torch.float64)
-    start = (draw * (lengths - width + 1)[:, None]).long()[..., None]
-    steps = torch.arange(time, device=generator.device)
-    inside = (steps >= start) & (steps < start + width[:, None, None])
-    drawn = torch.arange(SPANS, device=generator.device) < count[:, None]
-    return (inside & drawn[..., None]).any(dim=1)
+    start = (draw * (lengths - width + 1)[:, None]).long()
+    return _Places(start, width[:, None], torch.arange(SPANS, device=generator.device) < count[:, None])

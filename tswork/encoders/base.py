@@ -30,6 +30,8 @@ class Encoder(nn.Module, ABC):
     stride: int = 1
     """Input steps a frame."""
     masks: Literal["latent", "input"] = "latent"
+    latent_dim: int | None = None
+    """Width of the projected row, where `keep` may also be `(batch, time, latent_dim)` and hide single channels of it."""
     max_length: int | None = None
     """The longest input it takes; None: any."""
     padding_invariant: bool = True
@@ -38,13 +40,18 @@ class Encoder(nn.Module, ABC):
     """Whether `torch.export` with free batch and time is expected to work."""
     why_not_exportable: str = "does not declare itself exportable"
 
+    @property
+    def frame_dropout(self) -> nn.Dropout | None:
+        """The dropout that `forward` ends with and that acts nowhere else, so that one pass can serve several draws; None: none."""
+        return None
+
     @abstractmethod
     def forward(
         self,
         x: Float[Tensor, "batch time channel"],
         lengths: Int[Tensor, "batch"] | None = None,
         *,
-        keep: Bool[Tensor, "batch time"] | None = None,
+        keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
         """Frame features. `lengths=None` means that every sequence is whole."""
 

@@ -64,18 +64,22 @@ class CausalMixture(Encoder):
 
     def __init__(self, config: CausalMixtureConfig, info: DataInfo) -> None:
         super().__init__()
-        self.dim = config.dim
+        self.dim, self.latent_dim = config.dim, config.hidden
         trunk = DilatedConvConfig(dim=config.dim, hidden=config.hidden, depth=config.depth, dropout=0.0)
         self.trunk_encoder = DilatedConv(trunk, info)
         self.mixture = MeanOfConvolutions(config.dim, config.dim, kernels=config.kernels)
         self.dropout = nn.Dropout(config.dropout)
+
+    @property
+    def frame_dropout(self) -> nn.Dropout:
+        return self.dropout
 
     def trunk(
         self,
         x: Float[Tensor, "batch time channel"],
         lengths: Int[Tensor, "batch"] | None = None,
         *,
-        keep: Bool[Tensor, "batch time"] | None = None,
+        keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
         """The frames that the mixture works on; as wide as its own."""
         frames: Frames = self.trunk_encoder(x, lengths, keep=keep)
@@ -86,7 +90,7 @@ class CausalMixture(Encoder):
         x: Float[Tensor, "batch time channel"],
         lengths: Int[Tensor, "batch"] | None = None,
         *,
-        keep: Bool[Tensor, "batch time"] | None = None,
+        keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
         frames = self.trunk(x, lengths, keep=keep)
         return Frames(self.dropout(self.mixture(frames.values)), frames.lengths)

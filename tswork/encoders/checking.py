@@ -101,6 +101,13 @@ def _check_keep(encoder: Encoder, x: torch.Tensor) -> None:
     hidden = encoder(x, None, keep=keep).values
     torch.testing.assert_close(encoder(changed, None, keep=keep).values, hidden, msg="a hidden step was seen")
     assert not torch.equal(hidden, encoder(x).values), "hiding a step changed nothing"
+    if encoder.latent_dim is not None:
+        channels = keep[..., None].repeat(1, 1, encoder.latent_dim)
+        torch.testing.assert_close(
+            encoder(x, None, keep=channels).values, hidden, msg="a step whose channels are all hidden is not hidden"
+        )
+        channels[:, 7, 0] = True
+        assert not torch.equal(encoder(x, None, keep=channels).values, hidden), "a channel that is kept was not seen"
 
 
 def _check_last(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:

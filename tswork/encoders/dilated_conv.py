@@ -51,7 +51,7 @@ class DilatedConv(Encoder):
 
     def __init__(self, config: DilatedConvConfig, info: DataInfo) -> None:
         super().__init__()
-        self.dim = config.dim
+        self.dim, self.latent_dim = config.dim, config.hidden
         self.project = nn.Linear(len(info.channels), config.hidden)
         widths = [config.hidden] * (config.depth + 1) + [config.dim]
         last = len(widths) - 2
@@ -61,12 +61,16 @@ class DilatedConv(Encoder):
         )
         self.dropout = nn.Dropout(config.dropout)
 
+    @property
+    def frame_dropout(self) -> nn.Dropout:
+        return self.dropout
+
     def forward(
         self,
         x: Float[Tensor, "batch time channel"],
         lengths: Int[Tensor, "batch"] | None = None,
         *,
-        keep: Bool[Tensor, "batch time"] | None = None,
+        keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
         hidden = project_visible(self.project, x, lengths, keep).transpose(1, 2)
         inside = None if lengths is None else valid_steps(lengths, x.shape[1])[:, None, :].to(hidden.dtype)

@@ -13,17 +13,19 @@ def project_visible(
     project: nn.Linear,
     x: Float[Tensor, "batch time channel"],
     lengths: Int[Tensor, "batch"] | None,
-    keep: Bool[Tensor, "batch time"] | None,
+    keep: Bool[Tensor, "batch time *hidden"] | None,
 ) -> Float[Tensor, "batch time hidden"]:
     """The projection of each step; a step past its length, not kept, or with a missing value is the zero vector.
 
-    Zeroing comes after the bias, so a hidden step carries nothing at all. x is not modified.
+    Zeroing comes after the bias, so a hidden step carries nothing at all. `keep` may also say it of single channels of the
+    projection. x is not modified.
     """
     missing = torch.isnan(x)
     shown = ~missing.any(dim=-1)
     if lengths is not None:
         shown = shown & valid_steps(lengths, x.shape[1])
+    shown = shown[..., None]
     if keep is not None:
-        shown = shown & keep
+        shown = shown & (keep[..., None] if keep.ndim == 2 else keep)
     projected: Tensor = project(torch.where(missing, 0.0, x))
-    return torch.where(shown[..., None], projected, 0.0)
+    return torch.where(shown, projected, 0.0)

@@ -41,6 +41,7 @@ class Recurrent(Encoder):
         ways = 2 if config.bidirectional else 1
         width = config.dim // ways
         self.dim = width * ways
+        self.latent_dim = width
         self.bidirectional = config.bidirectional
         self.project = nn.Linear(len(info.channels), width)
         cell = nn.LSTM if config.cell == "lstm" else nn.GRU
@@ -56,7 +57,7 @@ class Recurrent(Encoder):
         x: Float[Tensor, "batch time channel"],
         lengths: Int[Tensor, "batch"] | None = None,
         *,
-        keep: Bool[Tensor, "batch time"] | None = None,
+        keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
         known = full_lengths(x) if lengths is None else lengths
         hidden = project_visible(self.project, x, lengths, keep)

@@ -133,6 +133,10 @@ class Method(ABC, Generic[C]):
         """Optimiser steps when neither `epochs` nor `iterations` is set."""
         return 200
 
+    def average_after(self, steps: int) -> int:
+        """With `averaging: mean`, how many of the weights a task goes through (the initial ones first) are left out of the mean."""
+        return 0
+
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         """Named optimisers over the model's parameters."""
         config = self.config

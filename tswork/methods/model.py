@@ -58,6 +58,13 @@ def frozen(module: nn.Module) -> Iterator[None]:
             layer.dropout = rate
 
 
+def draws_nothing(module: nn.Module, *, but: nn.Dropout | None = None) -> bool:
+    """Whether no dropout of a module, one aside, acts in training, so that equal inputs give equal outputs there too."""
+    dropouts = [one.p for one in module.modules() if isinstance(one, nn.modules.dropout._DropoutNd) and one is not but]
+    layers = [one.dropout for one in module.modules() if isinstance(one, (nn.RNNBase, nn.MultiheadAttention))]
+    return not any((*dropouts, *layers))
+
+
 class Model(nn.Module):
     """An encoder with named heads.
 

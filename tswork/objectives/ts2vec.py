@@ -80,7 +80,7 @@ def hierarchical_contrast(
         if scales >= temporal_unit and alpha != 1:
             loss = loss + (1 - alpha) * temporal_contrast(z1, z2, lengths=lengths)
         scales += 1
-        z1, z2 = _halved(z1, lengths), _halved(z2, lengths)
+        z1, z2 = halved(z1, lengths), halved(z2, lengths)
         lengths = None if lengths is None else (lengths // 2).clamp(min=1)
     if alpha != 0:
         loss = loss + alpha * instance_contrast(z1, z2, lengths=lengths)
@@ -126,7 +126,7 @@ def _valid(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Bool[Tensor,
     return None if lengths is None else torch.arange(z.shape[1], device=z.device) < lengths[:, None]
 
 
-def _halved(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Float[Tensor, "batch half dim"]:
+def halved(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Float[Tensor, "batch half dim"]:
     """The larger of each two neighbours; an odd last step is dropped unless it is the only one of its series."""
     # On channels that lie side by side, pooling and its gradient take an eighth of the time of a maximum of two slices.
     larger = functional.max_pool1d(z.transpose(1, 2), kernel_size=2).transpose(1, 2)

@@ -63,7 +63,7 @@ class Task:
             before=before,
             optimisers=optimisers,
             schedulers=method.schedulers(optimisers, total),
-            average=WeightAverage(model) if config.averaging == "mean" else None,
+            average=WeightAverage(model, after=method.average_after(total)) if config.averaging == "mean" else None,
             selection=Selection(method.monitor if validates else None, patience=config.patience),
         )
 
