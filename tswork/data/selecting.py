@@ -60,6 +60,11 @@ def lost_groups(before: Collection, after: Collection) -> dict[str, list[str]]:
     return lost
 
 
+def empty_groups(collection: Collection) -> dict[str, list[str]]:
+    """For each group column the values whose sequences are all empty: patients without a trial."""
+    return lost_groups(collection, collection)
+
+
 def _sizes(collection: Collection, column: str) -> dict[str, int]:
     """Time steps of each value of a column."""
     names, codes = collection.categories(column), collection.codes(column)
