@@ -35,6 +35,10 @@ KIND_MARK = "x-kind"
 NOT_KEYED: dict[str, Any] = {"keyed": False}
 """`Field(..., json_schema_extra=NOT_KEYED)`: the field does not change results and stays out of stage keys."""
 
+PERSONS: dict[str, Any] = {"persons": True}
+"""`Field(..., json_schema_extra=PERSONS)`: the field names a table column whose values are taken for persons; the leak guard
+then refuses any split whose parts share one, whatever the data call a group."""
+
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 """A list of values in YAML or Python; items stay strict."""
 
@@ -178,6 +182,23 @@ def keyed(value: Any) -> Any:
     if isinstance(value, PurePath):
         return None
     return value
+
+
+def persons_of(value: Any) -> tuple[str, ...]:
+    """The table columns that a config and those nested in it take for persons (fields marked `PERSONS`)."""
+    if isinstance(value, Configured):
+        return persons_of(value.config)
+    if isinstance(value, (list, tuple)):
+        return tuple(dict.fromkeys(name for item in value for name in persons_of(item)))
+    if not isinstance(value, BaseModel):
+        return ()
+    found: list[str] = []
+    for name, field in type(value).model_fields.items():
+        own = getattr(value, name)
+        extra = field.json_schema_extra
+        named = isinstance(extra, dict) and extra.get("persons") is True and own is not None
+        found += ([own] if isinstance(own, str) else own) if named else persons_of(own)
+    return tuple(dict.fromkeys(found))
 
 
 def _counts(extra: Any) -> bool:

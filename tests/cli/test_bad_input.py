@@ -175,7 +175,7 @@ sweep: {device: []}
     assert said(refused(folder), folder) == [
         "p.yaml:3:7  seed: should be a valid integer, not 1.5",
         "p.yaml:4:24  data.pth: unknown key. Did you mean 'path'?",
-        "p.yaml:4:52  data.split.by: should be 'time', 'official' or 'groups', not 'offical'",
+        "p.yaml:4:52  data.split.by: should be 'time', 'official', 'groups' or 'sequences', not 'offical'",
         "p.yaml:5:31  stages.ts2vec.encoder.dimm: unknown key. Did you mean 'dim'?",
         "p.yaml:7:38  stages.ts2vec.iterations: should be greater than or equal to 1, not 0",
         "p.yaml:8:40  stages.probe.needs: there is no stage 'nothing'. Known: ts2vec.",

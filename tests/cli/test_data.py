@@ -86,9 +86,12 @@ def test_show_tells_what_the_set_holds(project: Path) -> None:
 
 @pytest.mark.parametrize("values", ["--values", "--no-values"])
 def test_check_of_a_sound_set_ends_with_0(project: Path, values: str) -> None:
-    assert document(tswork(project, "data", "check", "gestures", values, "--json")) == {"findings": []}
+    parts = "train 8 circle, 8 wave (of 4 person); validation 2 circle, 2 wave (of 1 person); test 2 circle, 2 wave (of 1 person)"
+    known = [{"what": "split", "text": f"groups: {parts}"}] if values == "--values" else []
+    assert document(tswork(project, "data", "check", "gestures", values, "--json")) == {"findings": [], "facts": known}
     shown = tswork(project, "data", "check", "gestures", values)
-    assert shown.out == "gestures: 0 faults, 0 notes\n"
+    told = "".join(f"{one['what']}: {one['text']}\n" for one in known)
+    assert shown.out == f"{told}gestures: 0 faults, 0 notes\n"
 
 
 def test_the_added_card_works_in_a_run_from_any_working_directory(project: Path, tmp_path: Path) -> None:

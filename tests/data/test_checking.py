@@ -14,6 +14,7 @@ import torch
 
 from tests.data.opening import places
 from tswork.data.checking import check_collection, check_data
+from tswork.data.checking_labels import check_splits
 from tswork.data.collection import Collection
 from tswork.data.describing import describe
 from tswork.data.spec import DataSpec
@@ -119,6 +120,68 @@ def distinct(count: int, length: int = 20) -> list[Any]:
 )  # fmt: skip
 def test_what_may_mislead_is_found(data: Collection, finding: tuple[str, str, bool]) -> None:
     assert finding in noted(data)
+
+
+def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection:
+    """Trials of patients, every second one ill; columns replace those of the table."""
+    who = [f"p{row // each:02}" for row in range(count * each)]
+    kinds = [["ill", "well"][row // each % 2] for row in range(count * each)]
+    return collection(distinct(count * each), **{"who": who, "k": kinds, **columns}, label="k", groups=("who",))
+
+
+@pytest.mark.parametrize(
+    ("data", "finding"),
+    [
+        (collection([[1, 1, 1], [1, 2, 3], [2, 3, 3]]), ("flat", "1 sequences have a flat channel (channel_0): s0; `prepare: [{uses: quality, flat: drop}]` leaves them out", False)),
+        (patients(k=["ill", "well"] * 20), None),
+        (patients(k=["well", "ill", "ill", "ill", *(["well"] * 4 + ["ill"] * 4) * 4, *["well"] * 4]), ("labels", "1 of 10 values of 'who' have several labels: p00 (ill, well); where the label is the who's own, give `label_per: who`", False)),
+        (patients(who=["7", "07", *(f"p{row}" for row in range(38))]), ("groups", "ids of 'who' differ in leading zeros alone: 07 and 7", False)),
+        (collection([[], [1, 2], [2, 1]], who=list("abb"), groups=("who",)), ("groups", "1 values of 'who' have empty sequences alone: a", True)),
+        (patients(trial=[row % 4 for row in range(40)]).replaced(groups=("who", "trial")), ("groups", "The values of 'trial' come again in several of 'who': if it counts inside each of these, leave it out of the groups, since 'who' keeps them together.", False)),
+    ],
+)  # fmt: skip
+def test_what_is_odd_about_patients_is_found(data: Collection, finding: tuple[str, str, bool] | None) -> None:
+    if finding is None:
+        assert not [one for one in noted(data) if one[0] == "labels"], "a label that changes in many groups is meant to"
+    else:
+        assert finding in noted(data)
+
+
+def split_findings(data: Collection, **split: Any) -> list[tuple[str, bool, bool]]:
+    spec = DataSpec.parse({**BLOCK, "label": "k", "split": split})
+    return [(one.text, one.severe, one.fact) for one in check_splits(data, spec)]
+
+
+def test_classes_and_patients_of_each_part_are_told() -> None:
+    assert split_findings(patients(), by="groups", lists={"validation": ["p00", "p01"], "test": ["p02", "p03"]}) == [
+        ("lists: train 12 ill, 12 well (of 6 who); validation 4 ill, 4 well (of 2 who); test 4 ill, 4 well (of 2 who)", False, True)
+    ]  # fmt: skip
+    assert [text for text, _, _ in split_findings(patients(), by="groups", repeats=9)][-1] == "and 4 more"
+
+
+def test_a_part_of_one_class_is_found_before_it_spoils_a_result() -> None:
+    found = split_findings(patients(), by="groups", lists={"validation": ["p00"], "test": ["p01", "p03"]})
+    assert [one for one in found if not one[2]] == [
+        ("the validation part of lists holds one class only (ill), so no AUROC is defined there", False, False),
+        ("the test part of lists holds one class only (well), so no AUROC is defined there", False, False),
+    ]
+
+
+def test_fewer_patients_than_folds_are_a_fault() -> None:
+    assert split_findings(patients(4), by="groups", folds=5) == [
+        ("data.split: 4 groups are fewer than 5 folds. Use fewer folds.", True, False)
+    ]
+
+
+def test_what_a_preparation_leaves_out_is_told_as_a_fact(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 1, 8)).astype(np.float32)
+    values[3] = 0
+    np.savez(tmp_path / "x.npz", x=values, who=np.array(list("aabb")), id=np.array(list("pqrs")))
+    spec = DataSpec.parse(
+        {"reader": "arrays", "path": "x.npz", "values": "x", "groups": ["who"], "prepare": [{"uses": "quality", "flat": "drop"}]}
+    )  # fmt: skip
+    found = [(one.what, one.text, one.fact) for one in check_data(spec, places(tmp_path))]
+    assert ("prepare", "quality leaves out 1 of 4 sequences with a flat channel: s", True) in found
 
 
 def test_time_between_series_is_no_gap() -> None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tswork.config import configure
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.contents import twins
 from tswork.data.leaks import guard
@@ -88,6 +89,23 @@ def test_very_short_sequences_may_be_equal_by_chance() -> None:
     assert guard(whole(data, [0], [1], [2]), groups=(), allow=None).leaks == ()
 
 
+def test_flat_sequences_are_equal_and_tell_nothing() -> None:
+    data = collection([[0.0] * 20, [0.0] * 20, [np.nan] * 20, [np.nan] * 20])
+    assert twins(data).tolist() == [0, 1, 2, 3]
+    assert guard(whole(data, [0, 2], [], [1, 3]), groups=(), allow=None).leaks == ()
+
+
+def test_segments_of_a_recording_that_two_ids_share_are_refused_and_a_scaled_copy_passes() -> None:
+    first, second = distinct(2, 40)
+    recordings = collection([first, first[:20], second, 2 * first], patient=["n1", "n2", "a", "b"])
+    data = configure("preparation", {"uses": "segment", "steps": 10}).build().apply(recordings)
+    n1, n2, scaled = (np.flatnonzero(data.table["patient"] == one).tolist() for one in ("n1", "n2", "b"))
+    assert leaks(whole(data, n1, [], n2)) == [
+        "2 sequences of test have the same content as one of train: s0/0 and s1/0, s0/1 and s1/1"
+    ]
+    assert guard(whole(data, n1, [], scaled), groups=(), allow=None).leaks == ()
+
+
 def test_equal_series_that_are_cut_in_time_share_nothing() -> None:
     series = distinct(1, 20)[0]
     data = collection([series, series])
@@ -158,12 +176,14 @@ def test_all_leaks_are_told_at_once() -> None:
 def test_twins_are_exactly_the_equal_sequences(values: list[list[int]]) -> None:
     found = twins(collection(values)).tolist()
     for row, value in enumerate(values):
-        equal = [other for other in range(row + 1) if values[other] == value and len(value) >= 8]
+        counts = len(value) >= 8 and len(set(value)) > 1
+        equal = [other for other in range(row + 1) if values[other] == value and counts]
         assert found[row] == (equal[0] if equal else row)
 
 
 def test_twins_that_differ_between_the_values_that_are_looked_at_first_are_told_apart() -> None:
     base = np.zeros(1000)
+    base[0] = 2
     other = base.copy()
     other[500] = 1
     assert twins(collection([base, other, base])).tolist() == [0, 1, 0]

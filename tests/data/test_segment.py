@@ -42,6 +42,8 @@ def counting(lengths: list[int], **fields: Any) -> Collection:
         (2560, 256, 0.5, 19),
         (3000, 300, 0.0, 10),
         (1024, 256, 0.75, 13),
+        (1024, 256, 0.25, 5),
+        (1280, 256, 0.75, 17),
         (256, 256, 0.5, 1),
         (5, 2, 0.9, 4),
     ],
@@ -85,6 +87,27 @@ def test_columns_go_with_the_segments_and_ids_stay_unique() -> None:
     assert (found.label, found.groups) == ("who", ("who",))
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.75])
+def test_windows_of_a_trial_share_its_label_its_patient_and_its_trial_id(overlap: float) -> None:
+    table = pd.DataFrame({"patient": [7, 7, 9], "trial": [1, 2, 1], "kind": ["ill", "ill", "well"]})
+    trials = counting([32] * 3).replaced(table=table, label="kind", groups=("patient",))
+    found = segment(trials, steps=8, overlap=overlap)
+    each = (32 - 8) // round(8 * (1 - overlap)) + 1
+    assert len(found) == 3 * each
+    columns = ["patient", "trial", "kind"]
+    assert found.table[columns].to_numpy().tolist() == np.repeat(table.to_numpy(), each, axis=0).tolist()
+    for row in range(3):
+        assert torch.equal(found.sequence(row * each), trials.sequence(row)[:8])
+
+
+def test_a_patient_of_whom_nothing_is_left_is_named() -> None:
+    collection = counting([2, 3, 8, 8], groups=("who",))
+    with pytest.warns(TsworkWarning, match="shorter than 4 steps: s0, s1; nothing is left of 'who' p0"):
+        assert segment(collection, steps=4, short="drop").notes == (
+            "segment leaves out 2 of 4 recordings shorter than 4 steps: s0, s1; nothing is left of 'who' p0",
+        )
+
+
 def test_seconds_are_counted_by_the_rate_or_by_time_stamps() -> None:
     assert segment(counting([100], rate=50.0), seconds=0.5).lengths.tolist() == [25] * 4
     hours = torch.arange(48) * 3600 * 10**9
@@ -117,7 +140,7 @@ def test_recordings_that_are_too_short_are_refused_by_name_or_left_out_with_a_wa
     )
     with pytest.warns(TsworkWarning, match="segment leaves out 1 of 3 recordings shorter than 4 steps: s1"):
         assert segment(collection, steps=4, short="drop").table["recording"].tolist() == ["s0", "s2"]
-    with pytest.warns(TsworkWarning), pytest.raises(DataInvalid, match="no recording has 9 steps"):
+    with pytest.raises(DataInvalid, match="'segment' leaves nothing: all 3 recordings shorter than 9 steps"):
         segment(collection, steps=9, short="drop")
 
 

@@ -49,7 +49,7 @@ stages:
     assert found == [
         "waves.yaml:3:7  seed: should be greater than or equal to 0, not -1",
         "waves.yaml:4:16  data.reader: no reader is called 'array'. Did you mean 'arrays'?",
-        "waves.yaml:4:52  data.split.by: should be 'time', 'official' or 'groups', not 'tim'",
+        "waves.yaml:4:52  data.split.by: should be 'time', 'official', 'groups' or 'sequences', not 'tim'",
         "waves.yaml:5:31  stages.ts2vec.encoder.dimm: unknown key. Did you mean 'dim'?",
         "waves.yaml:7:34  stages.ts2vec.epochs: should be a valid integer, not 'many'",
         "waves.yaml:8:17  stages.probe.uses: no method or protocol is called 'prob_classify'. Did you mean 'probe_classify'?",
@@ -74,7 +74,7 @@ stages:
         (("uses: ts2vec,", "uses: ts2vec, needs: probe,"), "a method trains from the data alone"),
         (("reader: arrays", "reader: arays"), "data.reader: no reader is called 'arays'. Did you mean 'arrays'?"),
         (("path: waves.npz", "pth: waves.npz"), "data.pth: unknown key. Did you mean 'path'?"),
-        (("by: official", "by: oficial"), "data.split.by: should be 'time', 'official' or 'groups', not 'oficial'"),
+        (("by: official", "by: oficial"), "data.split.by: should be 'time', 'official', 'groups' or 'sequences', not 'oficial'"),
         (("heads: [logistic]", "heads: [logistik]"), "stages.probe.heads"),
         (("reader: arrays", "card: nowhere"), "there is no card 'nowhere'"),
     ],

@@ -81,10 +81,15 @@ def check(
 
     spec, places = _spec(name, member, root, data_root)
     findings = check_data(spec, places, read_values=values)
+    facts = [one for one in findings if one.fact]
+    findings = [one for one in findings if not one.fact]
     faults = [one for one in findings if one.severe]
     if as_json:
-        print_json({"findings": [{"severe": one.severe, "what": one.what, "text": one.text} for one in findings]})
+        listed = [{"severe": one.severe, "what": one.what, "text": one.text} for one in findings]
+        print_json({"findings": listed, "facts": [{"what": one.what, "text": one.text} for one in facts]})
     else:
+        for one in facts:
+            console().print(f"{one.what}: {one.text}", highlight=False)
         for one in findings:
             console().print(
                 f"[{'red' if one.severe else 'yellow'}]{'fault' if one.severe else 'note '}[/] {one.what}: {one.text}"

@@ -15,12 +15,13 @@ from ruamel.yaml import YAML
 
 from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.faults import fault, refuse
+from tswork.data.group_splits import PARTS
 from tswork.data.places import Places
 from tswork.data.readers.comet_npy import FEATURES, LABELS
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
-from tswork.data.splits import ALIASES, PARTS
+from tswork.data.splits import ALIASES
 from tswork.data.tables import SEPARATORS, Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.source import Source

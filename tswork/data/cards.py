@@ -10,11 +10,14 @@ from tswork.data.places import Places
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.source import Source, merge, read_yaml
 
-SIZES = ("counts", "fractions", "dates")
+SIZES = ("counts", "fractions", "dates", "lists")
 
 
 def resolve(block: Source, places: Places) -> Source:
-    """A data block with its card merged in; the block's own keys win.
+    """A data block with its card merged in; the block's own keys win, and its `groups` are added to the card's.
+
+    What a card calls a group (a patient) stays one whatever a pipeline divides by; `split: {allow_leak: REASON}` is the way
+    to share it.
 
     `card: NAME` is sought in `places.card_folders`, `card: ./file.yaml` beside the file that names it. A card may itself
     begin with another card. Every value keeps the place of the file it came from, so that relative paths stay relative to
@@ -39,7 +42,19 @@ def _resolve(block: Source, places: Places, chain: tuple[Path, ...]) -> Source:
     card = _resolve(read_yaml(path), places.moved(path.parent), (*chain, path))
     own = Source({key: value for key, value in block.data.items() if key != "card"}, block.marks)
     named = Source({"name": path.stem, **(card.data if isinstance(card.data, dict) else {})}, card.marks)
-    return merge(_without_overridden_split(named, own), own)
+    return _with_groups_of(card, merge(_without_overridden_split(named, own), own))
+
+
+def _with_groups_of(card: Source, block: Source) -> Source:
+    """The block with the groups of its card before its own."""
+    theirs, ours = (
+        [one] if isinstance(one, str) else one
+        for one in (source.data.get("groups") if isinstance(source.data, dict) else None for source in (card, block))
+    )
+    if not isinstance(theirs, list) or not isinstance(ours, list):
+        return block
+    both = [*theirs, *(name for name in ours if name not in theirs)]
+    return block if both == ours else Source({**block.data, "groups": both}, block.marks)
 
 
 def _without_overridden_split(card: Source, own: Source) -> Source:

@@ -55,7 +55,7 @@ def renaming_problems(names: Sequence[str], options: DataOptions, place: Locatio
 
 def column_problems(columns: Sequence[str], options: DataOptions, place: Location | None = None) -> list[Problem]:
     """Label and group columns that a table does not have."""
-    wanted = [("label", options.label), *(("groups", name) for name in options.groups)]
+    wanted = [("label", options.label), ("label_per", options.label_per), *(("groups", one) for one in options.groups)]
     return [
         Problem(f"there is no column {name!r}", f"data.{kind}", place, did_you_mean(name, columns))
         for kind, name in wanted

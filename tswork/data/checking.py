@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
+from tswork.data.checking_labels import check_labels, check_splits
 from tswork.data.collection import Collection
 from tswork.data.contents import twins
 from tswork.data.faults import some
+from tswork.data.findings import Finding
 from tswork.data.locating import called, named
 from tswork.data.opening import open_collection
 from tswork.data.places import Places
+from tswork.data.prepare.quality import flat_channels
 from tswork.data.readers.base import Reader
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
-from tswork.data.splits import make_splits
-from tswork.errors import InvalidInput
+from tswork.errors import InvalidInput, TsworkWarning
 from tswork.store import file_digest
 
 SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something worth knowing; severe ones make results wrong or stop a run."""
-
-    what: str
-    text: str
-    severe: bool = False
 
 
 def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> list[Finding]:
@@ -54,11 +47,19 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
             if read_values:
                 collection = read_collection(spec, places)
                 findings += check_collection(collection)
-                prepared = open_collection(spec, places) if spec.options.prepare else collection
-                findings += _splits(prepared, spec)
+                findings += check_splits(_prepared(collection, spec, places), spec)
         except InvalidInput as fault:
             findings += _faults("content", fault)
     return findings
+
+
+def _prepared(collection: Collection, spec: DataSpec, places: Places) -> Collection:
+    """The collection that is divided; what preparations warn of is in its notes."""
+    if not spec.options.prepare:
+        return collection
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TsworkWarning)
+        return open_collection(spec, places)
 
 
 def _faults(what: str, fault: InvalidInput) -> list[Finding]:
@@ -71,9 +72,7 @@ def check_collection(collection: Collection) -> list[Finding]:
         *_values(collection),
         *_lengths(collection),
         *_duplicates(collection),
-        *_classes(collection),
-        *_groups(collection),
-        *_confounding(collection),
+        *check_labels(collection),
         *_times(collection),
     ]
 
@@ -104,16 +103,6 @@ def _unpacked_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _splits(collection: Collection, spec: DataSpec) -> Iterator[Finding]:
-    """What the split of the card would be refused for."""
-    if spec.split is None:
-        return
-    try:
-        make_splits(collection, spec.split, seed=0)
-    except InvalidInput as fault:
-        yield from _faults("split", fault)
-
-
 def _values(collection: Collection) -> Iterator[Finding]:
     values = collection.values
     if not values.is_floating_point():
@@ -126,6 +115,18 @@ def _values(collection: Collection) -> Iterator[Finding]:
         column = values[:, index][~missing[:, index]]
         if len(column) and float(column.min()) == float(column.max()):
             yield Finding("constant", f"the channel {name!r} is constant ({float(column[0]):g})")
+    yield from _flat(collection)
+
+
+def _flat(collection: Collection) -> Iterator[Finding]:
+    """Channels that are constant in some sequences and not in others."""
+    flat = flat_channels(collection)
+    flat &= ~flat[collection.lengths > 1].all(dim=0)
+    rows = torch.nonzero(flat.any(dim=1)).flatten().tolist()
+    if rows:
+        channels = some([collection.channels[place] for place in torch.nonzero(flat.any(dim=0)).flatten().tolist()])
+        text = f"{len(rows)} sequences have a flat channel ({channels}): {named(collection, rows)}"
+        yield Finding("flat", f"{text}; `prepare: [{{uses: quality, flat: drop}}]` leaves them out")
 
 
 def _lengths(collection: Collection) -> Iterator[Finding]:
@@ -146,51 +147,6 @@ def _duplicates(collection: Collection) -> Iterator[Finding]:
             [f"{called(collection, int(first[row]))} and {called(collection, row)}" for row in again[: SHOWN + 1]]
         )
         yield Finding("duplicate", f"{len(again)} sequences repeat the content of another: {shown}")
-
-
-def _classes(collection: Collection) -> Iterator[Finding]:
-    if not collection.label:
-        return
-    names = collection.categories(collection.label)
-    found = torch.bincount(collection.codes(collection.label).clamp(min=0), minlength=len(names)).tolist()
-    rare = [name for name, count in zip(names, found, strict=True) if count < 2]
-    if rare:
-        yield Finding("classes", f"classes with a single sequence: {', '.join(rare[:SHOWN])}")
-    if found and max(found) >= 10 * max(1, min(found)):
-        yield Finding(
-            "classes",
-            f"the largest class has {max(found)} sequences, the smallest {min(found)}; look at balanced accuracy",
-        )
-
-
-def _groups(collection: Collection) -> Iterator[Finding]:
-    for column in collection.groups:
-        without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
-        if without:
-            text = f"{len(without)} sequences have no {column!r}, so each counts as one of its own"
-            yield Finding("groups", f"{text}: {named(collection, without)}")
-
-
-def _confounding(collection: Collection) -> Iterator[Finding]:
-    """A group that knows the label is what a model may learn instead of the label."""
-    if not collection.label:
-        return
-    labels = collection.codes(collection.label)
-    for column in collection.groups:
-        groups = collection.codes(column)
-        pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
-        count = len(torch.unique(groups))
-        if len(pairs) == count and count < len(collection):
-            yield Finding(
-                "confounding",
-                f"every {column!r} has one label only: split by {column!r}, or the model may learn it instead",
-            )
-        if count == len(torch.unique(labels)) and len(pairs) == count:
-            yield Finding(
-                "confounding",
-                f"there is one {column!r} a class, so no split by {column!r} can judge the label",
-                severe=True,
-            )
 
 
 def _times(collection: Collection) -> Iterator[Finding]:

@@ -55,6 +55,8 @@ class Collection:
     targets: tuple[str, ...] = ()
     affine: Affine | None = None
     name: str = "data"
+    notes: tuple[str, ...] = ()
+    """What preparations left out or filled, in words; every run records it with its data. No part of the content."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
@@ -160,8 +162,8 @@ class Collection:
     def replaced(self, **changes: Any) -> Collection:
         """A copy with some fields replaced."""
         copy = replace(self, **changes)
-        if set(changes) <= {"name", "affine"} and "digest" in self.__dict__:
-            copy.__dict__["digest"] = self.digest  # neither is content
+        if set(changes) <= {"name", "affine", "notes"} and "digest" in self.__dict__:
+            copy.__dict__["digest"] = self.digest  # none of these is content
         return copy
 
     @cached_property

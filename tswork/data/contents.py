@@ -20,7 +20,8 @@ FEWEST = 8
 def twins(collection: Collection, rows: Int[Tensor, "row"] | None = None) -> Int[Tensor, "row"]:
     """For each of some sequences (none given: all) the first among them with the same values, bit for bit; else itself.
 
-    Sequences of fewer than `FEWEST` values are nobody's twins.
+    Sequences of fewer than `FEWEST` values, and those in which no channel ever changes, are nobody's twins: a device that was
+    switched off tells nothing of who wore it.
     """
     first = torch.arange(len(collection)) if rows is None else rows.clone()
     chosen = first.numpy()
@@ -32,6 +33,9 @@ def twins(collection: Collection, rows: Int[Tensor, "row"] | None = None) -> Int
     for position in candidates.tolist():
         row = int(chosen[position])
         content = np.ascontiguousarray(collection.sequence(row).numpy())
+        bits = content.view(f"i{content.dtype.itemsize}")
+        if (bits == bits[:1]).all():
+            continue
         first[position] = seen.setdefault(hashlib.blake2b(content.data, digest_size=16).digest(), row)
     return first
 

@@ -21,12 +21,14 @@ WORK = 5_000_000
 """Numbers that all orders together may touch; many units and classes get fewer orders."""
 
 
-def group_units(collection: Collection) -> Int[Tensor, "sequence"]:
-    """A number for each sequence: equal where sequences share a value of any group column, directly or through others.
+def group_units(collection: Collection, *, columns: Sequence[str] | None = None) -> Int[Tensor, "sequence"]:
+    """A number for each sequence: equal where sequences share a value of any of the columns, directly or through others.
 
-    Segments of one recording belong together too; without any group every sequence stands alone.
+    The columns are those named (none: the collection's groups); segments of one recording belong together too. Without any
+    group every sequence stands alone.
     """
-    columns = [*collection.groups, *([ORIGIN] if ORIGIN in collection.table.columns else [])]
+    chosen = collection.groups if columns is None else columns
+    columns = [*chosen, *([ORIGIN] if ORIGIN in collection.table.columns else [])]
     units = torch.arange(len(collection))
     if not columns:
         return units
@@ -67,6 +69,18 @@ def assign(
         room = np.where(share > 0, room - np.bincount(part[part >= 0], minlength=len(share)), 0)
         part[left] = _dealt(unit, kind, share, part, left, room, seed)
     return torch.from_numpy(np.where(part < len(shares), part, -1)[unit])
+
+
+def class_labels(collection: Collection, *, stratify: bool) -> Int[Tensor, "sequence"]:
+    """The classes whose shares are kept; all alike where there are none, or where nobody asked for it."""
+    if collection.label and stratify:
+        return collection.codes(collection.label)
+    return torch.zeros(len(collection), dtype=torch.int64)
+
+
+def scaled(fractions: Sequence[float]) -> tuple[float, float]:
+    """Two shares of the whole."""
+    return fractions[0] / sum(fractions), fractions[1] / sum(fractions)
 
 
 def _by_kind(

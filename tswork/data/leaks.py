@@ -10,15 +10,18 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from tswork.data.collection import Part, Split
+from tswork.data.collection import Collection, Part, Split
 from tswork.data.contents import twins
 from tswork.data.faults import some
+from tswork.data.ids import written_column
 from tswork.data.locating import called, named
 from tswork.errors import LeakFound, Problem
 
 SHOWN = 5
 ORIGIN = "recording"
 """Table column that `segment` and `channels_to_sequences` add: the sequence that a piece or a channel comes from."""
+COMMON = 0.5
+"""Above this share of values that come again inside others a column is taken for one that counts inside each of them."""
 CHANNEL = "channel"
 """Table column that `channels_to_sequences` adds: the channel that became a sequence."""
 
@@ -28,12 +31,34 @@ def guard(split: Split, *, groups: Sequence[str], allow: str | None, origins: bo
 
     Raises `LeakFound` with all offenders, unless `allow` gives a reason; then the leaks are written into the split.
     """
-    columns = [*groups, *([ORIGIN] if origins and ORIGIN in split.train.collection.table.columns else [])]
-    found = [*_shared_groups(split, columns), *_shared_contents(split), *_shared_time(split)]
+    collection = split.train.collection
+    columns = [*groups, *([ORIGIN] if origins and ORIGIN in collection.table.columns else [])]
+    shared = {text: column for column in dict.fromkeys(columns) for text in _shared_groups(split, column)}
+    found = [*shared, *_shared_contents(split), *_shared_time(split)]
     if found and allow is None:
         remedy = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
-        raise LeakFound([Problem(text, f"split {split.name}", remedy=remedy) for text in found])
-    return Split(split.train, split.validation, split.test, tuple(groups), split.name, tuple(found))
+        hints = {text: repeated(collection, [column], among=groups) for text, column in shared.items()}
+        raise LeakFound(
+            [Problem(text, f"split {split.name}", remedy=" ".join([remedy, *hints.get(text, ())])) for text in found]
+        )
+    return Split(split.train, split.validation, split.test, tuple(dict.fromkeys(groups)), split.name, tuple(found))
+
+
+def repeated(collection: Collection, columns: Sequence[str], *, among: Sequence[str]) -> list[str]:
+    """Advice on columns whose values come again inside those before them: trial 1 of one patient is not trial 1 of another."""
+    advice = []
+    for column in columns:
+        codes = collection.codes(column)
+        for other in among[: among.index(column)] if column in among else ():
+            pairs = torch.unique(torch.stack([codes, collection.codes(other)], dim=1)[codes >= 0], dim=0)
+            several = torch.bincount(pairs[:, 0], minlength=len(collection.categories(column))) > 1
+            # Devices shared by a few patients are few; numbers that count inside each patient come again nearly all.
+            if len(pairs) and bool(several.double().mean() > COMMON):
+                text = (
+                    f"The values of {column!r} come again in several of {other!r}: if it counts inside each of these,"
+                )
+                advice.append(f"{text} leave it out of the groups, since {other!r} keeps them together.")
+    return advice
 
 
 def _pairs(split: Split) -> Iterator[tuple[str, Part, str, Part]]:
@@ -42,14 +67,27 @@ def _pairs(split: Split) -> Iterator[tuple[str, Part, str, Part]]:
             yield first, a, second, b
 
 
-def _shared_groups(split: Split, columns: Sequence[str]) -> Iterator[str]:
-    for column in dict.fromkeys(columns):
-        names = split.train.collection.categories(column)
-        for first, a, second, b in _pairs(split):
-            both = np.intersect1d(a.codes(column).numpy(), b.codes(column).numpy())
-            both = both[both >= 0]
-            if len(both):
-                yield f"{len(both)} values of {column!r} are in {first} and {second}: {some([names[code] for code in both])}"
+def _shared_groups(split: Split, column: str) -> Iterator[str]:
+    for first, a, second, b in _pairs(split):
+        both = np.intersect1d(a.codes(column).numpy(), b.codes(column).numpy())
+        both = both[both >= 0]
+        if len(both):
+            names = _known_as(split.train.collection, column, both.tolist())
+            yield f"{len(both)} values of {column!r} are in {first} and {second}: {some(names)}"
+
+
+def _known_as(collection: Collection, column: str, codes: Sequence[int]) -> list[str]:
+    """Values by name, with the other ids under which they stand in the data."""
+    names, written = collection.categories(column), written_column(collection, column)
+    if written == column:
+        return [names[code] for code in codes]
+    ids, spelled = collection.codes(written), collection.categories(written)
+    known = []
+    for code in codes[: SHOWN + 1]:
+        also = [spelled[one] for one in torch.unique(ids[collection.codes(column) == code]).tolist()]
+        also = [name for name in also if name != names[code]]
+        known.append(f"{names[code]} (also {some(also)})" if also else names[code])
+    return [*known, *(names[code] for code in codes[SHOWN + 1 :])]
 
 
 def _shared_contents(split: Split) -> Iterator[str]:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tswork.config import Configured, keyed
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.digests import source_digest
+from tswork.data.group_splits import units_of
 from tswork.data.places import Places
 from tswork.data.prepare.base import Preparation
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec, read_spec
+from tswork.data.split_spec import split_count
 from tswork.data.splits import make_splits
 from tswork.data.stored import FORMAT, load_collection, save_collection
 from tswork.errors import DataInvalid, Problem
@@ -53,14 +57,25 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
     return load_collection(found).replaced(name=spec.options.name)
 
 
-def open_data(spec: DataSpec, places: Places, *, seed: int, store: Store | None = None) -> OpenData:
-    """The data of a spec and all of its splits.
+def open_data(
+    spec: DataSpec, places: Places, *, seed: int, store: Store | None = None, persons: Sequence[str] = ()
+) -> OpenData:
+    """The data of a spec and all of its splits, none of which shares a value of a column of `persons`.
 
     Preparations that are fitted see the training part of their own split only. Raises `DataInvalid` and `LeakFound`.
     """
     _, fitted = _preparations(spec)
     collection = open_collection(spec, places, store=store)
-    return OpenData(collection, tuple(_fit(split, fitted)[0] for split in _divide(spec, collection, seed)))
+    return OpenData(collection, tuple(_fit(split, fitted)[0] for split in _divide(spec, collection, seed, persons)))
+
+
+def count_splits(spec: DataSpec, places: Places, *, store: Store | None = None) -> int:
+    """How many splits a spec stands for. Only `folds: each` has to open the data, whose groups it counts."""
+    split = spec.options.split
+    known = split_count(split) if split is not None else 1
+    if split is None or known is not None:
+        return known or 1
+    return len(torch.unique(units_of(open_collection(spec, places, store=store), split)))
 
 
 def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ...]:
@@ -77,7 +92,7 @@ def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: St
     known = open_collection(spec, places, store=store)
     moved = spec.reader.config.model_copy(update={"path": path})
     new_spec = DataSpec(
-        spec.options.model_copy(update={"split": None, "label": None, "groups": ()}),
+        spec.options.model_copy(update={"split": None, "label": None, "label_per": None, "groups": (), "aliases": {}}),
         type(spec.reader)(spec.reader.component, moved),
     )
     new = _prepared(new_spec, places, unfitted)
@@ -121,10 +136,10 @@ def _key(spec: DataSpec, unfitted: Sequence[Configured], digest: str) -> str:
     return key_of({"collection": block, "digest": digest, "format": FORMAT})
 
 
-def _divide(spec: DataSpec, collection: Collection, seed: int) -> tuple[Split, ...]:
+def _divide(spec: DataSpec, collection: Collection, seed: int, persons: Sequence[str] = ()) -> tuple[Split, ...]:
     if spec.options.split is None:
         raise DataInvalid([Problem("no split is given", "data.split", remedy="Add `split: {by: ...}`.")])
-    return make_splits(collection, spec.options.split, seed=seed)
+    return make_splits(collection, spec.options.split, seed=seed, persons=persons)
 
 
 def _fit(split: Split, blocks: Sequence[Configured]) -> tuple[Split, list[Preparation[Any]]]:

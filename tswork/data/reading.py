@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from tswork.data.aliases import merge_aliases
 from tswork.data.channels import column_problems
 from tswork.data.collection import Collection
+from tswork.data.consistency import label_problems, spelling_problems
 from tswork.data.faults import refuse
 from tswork.data.locating import marked, named
 from tswork.data.missing import interpolated, missing_problems
@@ -17,17 +19,24 @@ from tswork.errors import Problem
 def read_collection(spec: DataSpec, places: Places) -> Collection:
     """The collection of a spec, before any preparation, with missing values kept, interpolated or refused.
 
-    Raises `DataInvalid` with all faults: those of the files, then label and group columns that are not there, fewer than
-    two classes, rows without a label, infinite values, and missing ones that are not accepted.
+    Raises `DataInvalid` with all faults: those of the files, then label and group columns that are not there and aliases that
+    name no id, then fewer than two classes, rows without a label, groups with several labels where `label_per` says they have
+    one, ids written in two ways, infinite values, and missing ones that are not accepted.
     """
     collection: Collection = spec.reader.build().read(spec, places)
     options = spec.options
     refuse(column_problems(list(map(str, collection.table.columns)), options))
+    collection = merge_aliases(collection, options.aliases)
     label = options.label or collection.label
     collection = collection.replaced(label=label, groups=options.groups or collection.groups)
-    problems = _label_problems(collection, label) if label is not None else []
+    problems = _class_problems(collection, label) if label is not None else []
     if problems and options.label is None:  # nobody asked for the label that the reader found
         collection, problems = collection.replaced(label=None), []
+    if options.label_per is not None and collection.label is not None:
+        problems += label_problems(collection, options.label_per)
+    elif options.label_per is not None:
+        problems.append(Problem("there is no label", "data.label_per", remedy="Name its column with `label:`."))
+    problems += spelling_problems(collection, [*collection.groups, *options.aliases])
     if options.time is not None and collection.times is None:
         problems.append(Problem(f"the reader {spec.reader.name!r} reads no time stamps here", "data.time"))
     if collection.values.is_floating_point():
@@ -41,7 +50,7 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
     return collection
 
 
-def _label_problems(collection: Collection, label: str) -> list[Problem]:
+def _class_problems(collection: Collection, label: str) -> list[Problem]:
     problems: list[Problem] = []
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled:

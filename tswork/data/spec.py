@@ -16,7 +16,7 @@ from pydantic import Field
 from tswork.config import NOT_KEYED, Config, Configured, Many, Uses, keyed
 from tswork.data.files import find_file
 from tswork.data.places import Places
-from tswork.data.split_spec import SplitSpec, split_faults
+from tswork.data.split_spec import SplitSpec, Value, split_faults
 from tswork.errors import ComponentUnknown, DataInvalid, Problem, did_you_mean
 from tswork.registry import find
 from tswork.source import KEY, Source, show_path
@@ -52,6 +52,12 @@ class DataOptions(Config):
     files: Many[DataFile] = Field(default=(), json_schema_extra=NOT_KEYED, description="files of the set")
     label: str | None = Field(default=None, description="table column of the classes")
     groups: Many[str] = Field(default=(), description="columns whose values are never shared between parts")
+    aliases: dict[str, Many[Many[Value]]] = Field(
+        default_factory=dict, description="column: lists of ids that are one and the same person"
+    )
+    label_per: str | None = Field(
+        default=None, description="the group whose label it is (a diagnosis: `patient`); its sequences have to agree"
+    )
     target: Many[str] = Field(default=(), description="channels a forecast is about")
     covariates: Many[str] | None = Field(default=None, description="channels that are only read, beside the targets")
     channels: Many[str] | None = Field(default=None, description="channels to read, in order; none: all")

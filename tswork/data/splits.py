@@ -1,8 +1,8 @@
-"""How a data set is divided: in time, as published, or by groups."""
+"""How a data set is divided: in time, as published, or by groups (`tswork.data.group_splits`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,36 +11,38 @@ from torch import Tensor
 
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse, some
-from tswork.data.grouping import assign, group_units
+from tswork.data.group_splits import PARTS, by_groups
+from tswork.data.grouping import assign, class_labels, group_units, scaled
 from tswork.data.leaks import CHANNEL, ORIGIN, guard
 from tswork.data.locating import named
-from tswork.data.split_spec import SplitSpec, date_stamps, split_count, split_faults
+from tswork.data.split_spec import SplitSpec, date_stamps, split_faults
 from tswork.errors import DataInvalid, Problem
 from tswork.random import derive
 
-PARTS = ("train", "validation", "test")
 ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 """Other words for the parts in a column `split`."""
-SHARES = (0.6, 0.2, 0.2)
-"""Shares of a split by groups that names none."""
 
 
-def make_splits(collection: Collection, spec: SplitSpec, *, seed: int) -> tuple[Split, ...]:
+def make_splits(
+    collection: Collection, spec: SplitSpec, *, seed: int, persons: Sequence[str] = ()
+) -> tuple[Split, ...]:
     """All splits of a spec (one, unless it has folds or repeats), each looked at by the leak guard.
 
-    Random splits depend on (`spec.seed` or `seed`, index) alone. Raises `DataInvalid` when the spec does not fit the data,
-    `LeakFound` when parts share something.
+    Random splits depend on (`spec.seed` or `seed`, index) alone. `persons` are further columns whose values no two parts may
+    share, because a method or protocol takes them for persons; the groups of the data count whatever column divides. Raises
+    `DataInvalid` when the spec does not fit the data, `LeakFound` when parts share something.
     """
     refuse([Problem(message, ".".join(("data.split", *key))) for key, message in split_faults(spec)])
     chosen = spec.seed if spec.seed is not None else seed
+    known = collection.table.columns
     if spec.by == "time":
         splits = [_by_time(collection, spec)]
     elif spec.by == "official":
         splits = [_official(collection, spec, chosen)]
     else:
-        splits = list(_by_groups(collection, spec, chosen))
-    # Parts that are cut in time share their sequences, and with them every group, on purpose.
-    guarded = () if spec.by == "time" else collection.groups
+        splits = list(by_groups(collection, spec, seed if spec.index == "seed" else chosen))
+    # Parts that are cut in time share their sequences, and with them every group, on purpose; persons are asked for by name.
+    guarded = [*(() if spec.by == "time" else collection.groups), *(name for name in persons if name in known)]
     return tuple(guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time") for split in splits)
 
 
@@ -124,7 +126,12 @@ def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
 def _off_training(collection: Collection, rows: Tensor, spec: SplitSpec, seed: int) -> tuple[Tensor, Tensor]:
     assert spec.fractions is not None
     units = group_units(collection)[rows]
-    part_of = assign(units, _labels(collection, spec)[rows], _scaled(spec.fractions), seed=derive(seed, "official"))
+    part_of = assign(
+        units,
+        class_labels(collection, stratify=spec.stratify)[rows],
+        scaled(spec.fractions),
+        seed=derive(seed, "official"),
+    )
     return rows[part_of == 0], rows[part_of == 1]
 
 
@@ -132,90 +139,10 @@ def _continued(collection: Collection, spec: SplitSpec) -> Split:
     """Series whose published test values go on where the training values end (M4); validation is the end of training."""
     rows = torch.arange(len(collection))
     start = torch.from_numpy(collection.table["test_start"].to_numpy(np.int64).copy())
-    share = _scaled(spec.fractions)[0] if spec.fractions is not None else 1.0
+    share = scaled(spec.fractions)[0] if spec.fractions is not None else 1.0
     cut = (start * share + 1e-6).floor().long()
     train = torch.stack([rows, torch.zeros_like(rows), cut], dim=1)
     validation = torch.stack([rows, cut, start], dim=1)
     test = torch.stack([rows, start, collection.lengths], dim=1)
     parts = [Part(collection, spans[spans[:, 2] > spans[:, 1]]) for spans in (train, validation, test)]
     return Split(parts[0], parts[1], parts[2], name="official")
-
-
-def _by_groups(collection: Collection, spec: SplitSpec, seed: int) -> Iterator[Split]:
-    """All splits by groups that are asked for; sequences that share a value of any group column stay together."""
-    units, labels = group_units(collection), _labels(collection, spec)
-    count = len(torch.unique(units))
-    _check_groups(spec, count)
-    folds = _folds(units, labels, spec, count, seed) if spec.folds else None
-    for index in [spec.index] if spec.index is not None else range(split_count(spec)):
-        if folds is not None:
-            part_of = _fold(folds, index, units, labels, spec, seed)
-            name = f"fold {index + 1} of {spec.folds}"
-        else:
-            shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
-            part_of = assign(units, labels, shares, seed=derive(seed, "repeat", index), counts=spec.counts)
-            name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else "groups"
-        rows = [torch.nonzero(part_of == part).flatten() for part in range(len(PARTS))]
-        _check_parts(collection, rows, name)
-        train, validation, test = (Part.of(collection, found) for found in rows)
-        yield Split(train, validation, test, name=name)
-
-
-def _check_groups(spec: SplitSpec, count: int) -> None:
-    """Raises `DataInvalid` when there are fewer groups than are asked for."""
-    if spec.folds:
-        wanted, what = spec.folds, f"{spec.folds} folds"
-    elif spec.counts:
-        wanted, what = sum(spec.counts), f"the {sum(spec.counts)} of counts"
-    else:
-        wanted = sum(share > 0 for share in spec.fractions or SHARES)
-        what = f"the {wanted} parts"
-    if count < wanted:
-        remedy = "Use fewer folds." if spec.folds else "Give 0 for validation, or use more groups."
-        raise DataInvalid([Problem(f"{count} groups are fewer than {what}", "data.split", remedy=remedy)])
-
-
-def _check_parts(collection: Collection, rows: Sequence[Tensor], name: str) -> None:
-    """Raises `DataInvalid` for empty parts and for classes that training does not see."""
-    empty = [part for part, found in (("training", rows[0]), ("test", rows[2])) if not len(found)]
-    refuse([Problem(f"the {part} part is empty", "data.split") for part in empty])
-    if collection.label:
-        names, codes = collection.categories(collection.label), collection.codes(collection.label)[rows[0]]
-        seen = torch.bincount(codes[codes >= 0], minlength=len(names))
-        absent = [names[code] for code in torch.nonzero(seen == 0).flatten().tolist()]
-        if absent:
-            text = f"classes without training data in {name}: {some(absent)}"
-            raise DataInvalid([Problem(text, "data.split", remedy="Use fewer folds or more groups.")])
-
-
-def _folds(units: Tensor, labels: Tensor, spec: SplitSpec, count: int, seed: int) -> Int[Tensor, "sequence"]:
-    """The fold in which each sequence is tested."""
-    assert spec.folds is not None
-    equal, rest = divmod(count, spec.folds)
-    counts = [equal + (fold < rest) for fold in range(spec.folds)]
-    return assign(units, labels, [1 / spec.folds] * spec.folds, seed=derive(seed, "folds"), counts=counts)
-
-
-def _fold(
-    folds: Tensor, index: int, units: Tensor, labels: Tensor, spec: SplitSpec, seed: int
-) -> Int[Tensor, "sequence"]:
-    """Parts of one fold: validation is a share of what is not tested, else the next fold."""
-    part_of = torch.where(folds == index, 2, 0)
-    if spec.fractions is not None:
-        others = torch.nonzero(part_of == 0).flatten()
-        shares = _scaled(spec.fractions)
-        part_of[others] = assign(units[others], labels[others], shares, seed=derive(seed, "fold", index))
-    elif spec.folds is not None and spec.folds > 2:
-        part_of[folds == (index + 1) % spec.folds] = 1
-    return part_of
-
-
-def _scaled(fractions: Sequence[float]) -> tuple[float, float]:
-    """Two shares of the whole."""
-    return fractions[0] / sum(fractions), fractions[1] / sum(fractions)
-
-
-def _labels(collection: Collection, spec: SplitSpec) -> Int[Tensor, "sequence"]:
-    if collection.label and spec.stratify:
-        return collection.codes(collection.label)
-    return torch.zeros(len(collection), dtype=torch.int64)

@@ -36,6 +36,7 @@ def save_collection(folder: Path, collection: Collection) -> None:
         "groups": collection.groups,
         "targets": collection.targets,
         "digest": collection.digest,
+        "notes": collection.notes,
     }
     (folder / "collection.json").write_text(json.dumps(about))
 
@@ -60,6 +61,7 @@ def load_collection(folder: Path, *, budget: int | None = None) -> Collection:
         label=about["label"],
         groups=tuple(about["groups"]),
         targets=tuple(about["targets"]),
+        notes=tuple(about.get("notes", ())),
     )
     collection.__dict__["digest"] = about["digest"]  # known, so it need not be computed over all values again
     return collection

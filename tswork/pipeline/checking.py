@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from tswork.config import persons_of
 from tswork.data.collection import DataInfo, Split
 from tswork.data.opening import OpenData, open_data
 from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
@@ -59,9 +60,13 @@ def check_plan(plan: Plan, device: torch.device) -> None:
 
 
 def open_member(member: Member, plan: Plan) -> OpenData:
-    """A member's data with its one split. Raises `DataInvalid` and `LeakFound`."""
+    """A member's data with its one split, which shares no value of a column that a stage takes for persons.
+
+    Raises `DataInvalid` and `LeakFound`.
+    """
     places = plan.pipeline.places
-    return open_data(member.data, places, seed=member.header.seed, store=Store(places.store))
+    persons = persons_of([stage.component for stage in member.stages])
+    return open_data(member.data, places, seed=member.header.seed, store=Store(places.store), persons=persons)
 
 
 def _process_problems(plan: Plan) -> Iterator[Problem]:

@@ -19,14 +19,15 @@ from tswork import registry
 from tswork.config import Configured
 from tswork.data.cards import resolve
 from tswork.data.files import expand
+from tswork.data.opening import count_splits
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
-from tswork.data.split_spec import split_count
 from tswork.errors import DataInvalid, InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
 from tswork.pipeline.gate import gate_problems
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
 from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
+from tswork.store import Store
 from tswork.validation import validate, validate_block
 
 MAX_MEMBERS = 10_000
@@ -221,8 +222,8 @@ def _under_data(problem: Problem) -> Problem:
 def _over_splits(member: Member, source: Source, chosen: Mapping[str, Source], places: Places) -> Iterator[Member]:
     """Folds and repeats of the split are an axis of the sweep."""
     split = member.data.options.split
-    count = split_count(split) if split is not None and split.index is None else 1
-    if count == 1:
+    count = count_splits(member.data, places, store=Store(places.store)) if split is not None else 1
+    if split is None or split.index is not None or count == 1:
         yield member
         return
     for index in range(count):

@@ -212,6 +212,7 @@ class _MemberRun:
                 "sequences": len(collection),
                 "steps": len(collection.values),
                 "channels": list(collection.channels),
+                "notes": list(collection.notes),
                 "leaks": list(self.data.splits[0].leaks),
             },
             **provenance(),

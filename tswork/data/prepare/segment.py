@@ -8,7 +8,6 @@ together. Everything is one gather by index arithmetic.
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -21,10 +20,10 @@ from torch import Tensor
 from tswork.config import Config
 from tswork.data.collection import Affine, Collection
 from tswork.data.leaks import ORIGIN
-from tswork.data.locating import named
 from tswork.data.prepare.base import Preparation
 from tswork.data.prepare.requirements import not_shorter, positions, rate_of, spacing_of, uncontinued
-from tswork.errors import DataInvalid, Problem, TsworkWarning
+from tswork.data.selecting import leave_out
+from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
 
 
@@ -88,22 +87,8 @@ class Segment(Preparation[SegmentConfig]):
             remedy = "Give `rest: keep`, `rest: pad` or `short: drop`." if fewest > 1 else "Give `short: drop`."
             not_shorter(collection, fewest, "segment", remedy)
             return collection
-        kept = torch.nonzero(collection.lengths >= fewest).flatten()
-        if len(kept) == len(collection):
-            return collection
-        short = torch.nonzero(collection.lengths < fewest).flatten().tolist()
-        text = f"segment leaves out {len(short)} of {len(collection)} recordings shorter than {fewest} steps"
-        warnings.warn(f"{text}: {named(collection, short)}", TsworkWarning, stacklevel=2)
-        if not len(kept):
-            raise DataInvalid([Problem(f"no recording has {fewest} steps", "data.prepare")])
-        source = positions(collection.offsets[kept], collection.lengths[kept])
-        return collection.replaced(
-            values=collection.values[source],
-            offsets=torch.cat([torch.zeros(1, dtype=torch.int64), collection.lengths[kept].cumsum(0)]),
-            times=collection.times[source] if collection.times is not None else None,
-            table=collection.table.iloc[kept.numpy()].reset_index(drop=True),
-            affine=_affine(collection, kept),
-        )
+        left = collection.lengths < fewest
+        return leave_out(collection, left, step="segment", what=f"recordings shorter than {fewest} steps")
 
 
 def _table(collection: Collection, row: Int[Tensor, "segment"], number: Int[Tensor, "segment"]) -> pd.DataFrame:

@@ -1,0 +1,57 @@
+"""What the rows of a table say of one another: a patient has one diagnosis, an id one spelling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from tswork.data.collection import Collection
+from tswork.data.faults import each, some
+from tswork.errors import Problem
+
+
+def label_problems(collection: Collection, group: str) -> list[Problem]:
+    """A problem for each value of a group whose sequences have several labels, where the label is the group's own."""
+    assert collection.label is not None
+
+    def problem(conflict: tuple[str, tuple[str, ...]]) -> Problem:
+        remedy = "Mend the table, or leave out `label_per` where a label may change inside a group."
+        return Problem(f"has the labels {some(conflict[1])}", f"{group} {conflict[0]}", remedy=remedy)
+
+    return list(each(conflicts(collection, group), problem, rest=f"values of {group!r} with several labels"))
+
+
+def conflicts(collection: Collection, group: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The values of a group whose sequences have several labels, with these."""
+    assert collection.label is not None
+    groups, labels = collection.codes(group), collection.codes(collection.label)
+    known = (groups >= 0) & (labels >= 0)
+    pairs = torch.unique(torch.stack([groups, labels], dim=1)[known], dim=0)
+    several = torch.bincount(pairs[:, 0], minlength=1) > 1
+    found: dict[int, list[str]] = {}
+    for code, label in pairs[several[pairs[:, 0]]].tolist():
+        found.setdefault(code, []).append(collection.classes[label])
+    names = collection.categories(group)
+    return [(names[code], tuple(classes)) for code, classes in found.items()]
+
+
+def spelling_problems(collection: Collection, columns: Sequence[str]) -> Iterator[Problem]:
+    """Columns in which the same id is a number in some rows and text in others, which would count as two."""
+    for column in dict.fromkeys(columns):
+        twice = [name for name, count in Counter(collection.categories(column)).items() if count > 1]
+        if twice:
+            text = f"{len(twice)} values of {column!r} are numbers in some rows and text in others: {some(twice)}"
+            yield Problem(text, "data.groups", remedy="Write them in one way.")
+
+
+def padded_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
+    """Ids of a column that differ in leading zeros alone, such as 7 and 07."""
+    first: dict[str, str] = {}
+    twins = []
+    for name in collection.categories(column):
+        plain = name.lstrip("0") or "0"
+        if name.isdigit() and first.setdefault(plain, name) != name:
+            twins.append((first[plain], name))
+    return twins
