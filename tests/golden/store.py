@@ -7,6 +7,7 @@ The stored numbers (`values.json`) notice that: they hold four digits, which oth
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
+    "preparation bands": [{"column": "age", "edges": [30.0]}],
+    "preparation select": [{"keep": {"label": ["b"]}}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -187,13 +190,18 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     random = np.random.default_rng(0)
     sequences = [random.normal(3, 2, size=(length, 2)).cumsum(axis=0).astype(np.float32) for length in (40, 33)]
     hours = torch.arange(73) * 3_600_000_000_000
-    table = pd.DataFrame({"label": ["a", "b"]})
+    table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
     step = configure("preparation", {"uses": name, **options}).build()
     step.fit(Part(collection, torch.tensor([[0, 0, 25]])))
     prepared: Collection = step.apply(collection)
     values = prepared.values.to(torch.float32)
-    return _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
+    numbers = _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
+    if prepared.values is not collection.values:
+        return numbers
+    return numbers | {
+        "table": zlib.crc32(prepared.table.to_csv().encode()) % 10_000
+    }  # a step that changes only the table
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
