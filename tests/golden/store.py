@@ -74,7 +74,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method supervised": [{"balanced": True}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
-    "preparation resample": [{"rate": 0.5}],
+    "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
