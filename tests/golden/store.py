@@ -76,6 +76,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation standardize": [{}, {"per": "recording"}],
     "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
+    "preparation align_beats": [{"steps": 120, "beats": 3}],
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
@@ -186,12 +187,24 @@ def _method(name: str, options: dict[str, Any]) -> Numbers:
     return losses | _named("embedded", _shape(embedded.detach()))
 
 
+def _hearts() -> Collection:
+    """Two electrocardiograms of two leads at 100 samples a second, with an R wave every 0.8 or 0.9 s."""
+    random = np.random.default_rng(0)
+    sequences = []
+    for interval in (80, 90):
+        wave = np.exp(-(((np.arange(1000) % interval - 40) / 2.0) ** 2))
+        sequences.append((wave[:, None] * [1.0, -0.5] + random.normal(0, 0.02, (1000, 2))).astype(np.float32))
+    return Collection.from_sequences(sequences, rate=100.0)
+
+
 def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     random = np.random.default_rng(0)
     sequences = [random.normal(3, 2, size=(length, 2)).cumsum(axis=0).astype(np.float32) for length in (40, 33)]
     hours = torch.arange(73) * 3_600_000_000_000
     table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "align_beats":
+        collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()
     step.fit(Part(collection, torch.tensor([[0, 0, 25]])))
     prepared: Collection = step.apply(collection)
