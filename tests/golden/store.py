@@ -81,6 +81,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
     "preparation bands": [{"column": "age", "edges": [30.0]}],
+    "preparation parts_in_order": [{"group": "age", "last": {"a": [0, 1], "b": [0, 0]}}],
     "preparation select": [{"keep": {"label": ["b"]}}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
