@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections.abc import Callable
@@ -238,6 +239,40 @@ def test_adftd_are_trials_of_ten_seconds_cut_into_seconds(tmp_path: Path) -> Non
     assert found.table.groupby("patient")["trial"].nunique().unique().tolist() == [2]
     assert parts_of(split, "patient")["validation"] == {"sub-004", "sub-009", "sub-014"}
     assert parts_of(split, "patient")["test"] == {"sub-005", "sub-010", "sub-015"}
+
+
+def test_the_arrays_of_eeg_alcohol_come_out_of_text_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "eeg_alcohol"
+    card = read_yaml(shipped("data_cards") / "eeg_alcohol.yaml").data
+    names = [*card["channels"][:31], "X", *card["channels"][31:], "nd", "Y"]
+    values = np.random.default_rng(0).normal(0, 50, (4, 64, 256)).round(3)
+    said = ["S1 obj , trial 0", "S2 nomatch, trial 3", "S2 match , trial 2", "S2 nomatch err, trial 11"]
+    subjects = ["co2a0000364"] * 2 + ["co2c0000337"] * 2
+    for subject, head, case in zip(subjects, said, values, strict=True):
+        lines = [
+            f"# {subject}.rd",
+            "# 120 trials, 64 chans, 416 samples 368 post_stim samples",
+            "# 3.906000 msecs uV",
+            f"# {head}",
+        ]
+        number = int(head.split()[-1])
+        for place, name in enumerate(names):
+            lines += [
+                f"# {name} chan {place}",
+                *(f"{number} {name} {step} {one:.3f}" for step, one in enumerate(case[place])),
+            ]
+        (folder / subject).mkdir(parents=True, exist_ok=True)
+        with gzip.open(folder / subject / f"{subject}.rd.{number:03d}.gz", "wt") as file:
+            file.write("\n".join(lines) + "\n")
+    shown("eeg_alcohol_arrays.py", folder, monkeypatch)
+    found = as_read("eeg_alcohol", tmp_path)
+    assert found.table.drop(columns="id").to_dict("list") == {
+        "patient": subjects, "trial": [0, 3, 2, 11], "condition": ["S1 obj", "S2 nomatch", "S2 match", "S2 nomatch"],
+        "label": ["alcoholic"] * 2 + ["control"] * 2,
+    }  # fmt: skip
+    scalp = [place for place, name in enumerate(names) if name not in ("X", "nd", "Y")]
+    wanted = values[:, scalp].transpose(0, 2, 1).reshape(-1, 61)
+    np.testing.assert_allclose(found.values.numpy(), wanted, atol=1e-4)
 
 
 def test_the_guide_has_a_row_for_every_card_with_its_licence() -> None:

@@ -211,7 +211,7 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     prepared: Collection = step.apply(collection)
     values = prepared.values.to(torch.float32)
     numbers = _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
-    if prepared.values is not collection.values:
+    if prepared.values is not collection.values or prepared.table is collection.table:
         return numbers
     return numbers | {
         "table": zlib.crc32(prepared.table.to_csv().encode()) % 10_000
