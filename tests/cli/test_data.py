@@ -84,6 +84,16 @@ def test_show_tells_what_the_set_holds(project: Path) -> None:
         assert part in shown.out
 
 
+def test_show_tells_each_flaw_by_itself_and_what_is_done_with_the_data(project: Path) -> None:
+    (project / "cut.yaml").write_text(
+        "card: gestures\nflaws: [two are missing, one is short]\nprepare: [{uses: segment, steps: 10, overlap: 0.5}]\n"
+        "split: {by: groups, repeats: 3}\n"
+    )
+    shown = " ".join(tswork(project, "data", "show", "./cut.yaml").out.split())
+    assert "known flaws - two are missing - one is short sequences" in shown
+    assert "prepared by {uses: segment, steps: 10, overlap: 0.5} split {by: groups, repeats: 3}" in shown
+
+
 @pytest.mark.parametrize("values", ["--values", "--no-values"])
 def test_check_of_a_sound_set_ends_with_0(project: Path, values: str) -> None:
     parts = "train 8 circle, 8 wave (of 4 person); validation 2 circle, 2 wave (of 1 person); test 2 circle, 2 wave (of 1 person)"

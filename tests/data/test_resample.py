@@ -17,8 +17,9 @@ from tswork.errors import DataInvalid
 RATES = [(256.0, 100.0), (100.0, 256.0), (500.0, 250.0), (44100.0, 16000.0), (1 / 3600, 1 / 86400), (8.0, 24.0)]
 
 
-def resample(collection: Collection, rate: float) -> Collection:
-    found: Collection = configure("preparation", {"uses": "resample", "rate": rate}).build().apply(collection)
+def resample(collection: Collection, rate: float, **options: Any) -> Collection:
+    block = {"uses": "resample", "rate": rate, **options}
+    found: Collection = configure("preparation", block).build().apply(collection)
     return found
 
 
@@ -79,6 +80,44 @@ def test_bounded_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     whole = resample(Collection.from_sequences(cases, rate=50.0), 20.0)
     monkeypatch.setattr("tswork.data.prepare.resample.CHUNK", 500)
     assert torch.equal(resample(Collection.from_sequences(cases, rate=50.0), 20.0).values, whole.values)
+
+
+@pytest.mark.parametrize(("old", "new"), [(500.0, 256.0), (1000.0, 250.0), (256.0, 500.0), (3.0, 2.0)])
+def test_straight_lines_are_those_of_numpy_and_keep_lines_straight(
+    old: float, new: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(0)
+    cases = [draw.normal(size=(steps, 2)).astype(np.float32) for steps in (40, 3, 1, 17)]
+    monkeypatch.setattr("tswork.data.prepare.resample.CHUNK", 60)
+    found = resample(Collection.from_sequences(cases, rate=old), new, method="linear")
+    assert found.rate == new
+    assert found.lengths.tolist() == [int(np.ceil(round(len(case) * new / old, 9))) for case in cases]
+    for row, case in enumerate(cases):
+        times = np.arange(len(found.sequence(row))) / new
+        for channel in range(2):
+            wanted = np.interp(times, np.arange(len(case)) / old, case[:, channel])
+            np.testing.assert_allclose(found.sequence(row)[:, channel].numpy(), wanted, atol=1e-6)
+    line = resample(
+        Collection.from_sequences([np.arange(50, dtype=np.float32)[:, None]], rate=old), new, method="linear"
+    )
+    inside = line.values[:, 0].numpy()[: int(49 * new / old)]
+    np.testing.assert_allclose(inside, np.arange(len(inside)) * old / new, rtol=1e-6)
+
+
+def test_straight_lines_let_what_is_too_fast_come_back_as_something_slower() -> None:
+    wave = sines(1000.0, 240.0, 4000)  # 240 Hz at 250 samples a second looks like 10 Hz
+    found = resample(wave, 250.0, method="linear").values[:, 0]
+    assert torch.equal(found, wave.values[::4, 0])
+    strongest = int(torch.fft.rfft(found).abs().argmax()) * 250 / len(found)
+    assert strongest == pytest.approx(10.0)
+    assert float(resample(wave, 250.0).values[100:-100].abs().max()) < 2e-4
+
+
+def test_straight_lines_between_sound_samples_are_rounded() -> None:
+    sound = np.array([[0], [3], [32767]], np.int16)
+    found = resample(Collection.from_sequences([sound], rate=8000.0), 16000.0, method="linear")
+    assert found.values.dtype == torch.int16
+    assert found.values.flatten().tolist() == [0, 2, 3, 16385, 32767, 32767]
 
 
 def test_time_stamps_keep_their_start_and_take_the_new_spacing() -> None:

@@ -108,6 +108,27 @@ def test_a_patient_of_whom_nothing_is_left_is_named() -> None:
         )
 
 
+def test_windows_of_trials_know_their_trial_and_their_recording() -> None:
+    trials = segment(counting([8, 9]), steps=4, column="trial")
+    assert trials.table["trial"].tolist() == ["s0/0", "s0/1", "s1/0", "s1/1"]
+    windows = segment(trials, steps=2, overlap=0.5)
+    assert windows.table["trial"].tolist() == [trial for trial in trials.table["trial"] for _ in range(3)]
+    assert windows.table["recording"].tolist() == ["s0"] * 6 + ["s1"] * 6
+    assert windows.table["id"].is_unique
+    for row, trial in enumerate(trials.table["trial"]):
+        first = windows.table.index[windows.table["trial"] == trial][0]
+        assert torch.equal(windows.sequence(first), trials.sequence(row)[:2])
+
+
+def test_a_column_of_the_table_is_not_overwritten_by_the_segments_ids() -> None:
+    with pytest.raises(DataInvalid) as refused:
+        segment(counting([8]), steps=4, column="who")
+    assert str(refused.value) == (
+        "data.prepare: 'segment' writes a column 'who', and the table has one already. Name another one, or call that of the"
+        " table otherwise with `columns: {NAME: who}`."
+    )
+
+
 def test_seconds_are_counted_by_the_rate_or_by_time_stamps() -> None:
     assert segment(counting([100], rate=50.0), seconds=0.5).lengths.tolist() == [25] * 4
     hours = torch.arange(48) * 3600 * 10**9

@@ -7,6 +7,7 @@ The stored numbers (`values.json`) notice that: they hold four digits, which oth
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,17 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
-    "preparation resample": [{"rate": 0.5}],
     "preparation quality": [{"missing": "interpolate", "flat": "drop"}],
+    "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
+    "preparation align_beats": [{"steps": 120, "beats": 3}],
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
     "preparation between": [{"start": "1970-01-01T05:00", "stop": "1970-01-03T12:00"}],
     "preparation bandpass": [{"low": 0.1, "high": 0.3}],
     "protocol finetune_fraction": [{"fractions": [1.0, 0.5], "epochs": [2], "learning_rate": 1e-2, "batch_size": 16}],
+    "preparation bands": [{"column": "age", "edges": [30.0]}],
+    "preparation parts_in_order": [{"group": "age", "last": {"a": [0, 1], "b": [0, 0]}}],
+    "preparation select": [{"keep": {"label": ["b"]}}],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -202,17 +207,34 @@ def _method(name: str, options: dict[str, Any]) -> Numbers:
     return losses | _named("embedded", _shape(embedded.detach()))
 
 
+def _hearts() -> Collection:
+    """Two electrocardiograms of two leads at 100 samples a second, with an R wave every 0.8 or 0.9 s."""
+    random = np.random.default_rng(0)
+    sequences = []
+    for interval in (80, 90):
+        wave = np.exp(-(((np.arange(1000) % interval - 40) / 2.0) ** 2))
+        sequences.append((wave[:, None] * [1.0, -0.5] + random.normal(0, 0.02, (1000, 2))).astype(np.float32))
+    return Collection.from_sequences(sequences, rate=100.0)
+
+
 def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     random = np.random.default_rng(0)
     sequences = [random.normal(3, 2, size=(length, 2)).cumsum(axis=0).astype(np.float32) for length in (40, 33)]
     hours = torch.arange(73) * 3_600_000_000_000
-    table = pd.DataFrame({"label": ["a", "b"]})
+    table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "align_beats":
+        collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()
     step.fit(Part(collection, torch.tensor([[0, 0, 25]])))
     prepared: Collection = step.apply(collection)
     values = prepared.values.to(torch.float32)
-    return _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
+    numbers = _shape(values) | {"sequences": len(prepared), "channels": len(prepared.channels)}
+    if prepared.values is not collection.values or prepared.table is collection.table:
+        return numbers
+    return numbers | {
+        "table": zlib.crc32(prepared.table.to_csv().encode()) % 10_000
+    }  # a step that changes only the table
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:

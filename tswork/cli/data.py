@@ -46,6 +46,7 @@ def list_cards(root: Root = None, as_json: Json = False) -> None:
 @data.command()
 def show(name: Card, member: Set = None, root: Root = None, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Show a card, and what its data hold: channels, lengths, classes, groups, missing values."""
+    from rich.markup import escape
     from rich.table import Table
 
     from tswork.cli.console import console
@@ -60,9 +61,9 @@ def show(name: Card, member: Set = None, root: Root = None, data_root: DataRoot 
         print_json({"card": {**about, "flaws": list(spec.options.flaws)}, "data": facts})
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    known = {"known flaws": " ".join(spec.options.flaws)} if spec.options.flaws else {}
-    for key, value in {**about, **known, **facts}.items():
-        table.add_row(f"[bold]{key}[/bold]", _shown(value))
+    known = {"known flaws": "\n".join(f"- {flaw}" for flaw in spec.options.flaws)} if spec.options.flaws else {}
+    for key, value in {**about, **known, **facts, **_recipe(spec)}.items():
+        table.add_row(f"[bold]{key}[/bold]", escape(_shown(value)))
     console().print(table)
 
 
@@ -152,6 +153,26 @@ def _spec(name: str, member: str | None, root: Path | None, data_root: Path | No
 
     places = Places.here(root, data_root=data_root)
     return resolve_spec({"card": name, **({"set": member} if member else {})}, places), places
+
+
+def _recipe(spec: DataSpec) -> dict[str, str]:
+    """What is done with the data after they were read: preparations in order, and the split, without what is a default."""
+    steps = [
+        _block({"uses": step.name, **step.config.model_dump(mode="json", exclude_defaults=True)})
+        for step in spec.options.prepare
+    ]
+    split = spec.split.model_dump(mode="json", exclude_defaults=True) if spec.split is not None else None
+    texts = {"prepared by": "\n".join(steps), "split": _block(split) if split else ""}
+    return {key: text for key, text in texts.items() if text}
+
+
+def _block(value: object) -> str:
+    """Plain data as a line of YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_block(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_block, value)) + "]"
+    return str(value)
 
 
 def _shown(value: object) -> str:

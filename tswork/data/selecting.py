@@ -1,4 +1,4 @@
-"""Some sequences of a collection, and what is said of those that are left out."""
+"""Some sequences of a collection, their way back to original units, and what is said of those that are left out."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ def only(collection: Collection, rows: Int[Tensor, "chosen"]) -> Collection:
     """A collection of some sequences, in this order."""
     lengths = collection.lengths[rows]
     source = positions(collection.offsets[rows], lengths)
-    affine = collection.affine
-    if affine is not None and len(affine.scale) > 1:
-        affine = Affine(affine.scale[rows], affine.offset[rows])
     return collection.replaced(
         values=collection.values[source],
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
         times=collection.times[source] if collection.times is not None else None,
         table=collection.table.iloc[rows.numpy()].reset_index(drop=True),
-        affine=affine,
+        affine=affine_of(collection, rows),
     )
+
+
+def affine_of(collection: Collection, rows: Int[Tensor, "chosen"]) -> Affine | None:
+    """The way back to original units of some sequences, or of pieces of them."""
+    affine = collection.affine
+    if affine is None or len(affine.scale) == 1:
+        return affine
+    return Affine(affine.scale[rows], affine.offset[rows])
 
 
 def leave_out(collection: Collection, left: Bool[Tensor, "sequence"], *, step: str, what: str) -> Collection:

@@ -1,16 +1,21 @@
-"""Another rate, by an anti-aliased polyphase filter.
+"""Another rate, by an anti-aliased polyphase filter or by straight lines.
 
 Both rates must stand in a ratio up / down of whole numbers. The filter is a Kaiser-windowed sinc with 24 zero crossings on each
 side, flat to 80 % of the lower Nyquist frequency and 80 dB down from there on; each of its phases sums to one, so a constant
 stays constant. Beyond its ends a sequence is continued by its reflection through the end point, so that it neither jumps nor
 kinks there. All sequences lie in one array with these continuations between them, and one pass filters them all. The filter
 looks as far ahead as back: near a cut in time a training part holds a trace of what comes next.
+
+`method: linear` lies on the straight line between the two neighbouring steps and holds the last value, as many published pipelines
+of EEG and ECG do. Nothing then removes what is above the new Nyquist frequency: it comes back as a lower frequency, and towards
+higher rates the highest frequencies are damped. Use it to compare with such results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,6 +41,9 @@ CHUNK = 1 << 24
 
 class ResampleConfig(Config):
     rate: float = Field(gt=0, description="samples a second afterwards")
+    method: Literal["polyphase", "linear"] = Field(
+        default="polyphase", description="a filter against aliasing, or straight lines between steps without one"
+    )
 
 
 @register("preparation", "resample", version=1, config=ResampleConfig)
@@ -51,7 +59,8 @@ class Resample(Preparation[ResampleConfig]):
         lengths = -(-collection.lengths * up // down)
         offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
         values = np.empty((int(offsets[-1]), len(collection.channels)), collection.values.numpy().dtype)
-        resample_packed(collection.values.numpy(), collection.offsets.numpy(), up, down, out=values)
+        fill = resample_packed if self.config.method == "polyphase" else interpolate_packed
+        fill(collection.values.numpy(), collection.offsets.numpy(), up, down, out=values)
         times = None
         if collection.times is not None:
             row = torch.repeat_interleave(torch.arange(len(collection)), lengths)
@@ -84,11 +93,36 @@ def resample_packed(
         sizes = -(-lengths * up // down)
         begins = (starts + margin) * up // down + delay // down
         index = np.repeat(begins - (sizes.cumsum() - sizes), sizes) + np.arange(int(sizes.sum()))
-        chosen = filtered[index]
-        if out.dtype.kind == "i":
-            chosen = np.clip(np.rint(chosen), np.iinfo(out.dtype).min, np.iinfo(out.dtype).max)
-        out[written : written + len(chosen)] = chosen
-        written += len(chosen)
+        written += _stored(filtered[index], out, written)
+
+
+def interpolate_packed(
+    values: Shaped[np.ndarray, "time channel"],
+    offsets: Int64[np.ndarray, "bound"],
+    up: int,
+    down: int,
+    *,
+    out: Shaped[np.ndarray, "new channel"],
+) -> None:
+    """As `resample_packed`, on straight lines between the steps; after the last step its value is held."""
+    written = 0
+    for first, last in _chunks(np.diff(offsets), values.shape[1]):
+        lengths = np.diff(offsets[first : last + 1])
+        sizes = -(-lengths * up // down)
+        step = np.arange(int(sizes.sum())) - np.repeat(sizes.cumsum() - sizes, sizes)
+        before, part = np.divmod(step * down, up)
+        begin, end = np.repeat(offsets[first:last], sizes), np.repeat(lengths - 1, sizes)
+        left = values[begin + before].astype(np.float64)
+        right = values[begin + np.minimum(before + 1, end)]
+        written += _stored(left + (right - left) * (part / up)[:, None], out, written)
+
+
+def _stored(found: Float64[np.ndarray, "new channel"], out: Shaped[np.ndarray, "all channel"], place: int) -> int:
+    """Write values at a place of `out`, rounded where it holds whole numbers; gives their number."""
+    if out.dtype.kind == "i":
+        found = np.clip(np.rint(found), np.iinfo(out.dtype).min, np.iinfo(out.dtype).max)
+    out[place : place + len(found)] = found
+    return len(found)
 
 
 def _continued(

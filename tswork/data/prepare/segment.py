@@ -4,25 +4,25 @@ Segment k of a recording begins k hops after its start; a hop is the length time
 `floor((n - length) / hop) + 1` whole segments. What remains is dropped, kept as a shorter segment, or filled up (missing values;
 silence in sound). The table column `recording` holds the recording each segment was cut from, so that a split keeps them
 together. Everything is one gather by index arithmetic.
+
+Segments may be cut again. With `column: trial` the first cut writes each segment's id, so that a window knows its trial:
+
+    prepare: [{uses: segment, seconds: 10, column: trial}, {uses: segment, seconds: 1, overlap: .5}]
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-import pandas as pd
 import torch
-from jaxtyping import Int
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from tswork.config import Config
-from tswork.data.collection import Affine, Collection
-from tswork.data.leaks import ORIGIN
+from tswork.data.collection import Collection
 from tswork.data.prepare.base import Preparation
+from tswork.data.prepare.pieces import piece_table
 from tswork.data.prepare.requirements import not_shorter, positions, rate_of, spacing_of, uncontinued
-from tswork.data.selecting import leave_out
+from tswork.data.selecting import affine_of, leave_out
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
 
@@ -36,6 +36,9 @@ class SegmentConfig(Config):
     )
     short: Literal["refuse", "drop"] = Field(
         default="refuse", description="recordings shorter than a segment, with `rest: drop`"
+    )
+    column: str | None = Field(
+        default=None, min_length=1, description="table column for the segment's id, which pieces of it keep: `trial`"
     )
 
     @model_validator(mode="after")
@@ -64,8 +67,8 @@ class Segment(Preparation[SegmentConfig]):
             values=collection.values[source],
             offsets=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
             times=collection.times[source] if collection.times is not None else None,
-            table=_table(collection, row, number),
-            affine=_affine(collection, row),
+            table=piece_table(collection, row, number, column=self.config.column, step="segment"),
+            affine=affine_of(collection, row),
         )
         return _filled(cut, length) if self.config.rest == "pad" else cut
 
@@ -89,26 +92,6 @@ class Segment(Preparation[SegmentConfig]):
             return collection
         left = collection.lengths < fewest
         return leave_out(collection, left, step="segment", what=f"recordings shorter than {fewest} steps")
-
-
-def _table(collection: Collection, row: Int[Tensor, "segment"], number: Int[Tensor, "segment"]) -> pd.DataFrame:
-    """The recording's row for each segment, with ids of its own and the recording it was cut from."""
-    table = collection.table
-    names = pd.Series(np.arange(len(table))).astype(str)
-    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
-        names = table["id"].astype(str)
-    # Recordings that were pieces themselves stay with the other pieces of theirs.
-    origin = table[ORIGIN].where(table[ORIGIN].notna(), names) if ORIGIN in table.columns else names
-    segments = table.assign(**{ORIGIN: origin}).iloc[row.numpy()].reset_index(drop=True)
-    ids = names.iloc[row.numpy()].reset_index(drop=True) + "/" + pd.Series(number.numpy()).astype(str)
-    return segments.assign(id=ids)
-
-
-def _affine(collection: Collection, row: Int[Tensor, "segment"]) -> Affine | None:
-    affine = collection.affine
-    if affine is None or len(affine.scale) == 1:
-        return affine
-    return Affine(affine.scale[row], affine.offset[row])
 
 
 def _filled(collection: Collection, length: int) -> Collection:

@@ -46,7 +46,7 @@ class Standardize(Preparation[StandardizeConfig]):
         owner = torch.repeat_interleave(torch.arange(len(collection)), collection.lengths)
         if self.config.per == "data":
             values, _ = _in_spans(self._train)
-            mean, deviation = _moments(values, torch.zeros(len(values), dtype=torch.int64), 1)
+            mean, deviation = moments(values, torch.zeros(len(values), dtype=torch.int64), 1)
             row = torch.zeros_like(owner)
         else:
             mean, deviation = self._each(collection, owner)
@@ -62,12 +62,12 @@ class Standardize(Preparation[StandardizeConfig]):
         self, collection: Collection, owner: Int[Tensor, "time"]
     ) -> tuple[Float[Tensor, "sequence channel"], Float[Tensor, "sequence channel"]]:
         """Moments of every sequence: of its training spans where it has any, else of all of it."""
-        mean, deviation = _moments(collection.values, owner, len(collection))
+        mean, deviation = moments(collection.values, owner, len(collection))
         train = self._train
         if train is not None and train.collection is collection:  # new data have no training spans
             values, sequence = _in_spans(train)
             trained = torch.bincount(sequence, minlength=len(collection))[:, None] > 0
-            seen_mean, seen_deviation = _moments(values, sequence, len(collection))
+            seen_mean, seen_deviation = moments(values, sequence, len(collection))
             mean, deviation = torch.where(trained, seen_mean, mean), torch.where(trained, seen_deviation, deviation)
         return mean, deviation
 
@@ -95,10 +95,10 @@ def _in_spans(part: Part) -> tuple[Float[Tensor, "time channel"], Int[Tensor, "t
     return part.collection.values[index], torch.repeat_interleave(part.spans[:, 0], lengths)
 
 
-def _moments(
+def moments(
     values: Float[Tensor, "time channel"], owner: Int[Tensor, "time"], owners: int
 ) -> tuple[Float[Tensor, "owner channel"], Float[Tensor, "owner channel"]]:
-    """Mean and deviation of each owner's steps in float64; a deviation of zero counts as one."""
+    """Mean and deviation of each owner's steps in float64; missing values take no part, a deviation of zero counts as one."""
     wide = values.double()
     present = ~torch.isnan(wide)
     shape = (owners, values.shape[1])

@@ -1,0 +1,34 @@
+"""What preparations share that cut sequences into pieces: rows of the table, and names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from torch import Tensor
+
+from tswork.data.collection import Collection
+from tswork.data.leaks import ORIGIN
+from tswork.errors import DataInvalid, Problem
+
+
+def piece_table(
+    collection: Collection, row: Int[Tensor, "piece"], number: Int[Tensor, "piece"], *, column: str | None, step: str
+) -> pd.DataFrame:
+    """The sequence's row for each piece, with an id of its own (`ID/0`, `ID/1`, ...) and the recording it was cut from.
+
+    `column` also receives the id, so that pieces of a piece remember it. Raises `DataInvalid` when the table has it already.
+    """
+    table = collection.table
+    if column is not None and column in table.columns:
+        text = f"{step!r} writes a column {column!r}, and the table has one already"
+        remedy = f"Name another one, or call that of the table otherwise with `columns: {{NAME: {column}}}`."
+        raise DataInvalid([Problem(text, "data.prepare", remedy=remedy)])
+    names = pd.Series(np.arange(len(table))).astype(str)
+    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
+        names = table["id"].astype(str)
+    # Recordings that were pieces themselves stay with the other pieces of theirs.
+    origin = table[ORIGIN].where(table[ORIGIN].notna(), names) if ORIGIN in table.columns else names
+    pieces = table.assign(**{ORIGIN: origin}).iloc[row.numpy()].reset_index(drop=True)
+    ids = names.iloc[row.numpy()].reset_index(drop=True) + "/" + pd.Series(number.numpy()).astype(str)
+    return pieces.assign(id=ids, **({column: ids} if column is not None else {}))
