@@ -13,12 +13,15 @@ from tests.cli.commands import Done, tswork
 from tests.training.tiny import TinyConfig, TinyContrast
 from tswork.config import PERSONS, configure, persons_of
 from tswork.data.places import Places
-from tswork.errors import DataInvalid, LeakFound
+from tswork.errors import DataInvalid, LeakFound, TsworkWarning
 from tswork.pipeline.checking import check_plan
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
+from tswork.pipeline.reporting import Unreported
+from tswork.pipeline.runner import run_plan
 from tswork.pipeline.spec import Pipeline
 from tswork.registry import register
+from tswork.store import Store
 from tswork.tracking.client import Tracking
 
 CARD = """\
@@ -124,6 +127,23 @@ def test_a_column_that_a_method_takes_for_persons_is_guarded_without_any_group(t
     assert checked(tmp_path, text.replace("probe:", "spare: {uses: tiny_patients}\n  probe:")) == ""
     named = text.replace("probe:", "named: {uses: tiny_patients, patient: patient}\n  probe:")
     assert "values of 'patient' are in train and test: " in checked(tmp_path, named)
+
+
+def test_what_was_left_out_is_recorded_with_the_data_of_a_run(tmp_path: Path) -> None:
+    trials(tmp_path)
+    with np.load(tmp_path / "trials.npz") as file:
+        arrays = dict(file)
+    arrays["x"][5] = 0
+    np.savez(tmp_path / "trials.npz", **arrays)
+    text = data("prepare: [{uses: quality, flat: drop}]")
+    with pytest.warns(TsworkWarning, match="1 of 48 sequences with a flat channel"):
+        run_plan(make_plan(load(tmp_path, text)), reporter=Unreported())
+    notes = [
+        entry.about["data"]["notes"]
+        for entry in Store(tmp_path / ".tswork" / "store").entries()
+        if "stage" in entry.about
+    ]
+    assert notes == [["quality leaves out 1 of 48 sequences with a flat channel: 5"]] * 2
 
 
 def test_persons_are_found_in_nested_configs_and_only_in_marked_fields() -> None:
