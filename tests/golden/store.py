@@ -132,8 +132,13 @@ def summary(component: Component) -> Numbers:
 
 
 def entry(component: Component) -> dict[str, Any]:
-    """What `values.json` holds of a component."""
-    return {"version": component.version, "values": summary(component)}
+    """What `values.json` holds of a component, computed by one thread: several add up in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return {"version": component.version, "values": summary(component)}
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _shape(values: Tensor) -> Numbers:

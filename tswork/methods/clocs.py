@@ -36,7 +36,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tswork.augment.base import View
-from tswork.config import VariantConfig
+from tswork.config import PERSONS, VariantConfig
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
@@ -60,7 +60,11 @@ class ClocsConfig(SequenceContrastConfig, VariantConfig):
     epochs: int | None = Field(default=100, ge=1, description="passes over the training part")
     learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of AdamW")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled weight decay of AdamW")
-    patient: str = Field(default="patient", description="column of the table that says whose recording a sequence is")
+    patient: str = Field(
+        default="patient",
+        description="column of the table that says whose recording a sequence is",
+        json_schema_extra=PERSONS,
+    )
     window: int | None = Field(
         default=None, ge=1, description="steps of a segment, at a random place; none: the halves of a whole sequence"
     )

@@ -41,7 +41,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from tswork.augment.mask import CHANNEL_MASKS, ChannelMask, Mask
-from tswork.config import Configured, Uses, VariantConfig, configure
+from tswork.config import PERSONS, Configured, Uses, VariantConfig, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
@@ -102,7 +102,9 @@ class COMETConfig(MethodConfig, VariantConfig):
     average_from: float = Field(
         default=0.25, ge=0, lt=1, description="share of the steps whose weights the mean leaves out"
     )
-    patient: str = Field(default="patient", description="column of the table that names the patient")
+    patient: str = Field(
+        default="patient", description="column of the table that names the patient", json_schema_extra=PERSONS
+    )
     trial: str = Field(default="trial", description="column that names the trial; unique within its patient is enough")
     patient_weight: float = Field(default=0.25, ge=0, description="weight of the patient level; 0: none")
     trial_weight: float = Field(default=0.25, ge=0, description="weight of the trial level; 0: none")
