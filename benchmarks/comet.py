@@ -43,7 +43,7 @@ from tswork.data.collection import DataInfo  # noqa: E402
 from tswork.encoders.dilated_conv import DilatedConv  # noqa: E402
 from tswork.methods.base import Method, build_model  # noqa: E402
 from tswork.methods.model import Model  # noqa: E402
-from tswork.objectives.comet import group_contrast  # noqa: E402
+from tswork.objectives.comet import contrast_groups, group_contrast  # noqa: E402
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
@@ -125,24 +125,34 @@ def compare_steps(size: int, length: int, channels: int, least: int) -> None:
 
 
 def compare_group_losses(size: int, length: int) -> None:
-    """The loss of one level, forward and backward, on vectors and on whole representations."""
+    """The loss of one level, forward and backward, from similarities, from vectors, and from whole representations."""
     group = _groups(noise(size, 1, 1))["trial"]
-    for time_steps, what in ((1, f"vectors of {DIM}"), (length, f"representations of {length} x {DIM}")):
-        generator = torch.Generator().manual_seed(0)
-        h1, h2 = (torch.randn(size, time_steps, DIM, generator=generator).to(DEVICE).requires_grad_() for _ in range(2))
-        forms: dict[str, Callable[..., Tensor]] = {"ours": group_contrast, "plain": plain.published_group_contrast}
+    views = {"ours": group_contrast, "plain": plain.published_group_contrast}
+    compare_losses(
+        "similarities", {"ours": contrast_groups, "plain": plain.published_contrast_of}, group, (size, size), 1
+    )
+    compare_losses(f"vectors of {DIM}", views, group, (size, 1, DIM), 2)
+    compare_losses(f"representations of {length} x {DIM}", views, group, (size, length, DIM), 2)
 
-        def step(form: Callable[..., Tensor], views: tuple[Tensor, Tensor] = (h1, h2)) -> None:
-            torch.autograd.grad(form(*views, group), views)
-            wait()
 
-        best = best_times(
-            {name: lambda form=form: step(form) for name, form in forms.items()},  # type: ignore[misc]
-            seconds=1,
-            clock=CLOCK,
-        )
-        print(f"\ngroup loss of {size} {what}, forward and backward")
-        show({name: 1e3 * spent for name, spent in best.items()}, unit="ms")
+def compare_losses(
+    what: str, forms: dict[str, Callable[..., Tensor]], group: Tensor, shape: tuple[int, ...], count: int
+) -> None:
+    """Both forms of one level, of so many inputs of a shape."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [(torch.rand(shape, generator=generator) * 2 - 1).to(DEVICE).requires_grad_() for _ in range(count)]
+
+    def step(form: Callable[..., Tensor]) -> None:
+        torch.autograd.grad(form(*inputs, group), inputs)
+        wait()
+
+    best = best_times(
+        {name: lambda form=form: step(form) for name, form in forms.items()},  # type: ignore[misc]
+        seconds=1,
+        clock=CLOCK,
+    )
+    print(f"\ngroup loss of {len(group)} samples from {what}, forward and backward")
+    show({name: 1e3 * spent for name, spent in best.items()}, unit="ms")
 
 
 def compare_masks(size: int, length: int) -> None:

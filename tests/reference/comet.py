@@ -149,15 +149,20 @@ def published_hierarchy(h1: Tensor, h2: Tensor, *, across: bool) -> Tensor:
 
 
 def published_group_contrast(h1: Tensor, h2: Tensor, group: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """The paper's form of the level on flattened maps: identities compared as text on the host, one matrix an identity."""
+    """The paper's form of the level on flattened maps."""
     a, b = (functional.normalize(h.flatten(start_dim=1), dim=1) for h in (h1, h2))
+    return published_contrast_of(a @ b.T, group, temperature=temperature)
+
+
+def published_contrast_of(similarities: Tensor, group: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """The level from similarities: identities compared as text on the host, one matrix an identity, exponentials as they are."""
     names = [str(one) for one in group.tolist()]
     alike = torch.zeros(len(names), len(names), dtype=torch.bool)
     for name in sorted(set(names)):
         of_name = torch.tensor([other == name for other in names])
         alike |= of_name[:, None] & of_name[None, :]
-    alike = (alike & ~torch.eye(len(names), dtype=torch.bool)).to(h1.device)
-    exponentials = torch.exp(a @ b.T / temperature)
+    alike = (alike & ~torch.eye(len(names), dtype=torch.bool)).to(similarities.device)
+    exponentials = torch.exp(similarities / temperature)
     losses = []
     for matrix in (exponentials, exponentials.T):
         surprise = -torch.log(matrix / matrix.sum(dim=1, keepdim=True))
