@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tswork.data.splits import SHARES
+from tswork.data.group_splits import SHARES
 
 
 def split_of(made: Mapping[str, Any]) -> str:
