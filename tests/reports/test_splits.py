@@ -77,6 +77,9 @@ def test_what_is_not_there_is_refused_with_what_there_is() -> None:
         ({"by": "groups", "folds": 5, "index": 1}, "3/1", 1 / 3),
         ({"by": "groups", "folds": 2, "index": 1}, "3/1", 1.0),
         ({"by": "groups", "folds": 5, "index": 1, "fractions": [0.75, 0.25]}, "3/1", 1 / 3),
+        ({"by": "groups", "repeats": 2, "index": "seed"}, "0/1", 1 / 3),
+        ({"by": "groups", "folds": 2, "index": "seed", "seed": 5}, "5/1", 1.0),
+        ({"by": "groups", "folds": "each", "index": "seed"}, "0/3", 1 / 15 / (14 / 15 * 0.8)),
         ({"by": "official"}, "the one", 1 / 3),
         (None, "the one", 1 / 3),
     ],
@@ -86,4 +89,4 @@ def test_splits_are_known_by_seed_and_number_and_have_their_shares(
 ) -> None:
     made = {"seed": 3, "data": {"split": block}}
     assert split_of(made) == split
-    assert relative_test_size(made) == pytest.approx(ratio)
+    assert relative_test_size(made, splits=15) == pytest.approx(ratio)

@@ -22,7 +22,7 @@ from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, compare_rows, compar
 from tswork.metrics.split_differences import compare_splits
 from tswork.protocols.base import ENCODER_CONTROLS
 from tswork.reports.naming import names_of
-from tswork.reports.splits import relative_test_size, split_of
+from tswork.reports.splits import relative_test_size, split_index, split_of
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
@@ -144,7 +144,7 @@ def _figures(group: Sequence[Judgement], metric: str, at: str) -> list[_Figure]:
     rows = names_of([(row, _recipe(row, one.made)) for one, _, row, _, _ in lines])
     found: dict[tuple[Any, ...], _Figure] = {}
     for (one, name, own, role, value), row in zip(lines, rows, strict=True):
-        seed, split = int(one.made["seed"]), (one.made["data"].get("split") or {}).get("index") or 0
+        seed, split = int(one.made["seed"]), split_index(one.made)
         found.setdefault((row, name, seed, split), _Figure(row, role, name, seed, split, value, own, at, one))
     return list(found.values())
 
@@ -274,7 +274,9 @@ def _over_splits(
             notes.append(f"{data}: {count} splits are {TOO_FEW} for a test over splits, which needs {MIN_PAIRS}")
         if count < MIN_PAIRS or candidate not in set(scores["row"]):
             continue
-        found = compare_splits(scores, candidate=candidate, test_to_train=relative_test_size(there[0].judged.made))
+        found = compare_splits(
+            scores, candidate=candidate, test_to_train=relative_test_size(there[0].judged.made, splits=count)
+        )
         if sign < 0:
             found = found.assign(difference=-found["difference"], low=-found["high"], high=-found["low"])
         tables.append(found.assign(data=data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tswork.data.group_splits import SHARES
+from tswork.data.group_splits import OTHERS, SHARES
 
 
 def split_of(made: Mapping[str, Any]) -> str:
@@ -14,13 +14,27 @@ def split_of(made: Mapping[str, Any]) -> str:
     if spec.get("by") != "groups":
         return "the one"
     seed = spec.get("seed")
-    return f"{made['seed'] if seed is None else seed}/{spec.get('index') or 0}"
+    if seed is None:
+        seed = 0 if spec.get("index") == "seed" else made["seed"]
+    return f"{seed}/{split_index(made)}"
 
 
-def relative_test_size(made: Mapping[str, Any]) -> float:
-    """Groups that are tested on for each one that is trained on."""
+def split_index(made: Mapping[str, Any]) -> int:
+    """Which of several splits was judged; with `index: seed` the seed chose it."""
+    spec: Mapping[str, Any] = made["data"].get("split") or {}
+    index = spec.get("index") or 0
+    if index != "seed":
+        return int(index)
+    seed, count = int(made["seed"]), spec.get("folds") or spec.get("repeats")
+    return seed % count if isinstance(count, int) else seed
+
+
+def relative_test_size(made: Mapping[str, Any], *, splits: int) -> float:
+    """Groups that are tested on for each one that is trained on, in one of so many splits."""
     spec: Mapping[str, Any] = made["data"].get("split") or {}
     folds, fractions, counts = (spec.get(name) for name in ("folds", "fractions", "counts"))
+    if folds == "each":
+        folds, fractions = splits, fractions or OTHERS
     if folds:
         left = 1 - 1 / folds
         if fractions:
