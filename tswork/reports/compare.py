@@ -16,7 +16,8 @@ import pandas as pd
 
 from tswork import registry
 from tswork.errors import UserError, did_you_mean
-from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, compare_rows, compare_sets
+from tswork.metrics.clusters import KEYS, clusters, metrics_of
+from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, Kind, compare_rows, compare_sets
 from tswork.protocols.base import MODEL_CONTROLS
 from tswork.reports.naming import names_of
 
@@ -189,37 +190,33 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
 
 
 def _test(
-    figures: Sequence[_Figure], data: str, metric: str, candidate: str, kind: Any, notes: list[str]
+    figures: Sequence[_Figure], data: str, metric: str, candidate: str, kind: Kind, notes: list[str]
 ) -> pd.DataFrame | None:
     """The candidate against the other rows on one data set; units of several seeds are averaged by the test itself."""
     there = [one for one in figures if one.data == data]
     if candidate not in {one.row for one in there} or len({one.row for one in there}) < 2:
         notes.append(f"{data}: there are no two rows to test, {candidate} and another")
         return None
-    units = [found for one in there if (found := _units(one, metric)) is not None]
+    units = [found for one in there if (found := _units(one, metric, kind)) is not None]
     if candidate not in {str(frame["row"].iloc[0]) for frame in units} or len(units) < 2:
-        have = sorted({str(name) for one in there if one.judged.units is not None for name in one.judged.units} - KEYS)
+        have = sorted({name for one in there if one.judged.units is not None for name in metrics_of(one.judged.units)})
         others = f"; {', '.join(have)} can be tested" if have else ""
         notes.append(f"{metric} is no mean over items or forecast starts, so no paired test of it is possible{others}")
         return None
     return compare_rows(pd.concat(units, ignore_index=True), metric, candidate=candidate, kind=kind).assign(data=data)
 
 
-KEYS = {"row", "at", "unit", "group"}
-"""Columns of units that are no metrics."""
-
-
-def _units(one: _Figure, metric: str) -> pd.DataFrame | None:
-    """The units of one row; those of several splits stay different items."""
+def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
+    """What the test of one row has to know; the items of several splits stay different ones."""
     units = one.judged.units
     if units is None or metric not in units:
         return None
     own = units[units["row"] == one.own_row]
     if own.empty or bool(own[metric].isna().all()):
         return None
+    found = clusters(own[[*(name for name in KEYS if name in own), metric]], kind=kind)
     # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
-    unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
-    return own[["at", metric]].assign(unit=unit, group=group, row=one.row, seed=one.seed)
+    return found.assign(unit=found["unit"] + one.split * SPLIT_DISTANCE, row=one.row, seed=one.seed)
 
 
 SPLIT_DISTANCE = 10**9
