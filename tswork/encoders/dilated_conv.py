@@ -138,8 +138,8 @@ class Block(nn.Module):
         self, hidden: Float[Tensor, "batch wide_in time"], inside: Float[Tensor, "batch 1 time"] | None
     ) -> Float[Tensor, "batch wide_out time"]:
         kept = hidden if self.skip is None else self.skip(hidden)
-        inner = _convolved(self.first, _only(functional.gelu(hidden), inside))
-        result: Tensor = kept + _convolved(self.second, _only(functional.gelu(inner), inside))
+        inner = convolved_activation(self.first, hidden, inside)
+        result: Tensor = kept + convolved_activation(self.second, inner, inside)
         return result
 
     def thin(
@@ -159,6 +159,30 @@ class Block(nn.Module):
         kept = _every_second(grid)
         result: Tensor = second + (kept if self.skip is None else self.skip(kept))
         return result
+
+
+LARGE = 2**19
+"""Activations of so many numbers on a CPU are computed again in the backward pass; on a GPU, and for few, memory is no matter."""
+
+
+def convolved_activation(
+    convolution: nn.Conv1d, hidden: Float[Tensor, "batch wide_in time"], inside: Float[Tensor, "batch 1 time"] | None
+) -> Float[Tensor, "batch wide_out time"]:
+    """`conv(gelu(hidden))`; a large activation is not kept for the backward pass, beside what it is computed from."""
+    activated = _only(functional.gelu(hidden), inside)
+    kept = not hidden.requires_grad or hidden.numel() < LARGE or hidden.device.type != "cpu"
+    if kept or torch.compiler.is_exporting():
+        return _convolved(convolution, activated)
+    source, place, shape = hidden.detach(), activated.data_ptr(), activated.shape
+
+    def pack(saved: Tensor) -> Tensor | None:
+        return None if saved.data_ptr() == place and saved.shape == shape else saved
+
+    def unpack(packed: Tensor | None) -> Tensor:
+        return _only(functional.gelu(source), inside) if packed is None else packed
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return _convolved(convolution, activated)
 
 
 def _only(values: Tensor, inside: Tensor | None) -> Tensor:
