@@ -57,6 +57,7 @@ from tswork.methods.window_contrast import check_values, draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.training.optimisers import SGD
 
 ViewSpec = Annotated[Configured, Uses("view")]
 
@@ -131,7 +132,7 @@ class Cost(Method[CostConfig]):
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         config = self.config
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        sgd = torch.optim.SGD(
+        sgd = SGD(
             parameters, lr=config.learning_rate, momentum=config.optimiser_momentum, weight_decay=config.weight_decay
         )
         return {"model": sgd}
