@@ -43,6 +43,7 @@ from tswork.encoders.fourier import complex_rows, waves, waves_back
 from tswork.encoders.latent import project_visible
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.errors import ModelUnfit
+from tswork.precision import wide
 from tswork.registry import register
 
 
@@ -200,7 +201,7 @@ class SeasonalHead(nn.Module):
     def forward(self, frames: Float[Tensor, "batch window wide_in"]) -> Float[Tensor, "batch window wide_out"]:
         """In float32 or wider."""
         with torch.autocast(frames.device.type, enabled=False):
-            steps = frames.to(torch.promote_types(frames.dtype, torch.float32)).transpose(0, 1)
+            steps = wide(frames).transpose(0, 1)
             weight, bias = self.weight.to(steps.dtype), self.bias.to(steps.dtype)
             (count, _, wide_in, wide_out), batch = weight.shape, len(frames)
             spectrum = waves(self.length, self.length, like=steps) @ steps.flatten(1)
