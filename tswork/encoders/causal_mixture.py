@@ -30,10 +30,10 @@ from torch import Tensor, nn
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, with_steps_before
+from tswork.encoders.base import Encoder, Frames
 from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
-from tswork.encoders.latent import project_visible
+from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.registry import register
 
@@ -100,7 +100,7 @@ class CausalMixture(Encoder):
         with torch.autocast(x.device.type, enabled=False):
             latent, visible = self.trunk_encoder.latent_that_ends_together(x, lengths)
             inside = None if visible is None else visible.T[..., None]
-            frames = frames_at_end(self._blocks(), latent.transpose(0, 1), count, inside=inside)
+            frames = frames_at_end(self.trunk_encoder.stack, latent.transpose(0, 1), count, inside=inside)
             return self.mixture.at_end(count)(frames)
 
     def last_of_windows(
@@ -108,11 +108,9 @@ class CausalMixture(Encoder):
     ) -> Float[Tensor, "time dim"]:
         if self.training:
             return super().last_of_windows(series, window=window, batch=batch)
-        blocks, count = self._blocks(), min(self.mixture.taps, window)
+        blocks, count = self.trunk_encoder.stack, min(self.mixture.taps, window)
         with torch.autocast(series.device.type, enabled=False):
-            # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
-            latent = project_visible(self.trunk_encoder.project, series[None], None, None)[0]
-            latent = with_steps_before(latent, window - 1, 0.0)
+            latent = project_series(self.trunk_encoder.project, series, before=window - 1)
             if blocks[-1].dilation >= window and len(series) > self.dim:
                 finish = last_block_and_mixture(blocks.pop(), self.mixture, count)
             else:
@@ -121,9 +119,6 @@ class CausalMixture(Encoder):
             return torch.cat(
                 [finish(frames_at_end_of_windows(blocks, chunk, window=window, count=count)) for chunk in chunks]
             )
-
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.trunk_encoder.blocks if isinstance(block, Block)]
 
 
 def last_block_and_mixture(

@@ -28,8 +28,8 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, with_steps_before
-from tswork.encoders.latent import project_visible
+from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.latent import project_series, project_visible
 from tswork.registry import register
 
 
@@ -89,9 +89,13 @@ class DilatedConv(Encoder):
 
         if self.training:
             return super().last_of_windows(series, window=window, batch=batch)
-        # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
-        latent = project_visible(self.project, series[None], None, None)[0]
-        return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
+        latent = project_series(self.project, series, before=window - 1)
+        return last_of_windows(self, latent, window=window, batch=batch)
+
+    @property
+    def stack(self) -> list[Block]:
+        """The blocks, the one next to the projection first."""
+        return [block for block in self.blocks if isinstance(block, Block)]
 
     def latent_that_ends_together(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None
@@ -117,8 +121,7 @@ class DilatedConv(Encoder):
         """
         hidden = latent.transpose(1, 2)
         inside = None if visible is None else visible[:, None, :].to(hidden.dtype)
-        for block in self.blocks[level:]:
-            assert isinstance(block, Block)
+        for block in self.stack[level:]:
             hidden = block.thin(hidden, inside)
             inside = None if inside is None else _every_second(inside)
         return hidden[..., -1]

@@ -38,7 +38,7 @@ def _shared_layers(
 ) -> list[Float[Tensor, "time hidden"]]:
     """What goes into each block while grids are large enough to be shared, over the whole series."""
     layers = [latent]
-    for block in encoder.blocks[:-1]:
+    for block in encoder.stack[:-1]:
         if _points(window, level=len(layers) - 1) < SMALLEST_SHARED:
             break
         layers.append(block(layers[-1].T[None], None)[0].T.contiguous())
@@ -63,8 +63,7 @@ def _of_chunk(
     left = torch.stack(shared(0, range(last, last - OWN, -1)), dim=1)
     right = torch.stack(shared(0, range(OWN - 1, -1, -1)), dim=1)
     for level in range(top):
-        block, last = encoder.blocks[level], _points(window, level) - 1
-        assert isinstance(block, Block)
+        block, last = encoder.stack[level], _points(window, level) - 1
         outer = range(last - OWN, last - 5 - last % 2, -1)
         left = _left_end(block, torch.cat([left, torch.stack(shared(level, outer), dim=1)], dim=1))
         right = _right_end(block, torch.cat([torch.stack(shared(level, range(4, 1, -1)), dim=1), right], dim=1))

@@ -35,12 +35,12 @@ from torch.nn import functional
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, with_steps_before
+from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.causal_mixture import KERNELS
-from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
+from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
 from tswork.encoders.fourier import complex_rows, waves, waves_back
-from tswork.encoders.latent import project_visible
+from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
@@ -132,15 +132,13 @@ class TrendSeasonal(Encoder):
         if self.training:
             return super().last_of_windows(series, window=window, batch=batch)
         self._check_length(window)
-        blocks = [block for block in self.trunk.blocks if isinstance(block, Block)]
+        blocks = self.trunk.stack
         features = []
         with torch.autocast(series.device.type, enabled=False):
             step, finish = self._last_step(), None
             if blocks[-1].dilation >= self.length and len(series) > self.dim:
                 finish = last_block_and_sum(blocks.pop(), *step)
-            # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
-            latent = project_visible(self.trunk.project, series[None], None, None)[0]
-            latent = with_steps_before(latent, self.length - 1, 0.0)
+            latent = project_series(self.trunk.project, series, before=self.length - 1)
             for first in range(0, len(series), batch):
                 chunk = latent[first : first + batch + self.length - 1]
                 if window == self.length:
