@@ -212,6 +212,12 @@ def sequence_batches(
     )
 
 
+def observed_pieces(part: Part, model: Model, length: int) -> Part:
+    """Spans cut into pieces of about that many steps; where values are missing, without ends at which all channels are."""
+    pieces = part.pieces(length)
+    return pieces.observed() if model.info.missing else pieces
+
+
 def has_company(batches: Batches) -> bool:
     """Whether some batch holds two sequences, so that one can be contrasted with another."""
     return any(len(batches.sampler.at(0, step)) > 1 for step in range(batches.steps(0)))

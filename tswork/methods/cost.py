@@ -50,7 +50,15 @@ from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pooled
 from tswork.encoders.trend_seasonal import Parts, TrendSeasonal
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches, steps_by_size
+from tswork.methods.base import (
+    Method,
+    MethodConfig,
+    Update,
+    build_encoder,
+    observed_pieces,
+    sequence_batches,
+    steps_by_size,
+)
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.methods.window_contrast import check_values, draws
@@ -116,9 +124,7 @@ class Cost(Method[CostConfig]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         size, window = self.config.batch_size, self._window(model)
-        pieces = part.pieces(window)
-        if model.info.missing:
-            pieces = pieces.observed()
+        pieces = observed_pieces(part, model, window)
         check_values(pieces)
         if self.config.fill_batch:
             pieces = Part(pieces.collection, pieces.spans.repeat(-(-size // len(pieces)), 1))

@@ -45,6 +45,7 @@ from tswork.methods.base import (
     MethodConfig,
     Update,
     build_encoder,
+    observed_pieces,
     sequence_batches,
     steps_by_size,
 )
@@ -83,9 +84,7 @@ class TS2Vec(Method[TS2VecConfig]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         longest = min(self.config.max_train_length, model.encoder.max_length or self.config.max_train_length)
-        pieces = part.pieces(longest)
-        if model.info.missing:
-            pieces = pieces.observed()
+        pieces = observed_pieces(part, model, longest)
         if len(pieces) == 0:
             remedy = "Look at the data with `tswork data check`."
             raise DataInvalid([Problem("no step of it has a value", path="train", remedy=remedy)])
