@@ -20,6 +20,8 @@ thins out by two from block to block (201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1 ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
@@ -28,7 +30,7 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.base import Encoder, Ends, Frames, full_lengths, valid_steps
 from tswork.encoders.latent import project_series, project_visible
 from tswork.registry import register
 
@@ -83,14 +85,14 @@ class DilatedConv(Encoder):
         return self.last_of_latent(*self.latent_that_ends_together(x, lengths))
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
         from tswork.encoders.dilated_windows import last_of_windows  # which is made of this encoder's blocks
 
         if self.training:
-            return super().last_of_windows(series, window=window, batch=batch)
+            return super().last_of_windows(series, ends, window=window)
         latent = project_series(self.project, series, before=window - 1)
-        return last_of_windows(self, latent, window=window, batch=batch)
+        return last_of_windows(self, latent, ends, window=window)
 
     @property
     def stack(self) -> list[Block]:

@@ -25,6 +25,7 @@ the trunk's frames of many windows come from what windows share (`dilated_ends`)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ from torch.nn import functional
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths
+from tswork.encoders.base import Encoder, Ends, Frames, full_lengths
 from tswork.encoders.causal_mixture import KERNELS
 from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
@@ -127,24 +128,27 @@ class TrendSeasonal(Encoder):
             return self._last_step()(self._frames_of_windows(x, lengths, None))
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
         if self.training:
-            return super().last_of_windows(series, window=window, batch=batch)
+            return super().last_of_windows(series, ends, window=window)
         self._check_length(window)
         blocks = self.trunk.stack
         features = []
         with torch.autocast(series.device.type, enabled=False):
             step, finish = self._last_step(), None
-            if blocks[-1].dilation >= self.length and len(series) > self.dim:
+            if blocks[-1].dilation >= self.length and sum(some.number for some in ends) > self.dim:
                 finish = last_block_and_sum(blocks.pop(), *step)
             latent = project_series(self.trunk.project, series, before=self.length - 1)
-            for first in range(0, len(series), batch):
-                chunk = latent[first : first + batch + self.length - 1]
+            for some in ends:
                 if window == self.length:
-                    hidden = frames_at_end_of_windows(blocks, chunk, window=window, count=window)
+                    hidden = frames_at_end_of_windows(blocks, latent, some, window=window, count=window)
                 else:
-                    windows = chunk.unfold(0, self.length, 1).permute(2, 0, 1).contiguous()
+                    windows = (
+                        some.of(latent.unfold(0, self.length, 1))
+                        .permute(2, 0, 1)
+                        .clone(memory_format=torch.contiguous_format)
+                    )
                     windows[: self.length - window] = 0
                     hidden = frames_at_end(blocks, windows, self.length)
                 features.append(step(hidden.transpose(0, 1)) if finish is None else finish(hidden))
