@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tswork.errors import ComponentUnknown, did_you_mean
@@ -34,6 +35,9 @@ KIND_MARK = "x-kind"
 
 NOT_KEYED: dict[str, Any] = {"keyed": False}
 """`Field(..., json_schema_extra=NOT_KEYED)`: the field does not change results and stays out of stage keys."""
+
+ADDED_LATER: dict[str, Any] = {"keyed": "unless default"}
+"""The same for an option that came when results were stored already: keys of results without it stay what they were."""
 
 PERSONS: dict[str, Any] = {"persons": True}
 """`Field(..., json_schema_extra=PERSONS)`: the field names a table column whose values are taken for persons; the leak guard
@@ -174,7 +178,9 @@ def keyed(value: Any) -> Any:
         return {"uses": value.name, "version": value.component.version, **keyed(value.config)}
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        return {name: keyed(getattr(value, name)) for name, field in fields.items() if _counts(field.json_schema_extra)}
+        return {
+            name: keyed(getattr(value, name)) for name, field in fields.items() if _counts(field, getattr(value, name))
+        }
     if isinstance(value, dict):
         return {str(key): keyed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -201,5 +207,9 @@ def persons_of(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _counts(extra: Any) -> bool:
-    return not (isinstance(extra, dict) and extra.get("keyed") is False)
+def _counts(field: FieldInfo, value: Any) -> bool:
+    extra = field.json_schema_extra
+    mark = extra.get("keyed", True) if isinstance(extra, dict) else True
+    return (
+        bool(value != field.get_default(call_default_factory=False)) if mark == "unless default" else mark is not False
+    )

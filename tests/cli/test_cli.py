@@ -130,6 +130,19 @@ def test_report_writes_a_page_from_finished_runs(project: Path) -> None:
     assert "| majority |" in text
 
 
+def test_report_keeps_results_beside_the_page(project: Path) -> None:
+    page = "title: Waves\nrecords: [kept.jsonl]\nsections: [{title: Two classes, runs: [waves.yaml]}]\n"
+    (project / "kept.yaml").write_text(page)
+    kept = tswork(project, "report", "kept.yaml", "--keep")
+    assert kept.returncode == 0, kept.stderr
+    alone = tswork(project, "report", "kept.yaml", "--root", "empty")
+    assert alone.stdout == kept.stdout != ""
+    (project / "kept.jsonl").write_text((project / "kept.jsonl").read_text().replace('"seed":7', '"seed":8'))
+    done = tswork(project, "report", "kept.yaml")
+    assert done.returncode == 2
+    assert "kept.jsonl:2:1  digest: this run was altered" in done.stderr
+
+
 def test_compare_prints_the_test_of_a_difference(project: Path) -> None:
     (comparison,) = document(tswork(project, "compare", "waves.yaml", "--json"))
     assert comparison["protocol"] == "probe_classify"

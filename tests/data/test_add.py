@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,28 @@ def test_a_series_with_time_stamps_gets_calendar_scaling_and_a_split_in_time(tmp
         "prepare": [{"uses": "calendar"}, {"uses": "standardize"}], "split": {"by": "time", "fractions": [0.6, 0.2, 0.2]},
     }  # fmt: skip
     assert found.channels == ("load", "temp")
+
+
+@pytest.mark.parametrize(
+    ("stamps", "date_format"), [(HOURS, None), (HOURS.strftime("%d.%m.%Y %H:%M"), "%d.%m.%Y %H:%M")]
+)
+def test_dates_in_a_column_without_a_name_are_found(tmp_path: Path, stamps: pd.Index, date_format: str | None) -> None:
+    """pandas writes the index of a frame so."""
+    pd.DataFrame({"load": range(60), "temp": 1.5}, index=stamps).to_csv(tmp_path / "load.csv")
+    card, found = add(tmp_path, tmp_path / "load.csv")
+    assert (card["columns"], card["time"], card.get("date_format")) == ({"stamp": ""}, "stamp", date_format)
+    assert card["prepare"] == [{"uses": "calendar"}, {"uses": "standardize"}]
+    assert found.channels == ("load", "temp")
+    assert found.times is not None
+
+
+@pytest.mark.parametrize("index", [range(60), range(1960, 2020), [f"{number}.5" for number in range(60)]])
+def test_a_column_of_numbers_without_a_name_is_no_time(tmp_path: Path, index: Sequence[Any]) -> None:
+    pd.DataFrame({"load": range(60)}, index=pd.Index(index)).to_csv(tmp_path / "load.csv")
+    card, found = add(tmp_path, tmp_path / "load.csv")
+    assert "time" not in card
+    assert "columns" not in card
+    assert found.channels == ("load",)
 
 
 def test_a_file_outside_of_the_project_is_named_by_its_whole_path(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import weakref
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.encoders.blocks import DILATED_CONV, build
 from tests.reference import encoders as plain
+from tswork.encoders import dilated_conv
 from tswork.encoders.dilated_conv import Block, DilatedConv
 
 
@@ -152,3 +155,31 @@ def test_dropout_falls_on_frames_in_training_alone() -> None:
 def test_the_last_step_in_training_has_dropout_too() -> None:
     encoder = build({**DILATED_CONV, "dropout": 0.5}).train()
     assert (encoder.last(torch.randn(40, 10, 3)) == 0).float().mean().item() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("dilation", [2, 64])
+def test_a_large_activation_is_not_kept_and_gradients_are_equal_bit_by_bit(
+    padded: bool, dilation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv1d(4, 6, 3, padding=dilation, dilation=dilation)
+    hidden = torch.randn(5, 4, 32)
+    inside = (torch.arange(32) < torch.tensor([32, 9, 1, 20, 5])[:, None])[:, None].float() if padded else None
+    made: list[weakref.ref[Tensor]] = []
+
+    def gelu(values: Tensor) -> Tensor:
+        activated: Tensor = torch._C._nn.gelu(values)
+        made.append(weakref.ref(activated))
+        return activated
+
+    monkeypatch.setattr(functional, "gelu", gelu)
+    found = []
+    for large, kept in ((hidden.numel() + 1, True), (hidden.numel(), False)):
+        monkeypatch.setattr(dilated_conv, "LARGE", large)
+        leaf = hidden.clone().requires_grad_()
+        result = dilated_conv.convolved_activation(convolution, leaf, inside)
+        assert (made[-1]() is not None) == (kept and not padded)  # with padding the product with it is what is kept
+        found.append((result, *torch.autograd.grad(result.square().sum(), [leaf, *convolution.parameters()])))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

@@ -14,7 +14,7 @@ from tests.encoders.blocks import TREND_SEASONAL, build
 from tests.reference import cost as plain
 from tests.reference import encoders as plain_encoders
 from tswork.encoders import trend_seasonal
-from tswork.encoders.base import Encoder
+from tswork.encoders.base import Encoder, Ends
 from tswork.encoders.dilated_conv import Block
 from tswork.encoders.dilated_ends import last_block_and_sum
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
@@ -143,7 +143,7 @@ def test_windows_of_a_series_equal_windows_alone(window: int, batch: int) -> Non
     fast = encode_last_windows(encoder, series, window=window, batch=batch)
     with torch.no_grad():
         close(fast, plain_encoders.last_of_windows(encoder, series, window))
-        close(fast, Encoder.last_of_windows(encoder, series, window=window, batch=9))
+        close(fast, Encoder.last_of_windows(encoder, series, [Ends(0, len(series))], window=window))
 
 
 def test_windows_of_a_series_shorter_than_one() -> None:

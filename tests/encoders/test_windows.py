@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from tests.encoders.blocks import DILATED_CONV, OWN, TSAI, build
 from tests.reference import encoders as plain
@@ -66,3 +68,33 @@ def test_the_encoder_returns_to_the_mode_it_was_in() -> None:
     features = encode_last_windows(encoder, torch.randn(5, 3), window=3)
     assert encoder.training
     assert not features.requires_grad
+
+
+@pytest.mark.parametrize("block", [*OWN.values(), TSAI["TCN"]], ids=[*OWN, "TCN"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_windows_that_are_asked_for_are_encoded_as_among_all(block: dict[str, Any], dtype: torch.dtype) -> None:
+    encoder, series = build(block).to(dtype), torch.randn(60, 3, dtype=dtype)
+    series[20, 0] = torch.nan
+    every = encode_last_windows(encoder, series, window=15)
+    ends = torch.tensor([0, 3, 4, 5, 6, 20, 27, 40, 41, 42, 58, 59])
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-5
+    for some, batch in ((ends, 5), (ends, 256), (ends[3:4], 1), (torch.arange(20, 50), 7), (torch.arange(60), 1)):
+        found = encode_last_windows(encoder, series, some, window=15, batch=batch)
+        torch.testing.assert_close(found, every[some], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("block", [DILATED_CONV, OWN["causal_mixture"]], ids=["dilated_conv", "causal_mixture"])
+def test_windows_that_nobody_asks_for_are_not_encoded(block: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, series, activated = build(block), torch.randn(300, 3), 0
+    gelu = functional.gelu
+
+    def counting(values: Tensor) -> Tensor:
+        nonlocal activated
+        activated += values.numel()
+        return gelu(values)
+
+    monkeypatch.setattr(functional, "gelu", counting)
+    encode_last_windows(encoder, series, window=31)
+    every, activated = activated, 0
+    encode_last_windows(encoder, series, torch.arange(5, 300, 20), window=31)
+    assert activated < every / 2  # what windows share is computed for the whole series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -58,3 +59,18 @@ def test_processes_do_not_get_shares_of_unequal_size_from_batches_of_one_length(
     method = method_of("ts2vec", encoder=BATCH_NORM)
     with pytest.raises(ModelUnfit, match="cannot be had in several processes"):
         method.batches(model_of(method, part), part, Context(world_size=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("contrastive", {"views": [{"uses": "jitter"}]}), ("ts2vec", {"mask": "binomial"})]
+)
+def test_processes_do_not_draw_the_same_noise(name: str, options: dict[str, Any]) -> None:
+    """The first row of every process was changed in the same way, and so on: half the draws of one process twice."""
+    part = waves([40] * 4)
+    method = method_of(name, **options)
+    model = model_of(method, part).eval()
+    batch = method.batches(model, part, Context()).at(0, 0)
+    found = [method.views(model, batch, Context(rank=rank, world_size=2)) for rank in (0, 1, 0)]
+    first, second, again = (views[0] for views in found if views is not None)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from tests.protocols.electricity import electricity
 from tests.protocols.toys import toy_model, toy_series
-from tests.reference.ridge import forecast_errors
+from tests.reference.ridge import choose_by_blocks, forecast_errors
+from tswork.config import keyed
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.model import Model
 from tswork.protocols.base import Result
+from tswork.protocols.forecast_folds import BLOCKS
 from tswork.protocols.forecast_samples import Origins, Sample, Series
 from tswork.protocols.ridge_forecast import RELATIVE_PENALTIES, RidgeForecast, RidgeForecastConfig
 from tswork.recorder import MemoryRecorder
@@ -142,6 +144,44 @@ def test_a_representation_has_a_penalty_of_its_own_beside_past_values() -> None:
             )
     assert set(chosen["scale"]) - {1.0}, "some other scale than 1 is chosen somewhere, else this test says nothing"
     assert set(chosen.loc[["ridge_lags", "ridge_relative_lags", "ours"], "scale"]) == {1.0}
+
+
+@pytest.mark.parametrize("lengths", [(420,), (250, 310)])
+def test_penalties_chosen_on_blocks_equal_those_of_plain_refits(lengths: tuple[int, ...]) -> None:
+    split = toy_series(lengths=lengths, shares=(0.7, 0.15))
+    penalties = tuple(float(one) for one in np.geomspace(0.01, 1000, 16))
+    blocks = SMALL.model_copy(update={"select": "blocks", "penalties": penalties})
+    model = toy_model(split.train)
+    (found, other) = (
+        judge(split, config, ours=model).tables["penalties"].set_index(["row", "horizon"])["penalty"]
+        for config in (blocks, SMALL.model_copy(update={"penalties": penalties}))
+    )
+    for row, kind, own in (("ridge_lags", "raw", None), ("ours", "none", model), ("ours+lags", "raw", model)):
+        for horizon in SMALL.horizons:
+            expected = choose_by_blocks(
+                split,
+                lag_features(SMALL.window, kind, own),
+                horizon=horizon,
+                longest=max(SMALL.horizons),
+                drop=SMALL.drop,
+                penalties=penalties,
+                blocks=BLOCKS,
+            )
+            assert found[row, horizon] == expected, (row, horizon)
+    assert (found != other).any(), "the validation part alone chooses otherwise somewhere, else this test says nothing"
+
+
+def test_choosing_on_blocks_fits_on_all_training_origins() -> None:
+    split = toy_series()
+    one = {"penalties": (1.0,), "relative_penalties": (1.0,)}
+    first, second = (judge(split, SMALL.model_copy(update={**one, "select": way})) for way in ("validation", "blocks"))
+    assert second.rows["value"].tolist() == pytest.approx(first.rows["value"].tolist(), rel=1e-9)
+
+
+def test_an_option_that_came_later_changes_no_key_where_it_is_left_alone() -> None:
+    plain, chosen = keyed(RidgeForecastConfig()), keyed(RidgeForecastConfig(select="blocks"))
+    assert "select" not in plain
+    assert chosen == {**plain, "select": "blocks"}
 
 
 def test_a_representation_of_scale_zero_leaves_the_row_of_past_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -68,3 +69,51 @@ def _pairs(
 def series_of(collection: Collection, sequence: int) -> tuple[np.ndarray, np.ndarray]:
     values = collection.sequence(sequence).double().numpy()
     return values[:, list(collection.target_index)], values[:, list(collection.covariate_index)]
+
+
+def choose_by_blocks(
+    split: Split,
+    features: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
+    *,
+    horizon: int,
+    longest: int,
+    drop: int,
+    penalties: Sequence[float],
+    blocks: int,
+) -> float:
+    """A refit for every penalty and every block of the training origins, and one for the validation origins.
+
+    A block is forecast from the origins whose future shares no step with that of one of its origins.
+    """
+    rows = []
+    for sequence, start, stop in split.train.spans.tolist():
+        targets, covariates = series_of(split.train.collection, sequence)
+        for t in range(start + drop, stop - horizon):
+            rows.append(
+                (stop - 1 - t, sequence, features(targets, covariates, t), targets[t + 1 : t + 1 + horizon].reshape(-1))
+            )
+    rows.sort(key=lambda row: -row[0])
+    count = sum(row[0] >= longest for row in rows)
+    borders = [*(count * block // blocks for block in range(blocks)), len(rows)]
+    future, x, y = (
+        np.array([row[0] for row in rows]),
+        np.array([row[2] for row in rows]),
+        np.array([row[3] for row in rows]),
+    )
+    folds = [((x, y), _pairs(split.validation, features, horizon, 0, False))]
+    for start, stop in pairwise(borders):
+        inside = np.arange(len(rows))[start:stop]
+        apart = np.array([all(abs(one - other) >= horizon for other in future[inside]) for one in future])
+        apart[inside] = False
+        folds.append(((x[apart], y[apart]), (x[inside], y[inside])))
+    folds = [fold for fold in folds if len(fold[0][0]) > 1]
+    errors = [
+        sum(
+            float(
+                ((Ridge(alpha=penalty).fit(*fitted).predict(judged[0]).reshape(judged[1].shape) - judged[1]) ** 2).sum()
+            )
+            for fitted, judged in folds
+        )
+        for penalty in penalties
+    ]
+    return penalties[int(np.argmin(errors))]

@@ -27,6 +27,7 @@ from tswork.augment.channels import changing_channels
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
+from tswork.precision import wide
 
 Variant = Literal["paper", "reference"]
 Factor = Literal["hard", "soft", "none"]
@@ -51,12 +52,12 @@ def sample_gate(
     >>> sample_gate(torch.zeros(1), noise_bias=0.5, stretch=0.05, hard=False, variant="reference")  # 1.05 sigmoid(0.5) - 0.05
     tensor([0.6036])
     """
-    wide = _wide(logits)
-    share = torch.rand(wide.shape, generator=generator, device=wide.device, dtype=wide.dtype)
+    logits = wide(logits)
+    share = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
     uniform = (1 - noise_bias) - (1 - 2 * noise_bias) * share
     noise = uniform.log() - (-uniform).log1p()
     released = variant == "reference"
-    squashed = ((wide.sigmoid() if released else wide) + noise).sigmoid()
+    squashed = ((logits.sigmoid() if released else logits) + noise).sigmoid()
     upper = 1.0 if released else 1.0 + stretch
     soft = (squashed * (upper + stretch) - stretch).clamp(0, 1)
     if not hard:
@@ -126,7 +127,7 @@ class ParametricAugmentation(nn.Module):
         ones = x.new_ones(*x.shape[:2], len(self.gated))
         h, g, keep = ones, ones, ones
         if self.factor_head is not None:
-            logits = _wide(self.factor_head(frames))
+            logits = wide(self.factor_head(frames))
             keep = logits.sigmoid()
             h = sample_gate(
                 logits,
@@ -137,7 +138,7 @@ class ParametricAugmentation(nn.Module):
                 variant=self._gate,
             )
         if self.transform_head is not None:
-            g = self._transformed(_wide(self.transform_head(frames)))
+            g = self._transformed(wide(self.transform_head(frames)))
         h, g = self._on_all(h), self._on_all(g)
         missing = torch.isnan(x)
         # A product with NaN would send NaN back to the gates.
@@ -162,7 +163,3 @@ class ParametricAugmentation(nn.Module):
         if len(self._gated_channels) == self._channels:
             return gates
         return gates.new_ones(*gates.shape[:2], self._channels).index_copy(2, self.gated, gates)
-
-
-def _wide(z: Tensor) -> Tensor:
-    return z.to(torch.promote_types(z.dtype, torch.float32))

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tswork.augment.base import View
+from tswork.precision import wide
 
 
 def at_positions(view: View, positions: Float[Tensor, "batch time"]) -> View:
@@ -42,4 +43,4 @@ def last_places(lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch 1"]:
 def _values(x: Float[Tensor, "batch time channel"], index: Int[Tensor, "batch time"]) -> Float[Tensor, "..."]:
     """The values of these steps, in float32 or wider."""
     taken = x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
-    return taken.to(torch.promote_types(x.dtype, torch.float32))
+    return wide(taken)

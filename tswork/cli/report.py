@@ -15,23 +15,24 @@ def report_page(
     out: Annotated[
         Path | None, typer.Option(help="File to write; none: Markdown on stdout.", show_default=False)
     ] = None,
+    records: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of results, beside those that the page names; repeatable.", show_default=False),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Write all results of the page to the first file that it names in `records`.")
+    ] = False,
     root: Root = None,
 ) -> None:
     """Write a page of tables from finished runs, with controls, published figures and the test of a difference."""
     from tswork.data.places import Places
-    from tswork.reports.page import Material, write_page
+    from tswork.reports.gathering import gather
+    from tswork.reports.page import write_page
     from tswork.reports.page_spec import read_page
-    from tswork.reports.sources import experiment_of
-    from tswork.tracking.client import Tracking
-    from tswork.tracking.reading import hours, judgements
 
-    places, spec = Places.here(root), read_page(page)
-    tracking = Tracking.attach(places.root)
-    materials = []
-    for section in spec.sections:
-        chosen = [experiment_of(name, places, beside=page.parent) for name in section.runs]
-        materials.append(Material(judgements(tracking, chosen), hours(tracking, chosen)))
-    text = write_page(spec, materials, command=f"tswork report {page}")
+    spec = read_page(page)
+    gathered = gather(spec, page, Places.here(root), more=records or (), keep=keep)
+    text = write_page(spec, gathered.materials, command=f"tswork report {page}")
     if out is None:
         typer.echo(text, nl=False)
     else:

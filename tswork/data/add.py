@@ -22,7 +22,7 @@ from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
 from tswork.data.splits import ALIASES
-from tswork.data.tables import SEPARATORS, Form, Table, read_json_lines, read_table
+from tswork.data.tables import SEPARATORS, Form, Table, read_header, read_json_lines, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.source import Source
 
@@ -149,9 +149,11 @@ def _series(
         raise DataInvalid(
             [Problem("holds one series, which has no label or groups", location=table.head, remedy=remedy)]
         )
-    if stamp is not None:
-        date_format = _date_format(table.path, form, stamp)
-        options |= {"time": stamp, **({"date_format": date_format} if date_format else {})}
+    unnamed = {"stamp": ""} if stamp is None and _unnamed_dates(table.path, form) else {}
+    if stamp is not None or unnamed:
+        date_format = _date_format(table.path, form, stamp or "stamp", unnamed)
+        options |= {"columns": unnamed} if unnamed else {}
+        options |= {"time": stamp or "stamp", **({"date_format": date_format} if date_format else {})}
         options["prepare"] = [{"uses": "calendar"}, {"uses": "standardize"}]
     in_time = {"by": "time", "fractions": [0.6, 0.2, 0.2]}
     return {**options, **described, "split": by_groups if described else in_time}
@@ -199,9 +201,20 @@ def _form(path: Path) -> tuple[Form, dict[str, Any]]:
     return Form(separator, "," if comma else "."), {**written, **({"decimal": ","} if comma else {})}
 
 
-def _date_format(path: Path, form: Form, column: str) -> str | None:
+def _unnamed_dates(path: Path, form: Form) -> bool:
+    """Whether the only column without a name holds dates: an index that was written along. Plain numbers are no dates."""
+    if read_header(path, form).count("") != 1:
+        return False
+    cells = read_table(path, form, text="all", columns={"stamp": ""}, rows=SAMPLE_ROWS).frame["stamp"]
+    if cells.isna().any() or pd.to_numeric(cells, errors="coerce").notna().any():
+        return False
+    formats = ("ISO8601", *DATE_FORMATS)
+    return any(pd.to_datetime(cells, format=one, errors="coerce", utc=True).notna().all() for one in formats)
+
+
+def _date_format(path: Path, form: Form, column: str, columns: dict[str, str]) -> str | None:
     """The format in which all dates are read and rise in the most regular steps; None for ISO 8601 and for none that fits."""
-    cells = read_table(path, form, text="all").frame[column]
+    cells = read_table(path, form, text="all", columns=columns).frame[column]
     if pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True).notna().all():
         return None
     fitting: dict[str, int] = {}

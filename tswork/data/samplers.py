@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from jaxtyping import Float64, Int, Int64
 from torch import Tensor
 
 from tswork import random
+
+T = TypeVar("T")
 
 
 class Sampler(ABC):
@@ -26,6 +30,19 @@ class Sampler(ABC):
         """The items (spans of the part) of one batch."""
 
 
+class OfEpoch(Generic[T]):
+    """What is drawn once an epoch: made when an epoch is first asked for, and kept until another one is."""
+
+    def __init__(self, draw: Callable[[int], T]) -> None:
+        self._draw = draw
+        self._latest: tuple[int, T] | None = None
+
+    def __call__(self, epoch: int) -> T:
+        if self._latest is None or self._latest[0] != epoch:
+            self._latest = (epoch, self._draw(epoch))
+        return self._latest[1]
+
+
 class Uniform(Sampler):
     """Every item once an epoch in random order; `shuffle=False` keeps the order, `drop_last` drops a smaller rest.
 
@@ -40,7 +57,7 @@ class Uniform(Sampler):
         self._seed = seed
         self._shuffle = shuffle
         self._drop_last = drop_last
-        self._order: tuple[int, Tensor] | None = None
+        self._order = OfEpoch(self._drawn)
 
     def steps(self, epoch: int) -> int:
         if self.items == 0:
@@ -49,16 +66,12 @@ class Uniform(Sampler):
         return full + (1 if rest and not self._drop_last else 0)
 
     def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        return self._epoch_order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        return self._order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
-    def _epoch_order(self, epoch: int) -> Int[Tensor, "item"]:
-        if self._order is None or self._order[0] != epoch:
-            if self._shuffle:
-                order = torch.randperm(self.items, generator=random.generator(self._seed, "order", epoch))
-            else:
-                order = torch.arange(self.items)
-            self._order = (epoch, order)
-        return self._order[1]
+    def _drawn(self, epoch: int) -> Int[Tensor, "item"]:
+        if not self._shuffle:
+            return torch.arange(self.items)
+        return torch.randperm(self.items, generator=random.generator(self._seed, "order", epoch))
 
 
 class EqualLength(Sampler):
@@ -73,15 +86,13 @@ class EqualLength(Sampler):
         self._seed = seed
         _, counts = torch.unique(lengths, return_counts=True)
         self._steps = int(((counts + batch_size - 1) // batch_size).sum())
-        self._epoch: tuple[int, list[Tensor]] | None = None
+        self._batches = OfEpoch(self._drawn)
 
     def steps(self, epoch: int) -> int:
         return self._steps
 
     def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self._drawn(epoch))
-        return self._epoch[1][step]
+        return self._batches(epoch)[step]
 
     def _drawn(self, epoch: int) -> list[Tensor]:
         draw = random.generator(self._seed, "equal lengths", epoch)
@@ -114,18 +125,13 @@ class Buckets(Sampler):
         self._budget = steps
         self._spread = spread
         self._seed = seed
-        self._epoch: tuple[int, list[Tensor]] | None = None
+        self._batches = OfEpoch(self._drawn)
 
     def steps(self, epoch: int) -> int:
         return len(self._batches(epoch))
 
     def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
         return self._batches(epoch)[step]
-
-    def _batches(self, epoch: int) -> list[Tensor]:
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self._drawn(epoch))
-        return self._epoch[1]
 
     def _drawn(self, epoch: int) -> list[Tensor]:
         draw = random.generator(self._seed, "buckets", epoch)
@@ -193,17 +199,13 @@ class ClassBalanced(Sampler):
         self.batch_size = self._classes * items
         self._steps = -(-len(self._items) // self.batch_size) if self.batch_size else 0
         self._seed = seed
-        self._epoch: tuple[int, _Rounds] | None = None
+        self._rounds = OfEpoch(self._drawn)
 
     def steps(self, epoch: int) -> int:
         return self._steps
 
     def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        if self._epoch is None or self._epoch[0] != epoch:
-            draw = random.generator(self._seed, "class balanced", epoch)
-            keys = torch.rand(2, len(self._items), generator=draw, dtype=torch.float64).numpy()
-            self._epoch = (epoch, _Rounds.of(self._label, self._group, keys))
-        rounds = self._epoch[1]
+        rounds = self._rounds(epoch)
         # A shuffled pack of classes gives `packs` batches; the next one is shuffled anew.
         packs = len(rounds.group_count) // self._classes
         pack, place = divmod(step, packs)
@@ -212,6 +214,11 @@ class ClassBalanced(Sampler):
         chosen = order[place * self._classes : (place + 1) * self._classes]
         turn = pack * self._per_class + np.arange(self._per_class)
         return torch.from_numpy(self._items[rounds.at(chosen[:, None], turn[None, :]).reshape(-1)])
+
+    def _drawn(self, epoch: int) -> _Rounds:
+        draw = random.generator(self._seed, "class balanced", epoch)
+        keys = torch.rand(2, len(self._items), generator=draw, dtype=torch.float64).numpy()
+        return _Rounds.of(self._label, self._group, keys)
 
 
 class _Rounds:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 
@@ -15,6 +16,24 @@ class Frames(NamedTuple):
 
     values: Float[Tensor, "batch frame dim"]
     lengths: Int[Tensor, "batch"]
+
+
+class Ends(NamedTuple):
+    """Steps at which windows end: a stretch of a series, and which of its steps; none: all."""
+
+    first: int
+    stop: int
+    places: Int[Tensor, "some"] | None = None
+
+    @property
+    def number(self) -> int:
+        """How many steps these are."""
+        return self.stop - self.first if self.places is None else len(self.places)
+
+    def of(self, steps: Shaped[Tensor, "time *more"]) -> Shaped[Tensor, "some *more"]:
+        """These steps of a series."""
+        stretch = steps[self.first : self.stop]
+        return stretch if self.places is None else stretch[self.places]
 
 
 class Encoder(nn.Module, ABC):
@@ -64,14 +83,14 @@ class Encoder(nn.Module, ABC):
         return frames.values[torch.arange(len(x), device=x.device), index]
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
-        """`last` of the window that ends at each step, so many windows at once; steps before the first are missing.
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
+        """`last` of the windows that end at some steps, a portion at a time; steps before the first are missing.
 
         Fast forms override this, too.
         """
         windows = with_steps_before(series, window - 1, torch.nan).unfold(0, window, 1).transpose(1, 2)
-        return torch.cat([self.last(chunk.contiguous()) for chunk in windows.split(batch)])
+        return torch.cat([self.last(some.of(windows).contiguous()) for some in ends])
 
 
 def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]:

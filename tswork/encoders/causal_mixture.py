@@ -20,7 +20,7 @@ the last frame depends on (`dilated_ends`), and of the mixture one step, which i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
@@ -30,10 +30,10 @@ from torch import Tensor, nn
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, with_steps_before
+from tswork.encoders.base import Encoder, Ends, Frames
 from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
-from tswork.encoders.latent import project_visible
+from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.registry import register
 
@@ -104,30 +104,24 @@ class CausalMixture(Encoder):
         with torch.autocast(x.device.type, enabled=False):
             latent, visible = self.trunk_encoder.latent_that_ends_together(x, lengths)
             inside = None if visible is None else visible.T[..., None]
-            frames = frames_at_end(self._blocks(), latent.transpose(0, 1), count, inside=inside)
+            frames = frames_at_end(self.trunk_encoder.stack, latent.transpose(0, 1), count, inside=inside)
             return self.mixture.at_end(count)(frames)
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
         if self.training:
-            return super().last_of_windows(series, window=window, batch=batch)
-        blocks, count = self._blocks(), min(self.mixture.taps, window)
+            return super().last_of_windows(series, ends, window=window)
+        blocks, count = self.trunk_encoder.stack, min(self.mixture.taps, window)
         with torch.autocast(series.device.type, enabled=False):
-            # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
-            latent = project_visible(self.trunk_encoder.project, series[None], None, None)[0]
-            latent = with_steps_before(latent, window - 1, 0.0)
-            if blocks[-1].dilation >= window and len(series) > self.dim:
+            latent = project_series(self.trunk_encoder.project, series, before=window - 1)
+            if blocks[-1].dilation >= window and sum(some.number for some in ends) > self.dim:
                 finish = last_block_and_mixture(blocks.pop(), self.mixture, count)
             else:
                 finish = self.mixture.at_end(count)
-            chunks = (latent[first : first + batch + window - 1] for first in range(0, len(series), batch))
             return torch.cat(
-                [finish(frames_at_end_of_windows(blocks, chunk, window=window, count=count)) for chunk in chunks]
+                [finish(frames_at_end_of_windows(blocks, latent, some, window=window, count=count)) for some in ends]
             )
-
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.trunk_encoder.blocks if isinstance(block, Block)]
 
 
 def last_block_and_mixture(

@@ -20,6 +20,8 @@ thins out by two from block to block (201, 101, 51, 26, 13, 7, 4, 2, 1, 1, 1 ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
@@ -28,8 +30,8 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps, with_steps_before
-from tswork.encoders.latent import project_visible
+from tswork.encoders.base import Encoder, Ends, Frames, full_lengths, valid_steps
+from tswork.encoders.latent import project_series, project_visible
 from tswork.registry import register
 
 
@@ -87,15 +89,19 @@ class DilatedConv(Encoder):
         return self.last_of_latent(*self.latent_that_ends_together(x, lengths))
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
         from tswork.encoders.dilated_windows import last_of_windows  # which is made of this encoder's blocks
 
         if self.training:
-            return super().last_of_windows(series, window=window, batch=batch)
-        # Steps are projected once; a missing step is a zero vector, and so is a step before the series.
-        latent = project_visible(self.project, series[None], None, None)[0]
-        return last_of_windows(self, with_steps_before(latent, window - 1, 0.0), window=window, batch=batch)
+            return super().last_of_windows(series, ends, window=window)
+        latent = project_series(self.project, series, before=window - 1)
+        return last_of_windows(self, latent, ends, window=window)
+
+    @property
+    def stack(self) -> list[Block]:
+        """The blocks, the one next to the projection first."""
+        return [block for block in self.blocks if isinstance(block, Block)]
 
     def latent_that_ends_together(
         self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None
@@ -121,8 +127,7 @@ class DilatedConv(Encoder):
         """
         hidden = latent.transpose(1, 2)
         inside = None if visible is None else visible[:, None, :].to(hidden.dtype)
-        for block in self.blocks[level:]:
-            assert isinstance(block, Block)
+        for block in self.stack[level:]:
             hidden = block.thin(hidden, inside)
             inside = None if inside is None else _every_second(inside)
         return hidden[..., -1]
@@ -142,8 +147,8 @@ class Block(nn.Module):
         self, hidden: Float[Tensor, "batch wide_in time"], inside: Float[Tensor, "batch 1 time"] | None
     ) -> Float[Tensor, "batch wide_out time"]:
         kept = hidden if self.skip is None else self.skip(hidden)
-        inner = _convolved(self.first, _only(functional.gelu(hidden), inside))
-        result: Tensor = kept + _convolved(self.second, _only(functional.gelu(inner), inside))
+        inner = convolved_activation(self.first, hidden, inside)
+        result: Tensor = kept + convolved_activation(self.second, inner, inside)
         return result
 
     def thin(
@@ -163,6 +168,30 @@ class Block(nn.Module):
         kept = _every_second(grid)
         result: Tensor = second + (kept if self.skip is None else self.skip(kept))
         return result
+
+
+LARGE = 2**19
+"""Activations of so many numbers on a CPU are computed again in the backward pass; on a GPU, and for few, memory is no matter."""
+
+
+def convolved_activation(
+    convolution: nn.Conv1d, hidden: Float[Tensor, "batch wide_in time"], inside: Float[Tensor, "batch 1 time"] | None
+) -> Float[Tensor, "batch wide_out time"]:
+    """`conv(gelu(hidden))`; a large activation is not kept for the backward pass, beside what it is computed from."""
+    activated = _only(functional.gelu(hidden), inside)
+    kept = not hidden.requires_grad or hidden.numel() < LARGE or hidden.device.type != "cpu"
+    if kept or torch.compiler.is_exporting():
+        return _convolved(convolution, activated)
+    source, place, shape = hidden.detach(), activated.data_ptr(), activated.shape
+
+    def pack(saved: Tensor) -> Tensor | None:
+        return None if saved.data_ptr() == place and saved.shape == shape else saved
+
+    def unpack(packed: Tensor | None) -> Tensor:
+        return _only(functional.gelu(source), inside) if packed is None else packed
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return _convolved(convolution, activated)
 
 
 def _only(values: Tensor, inside: Tensor | None) -> Tensor:

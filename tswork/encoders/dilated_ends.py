@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tswork.encoders.base import Ends
 from tswork.encoders.dilated_conv import Block
 
 
@@ -45,14 +46,15 @@ def frames_at_end(
 
 
 def frames_at_end_of_windows(
-    blocks: Sequence[Block], series: Float[Tensor, "time hidden"], *, window: int, count: int
+    blocks: Sequence[Block], latent: Float[Tensor, "time hidden"], ends: Ends, *, window: int, count: int
 ) -> Float[Tensor, "count window dim"]:
-    """The same for each of the `time - window + 1` windows of a series."""
-    windows = len(series) - window + 1
+    """The same for windows of a series; the window of end t begins at row t of `latent`."""
+    series, windows = latent[ends.first : ends.stop + window - 1], ends.stop - ends.first
 
     def of_windows(steps: Float[Tensor, "time 1 hidden"], start: int, stop: int) -> Float[Tensor, "step window hidden"]:
-        """Steps `start` to `stop` of every window, as a view of the series."""
-        return steps[:, 0].unfold(0, windows, 1).transpose(1, 2)[start:stop]
+        """Steps `start` to `stop` of every window, as a view of the series where ends follow one another."""
+        every = steps[:, 0].unfold(0, windows, 1).transpose(1, 2)[start:stop]
+        return every if ends.places is None else every[:, ends.places]
 
     layer = series[:, None]
     left = right = of_windows(layer, 0, 0)

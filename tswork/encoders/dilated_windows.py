@@ -9,11 +9,14 @@ level on where the ends meet, a window's grid (at most a dozen points) goes up t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tswork.encoders.base import Ends
 from tswork.encoders.dilated_conv import Block, DilatedConv
 
 OWN = 2
@@ -23,14 +26,11 @@ SMALLEST_SHARED = 11
 
 
 def last_of_windows(
-    encoder: DilatedConv, latent: Float[Tensor, "time hidden"], *, window: int, batch: int
-) -> Float[Tensor, "window dim"]:
-    """The last frame of each of the `time - window + 1` windows of projected steps, `batch` windows at a time."""
+    encoder: DilatedConv, latent: Float[Tensor, "time hidden"], ends: Sequence[Ends], *, window: int
+) -> Float[Tensor, "some dim"]:
+    """The last frames of windows of projected steps, a portion at a time; the window of end t begins at row t of `latent`."""
     layers = _shared_layers(encoder, latent, window)
-    count = len(latent) - window + 1
-    return torch.cat(
-        [_of_chunk(encoder, layers, window, first, min(first + batch, count)) for first in range(0, count, batch)]
-    )
+    return torch.cat([_of_portion(encoder, layers, window, some) for some in ends])
 
 
 def _shared_layers(
@@ -38,33 +38,30 @@ def _shared_layers(
 ) -> list[Float[Tensor, "time hidden"]]:
     """What goes into each block while grids are large enough to be shared, over the whole series."""
     layers = [latent]
-    for block in encoder.blocks[:-1]:
+    for block in encoder.stack[:-1]:
         if _points(window, level=len(layers) - 1) < SMALLEST_SHARED:
             break
         layers.append(block(layers[-1].T[None], None)[0].T.contiguous())
     return layers
 
 
-def _of_chunk(
-    encoder: DilatedConv, layers: list[Float[Tensor, "time hidden"]], window: int, first: int, stop: int
+def _of_portion(
+    encoder: DilatedConv, layers: list[Float[Tensor, "time hidden"]], window: int, some: Ends
 ) -> Float[Tensor, "batch dim"]:
-    """The last frames of the windows `first` to `stop`."""
     top = len(layers) - 1
     if top == 0:
-        grid = layers[0][first : stop + window - 1].unfold(0, window, 1)
+        grid = some.of(layers[0].unfold(0, window, 1))
         return encoder.last_of_latent(grid.transpose(1, 2))
 
     def shared(level: int, points: range) -> list[Tensor]:
-        """Points of every window's grid, counted from its last; each is a slice of the series."""
-        ends = [window - 1 - point * 2**level for point in points]
-        return [layers[level][first + end : stop + end] for end in ends]
+        """Points of every window's grid, counted from its last; each is a slice of the series where ends follow one another."""
+        return [some.of(layers[level][window - 1 - point * 2**level :]) for point in points]
 
     last = window - 1
     left = torch.stack(shared(0, range(last, last - OWN, -1)), dim=1)
     right = torch.stack(shared(0, range(OWN - 1, -1, -1)), dim=1)
     for level in range(top):
-        block, last = encoder.blocks[level], _points(window, level) - 1
-        assert isinstance(block, Block)
+        block, last = encoder.stack[level], _points(window, level) - 1
         outer = range(last - OWN, last - 5 - last % 2, -1)
         left = _left_end(block, torch.cat([left, torch.stack(shared(level, outer), dim=1)], dim=1))
         right = _right_end(block, torch.cat([torch.stack(shared(level, range(4, 1, -1)), dim=1), right], dim=1))

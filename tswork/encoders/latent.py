@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tswork.encoders.base import valid_steps
+from tswork.encoders.base import valid_steps, with_steps_before
 
 
 def project_visible(
@@ -29,3 +29,14 @@ def project_visible(
         shown = shown & (keep[..., None] if keep.ndim == 2 else keep)
     projected: Tensor = project(torch.where(missing, 0.0, x))
     return torch.where(shown, projected, 0.0)
+
+
+def project_series(
+    project: nn.Linear, series: Float[Tensor, "time channel"], *, before: int
+) -> Float[Tensor, "more hidden"]:
+    """Each step of a series projected once, behind so many steps that are not there.
+
+    A missing step is the zero vector, and so is a step before the series: windows that are cut from the result are those
+    that the projection of windows would give.
+    """
+    return with_steps_before(project_visible(project, series[None], None, None)[0], before, 0.0)

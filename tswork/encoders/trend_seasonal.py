@@ -25,6 +25,7 @@ the trunk's frames of many windows come from what windows share (`dilated_ends`)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import torch
@@ -35,14 +36,15 @@ from torch.nn import functional
 
 from tswork.config import Config, Many
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, with_steps_before
+from tswork.encoders.base import Encoder, Ends, Frames, full_lengths
 from tswork.encoders.causal_mixture import KERNELS
-from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
+from tswork.encoders.dilated_conv import DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
 from tswork.encoders.fourier import complex_rows, waves, waves_back
-from tswork.encoders.latent import project_visible
+from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
 from tswork.errors import ModelUnfit
+from tswork.precision import wide
 from tswork.registry import register
 
 
@@ -126,26 +128,27 @@ class TrendSeasonal(Encoder):
             return self._last_step()(self._frames_of_windows(x, lengths, None))
 
     def last_of_windows(
-        self, series: Float[Tensor, "time channel"], *, window: int, batch: int
-    ) -> Float[Tensor, "time dim"]:
+        self, series: Float[Tensor, "time channel"], ends: Sequence[Ends], *, window: int
+    ) -> Float[Tensor, "some dim"]:
         if self.training:
-            return super().last_of_windows(series, window=window, batch=batch)
+            return super().last_of_windows(series, ends, window=window)
         self._check_length(window)
-        blocks = [block for block in self.trunk.blocks if isinstance(block, Block)]
+        blocks = self.trunk.stack
         features = []
         with torch.autocast(series.device.type, enabled=False):
             step, finish = self._last_step(), None
-            if blocks[-1].dilation >= self.length and len(series) > self.dim:
+            if blocks[-1].dilation >= self.length and sum(some.number for some in ends) > self.dim:
                 finish = last_block_and_sum(blocks.pop(), *step)
-            # Steps are projected once; a missing step is a zero vector, and so is a step before the series or the window.
-            latent = project_visible(self.trunk.project, series[None], None, None)[0]
-            latent = with_steps_before(latent, self.length - 1, 0.0)
-            for first in range(0, len(series), batch):
-                chunk = latent[first : first + batch + self.length - 1]
+            latent = project_series(self.trunk.project, series, before=self.length - 1)
+            for some in ends:
                 if window == self.length:
-                    hidden = frames_at_end_of_windows(blocks, chunk, window=window, count=window)
+                    hidden = frames_at_end_of_windows(blocks, latent, some, window=window, count=window)
                 else:
-                    windows = chunk.unfold(0, self.length, 1).permute(2, 0, 1).contiguous()
+                    windows = (
+                        some.of(latent.unfold(0, self.length, 1))
+                        .permute(2, 0, 1)
+                        .clone(memory_format=torch.contiguous_format)
+                    )
                     windows[: self.length - window] = 0
                     hidden = frames_at_end(blocks, windows, self.length)
                 features.append(step(hidden.transpose(0, 1)) if finish is None else finish(hidden))
@@ -200,7 +203,7 @@ class SeasonalHead(nn.Module):
     def forward(self, frames: Float[Tensor, "batch window wide_in"]) -> Float[Tensor, "batch window wide_out"]:
         """In float32 or wider."""
         with torch.autocast(frames.device.type, enabled=False):
-            steps = frames.to(torch.promote_types(frames.dtype, torch.float32)).transpose(0, 1)
+            steps = wide(frames).transpose(0, 1)
             weight, bias = self.weight.to(steps.dtype), self.bias.to(steps.dtype)
             (count, _, wide_in, wide_out), batch = weight.shape, len(frames)
             spectrum = waves(self.length, self.length, like=steps) @ steps.flatten(1)

@@ -42,7 +42,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from tswork.augment.base import View, changed_by
 from tswork.augment.channels import ChangedChannels
@@ -63,6 +63,7 @@ from tswork.objectives.autotcl import global_info_nce, kernel_mmd, sparsity, tem
 from tswork.recorder import NullRecorder
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.training.optimisers import AdamW
 
 REFERENCE: dict[str, Any] = {
     "mask": "all_true",

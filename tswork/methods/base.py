@@ -28,6 +28,7 @@ from tswork.encoders.base import Encoder
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
 from tswork.random import derive, generator, seeded
+from tswork.training.optimisers import AdamW
 
 Averaging = Literal["none", "mean"]
 
@@ -141,7 +142,7 @@ class Method(ABC, Generic[C]):
         """Named optimisers over the model's parameters."""
         config = self.config
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return {"model": torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
+        return {"model": AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         """Learning-rate schedules by the name of their optimiser, stepped after each of its steps; default none."""
@@ -219,6 +220,12 @@ def sequence_batches(
         rank=rank,
         world_size=world_size,
     )
+
+
+def observed_pieces(part: Part, model: Model, length: int) -> Part:
+    """Spans cut into pieces of about that many steps; where values are missing, without ends at which all channels are."""
+    pieces = part.pieces(length)
+    return pieces.observed() if model.info.missing else pieces
 
 
 def has_company(batches: Batches) -> bool:

@@ -50,13 +50,22 @@ from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pooled
 from tswork.encoders.trend_seasonal import Parts, TrendSeasonal
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches, steps_by_size
+from tswork.methods.base import (
+    Method,
+    MethodConfig,
+    Update,
+    build_encoder,
+    observed_pieces,
+    sequence_batches,
+    steps_by_size,
+)
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.methods.window_contrast import check_values, draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.training.optimisers import SGD
 
 ViewSpec = Annotated[Configured, Uses("view")]
 
@@ -115,9 +124,7 @@ class Cost(Method[CostConfig]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         size, window = self.config.batch_size, self._window(model)
-        pieces = part.pieces(window)
-        if model.info.missing:
-            pieces = pieces.observed()
+        pieces = observed_pieces(part, model, window)
         check_values(pieces)
         if self.config.fill_batch:
             pieces = Part(pieces.collection, pieces.spans.repeat(-(-size // len(pieces)), 1))
@@ -131,7 +138,7 @@ class Cost(Method[CostConfig]):
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         config = self.config
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        sgd = torch.optim.SGD(
+        sgd = SGD(
             parameters, lr=config.learning_rate, momentum=config.optimiser_momentum, weight_decay=config.weight_decay
         )
         return {"model": sgd}

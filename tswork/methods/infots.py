@@ -39,7 +39,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from tswork.augment.base import View
 from tswork.augment.channels import ChangedChannels
@@ -57,6 +57,7 @@ from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce
 from tswork.objectives.infots import leave_one_out
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.training.optimisers import AdamW
 
 ViewSpec = Annotated[Configured, Uses("view")]
 

@@ -45,10 +45,12 @@ from tswork.methods.base import (
     MethodConfig,
     Update,
     build_encoder,
+    observed_pieces,
     sequence_batches,
     steps_by_size,
 )
 from tswork.methods.model import Model
+from tswork.methods.window_contrast import draws
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
 
@@ -83,9 +85,7 @@ class TS2Vec(Method[TS2VecConfig]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         longest = min(self.config.max_train_length, model.encoder.max_length or self.config.max_train_length)
-        pieces = part.pieces(longest)
-        if model.info.missing:
-            pieces = pieces.observed()
+        pieces = observed_pieces(part, model, longest)
         if len(pieces) == 0:
             remedy = "Look at the data with `tswork data check`."
             raise DataInvalid([Problem("no step of it has a value", path="train", remedy=remedy)])
@@ -123,7 +123,7 @@ class TS2Vec(Method[TS2VecConfig]):
             generator=context.host_generator(purpose),
             shortest=2 ** (self.config.temporal_unit + 1),
         )
-        masks = context.generator(f"{purpose}/masks")
+        masks = draws(context, f"{purpose}/masks")
         first, second = (crops.of(self._encode(model, crop, masks), crop) for crop in (crops.first, crops.second))
         return first, second, crops.overlap
 

@@ -49,6 +49,7 @@ from tswork.methods.base import (
     Update,
     build_encoder,
     has_company,
+    observed_pieces,
     sequence_batches,
     steps_by_size,
 )
@@ -93,9 +94,7 @@ class WindowContrast(Method[C]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         longest = min(self.config.max_train_length, model.encoder.max_length or self.config.max_train_length)
-        windows = part.pieces(longest)
-        if model.info.missing:
-            windows = windows.observed()
+        windows = observed_pieces(part, model, longest)
         check_values(windows)
         batches = sequence_batches(
             windows,

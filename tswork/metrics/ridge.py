@@ -68,6 +68,28 @@ class Moments:
         self.y_square = self.y_square[:outputs]
         self.cross = self.cross[:, :outputs].clone()
 
+    def plus(self, *others: Moments) -> Moments:
+        """The moments of all these rows together; origins are the same."""
+        return self._with(others, 1)
+
+    def minus(self, *others: Moments) -> Moments:
+        """The moments of these rows without those, which are among them."""
+        return self._with(others, -1)
+
+    def emptied(self) -> Moments:
+        """Of no rows, about the same origins."""
+        return Moments(self.x_origin, self.y_origin)
+
+    def _with(self, others: Sequence[Moments], sign: int) -> Moments:
+        found = self.emptied()
+        found.count = self.count + sign * sum(one.count for one in others)
+        for name in ("x_sum", "y_sum", "y_square", "gram", "cross"):
+            total = getattr(self, name).clone()
+            for one in others:
+                total.add_(getattr(one, name), alpha=sign)
+            setattr(found, name, total)
+        return found
+
     @staticmethod
     def of(blocks: Blocks, x_origin: Float[Tensor, "dim"], y_origin: Float[Tensor, "output"]) -> Moments:
         """The moments of all rows of some blocks."""

@@ -8,7 +8,7 @@ them honest when there are few (Cameron, Gelbach and Miller 2008).
 
 Forecasts of H steps from neighbouring starts share steps, so a block has at least H starts. Blocks of exactly H would
 see only two thirds of the variance of such overlapping means; by default a block has four horizons where that leaves ten
-blocks.
+blocks. What a test has to know of the units are the means of `tswork.metrics.clusters`.
 
 Many comparisons in one table are corrected by Holm's step-down rule. A row's interval is given at the level that Holm's
 rule asks of this row, so that it excludes 0 exactly when the row is called significant.
@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from tswork.metrics.clusters import clusters
 from tswork.random import derive
 
 Kind = Literal["time", "group"]
@@ -99,22 +100,25 @@ def paired_difference(
 ) -> Difference:
     """The mean of a - b over the units that both have.
 
-    Units have columns unit, group, the metric, and `seed` where there are several (averaged over). `kind="time"` takes
-    `unit` as a place in time and resamples blocks of `block` of them (default: by the forecast horizon, see above), all
-    groups together; with fewer than two blocks but enough groups, and with `kind="group"`, whole groups are resampled.
+    Units have columns unit, group, the metric, and `seed` where there are several (averaged over); they may be clusters
+    already. `kind="time"` takes `unit` as a place in time and resamples blocks of `block` of them (default: by the forecast
+    horizon, see above), all groups together; with fewer than two blocks but enough groups, and with `kind="group"`, whole
+    groups are resampled.
     Raises `ValueError` when no unit is shared.
     """
-    paired = _per_unit(units_a, metric).to_frame("a").join(_per_unit(units_b, metric).to_frame("b"), how="inner")
+    left, right = (
+        _over_seeds(clusters(units, kind=kind, horizon=horizon, block=block), metric) for units in (units_a, units_b)
+    )
+    paired = left.join(right[[metric]], how="inner", rsuffix=" of b")
     if paired.empty:
         raise ValueError("the two rows share no units; they were judged on different data")
-    paired["difference"] = paired["a"] - paired["b"]
-    mean = float(paired["difference"].mean())
+    paired["sum"] = (paired[metric] - paired[f"{metric} of b"]) * paired["size"]
+    mean = float(paired["sum"].sum() / paired["size"].sum())
     generator = np.random.default_rng(derive(seed, "bootstrap"))
-    times = paired.index.get_level_values("unit").nunique()
-    length = _block_length(times, horizon) if block is None else block
-    if kind == "time" and times >= 2 * length:
-        error = _block_error(_sums(paired, "unit"), length, generator, resamples)
-        blocks = times / length
+    if (paired["pieces"] > 0).all():
+        sums, length = _sums(paired, "unit"), int(paired["pieces"].max())
+        blocks = len(sums) / length
+        error = _block_error(sums, length, generator, resamples)
         return Difference(mean, error, blocks, "" if blocks >= MIN_PAIRS else f"only {blocks:.1f} independent blocks")
     sums = _sums(paired, "group")
     if len(sums) < MIN_PAIRS:
@@ -140,17 +144,14 @@ def compare_rows(
     the forecast starts that all horizons have. Columns: row, difference (candidate - row), low, high, p, p_holm,
     significant, detectable, pairs, note; rows in the order of the units.
     """
-    horizon = _longest(units["at"].unique().tolist() if at == "" else [at])
-    chosen = _whole(units, metric) if at == "" else units[units["at"] == at]
+    chosen = clusters(units if at == "" else units[units["at"] == at], kind=kind)
     rows = {str(name): frame for name, frame in chosen.groupby("row", sort=False)}
     others = [name for name in rows if name != candidate] if against is None else against
     for name in (candidate, *others):
         if name not in rows:
             raise ValueError(f"no row is called {name!r}; there are {', '.join(rows)}")
     found = {
-        name: paired_difference(
-            rows[candidate], rows[name], metric, kind=kind, horizon=horizon, seed=seed, resamples=resamples
-        )
+        name: paired_difference(rows[candidate], rows[name], metric, kind=kind, seed=seed, resamples=resamples)
         for name in others
     }
     return table_of(found)
@@ -228,32 +229,14 @@ def table_of(found: dict[str, Difference]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _per_unit(units: pd.DataFrame, metric: str) -> pd.Series:
-    return units.groupby(["group", "unit"])[metric].mean()
-
-
-def _whole(units: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Units of the whole, or the mean over horizons of those units that all horizons have."""
-    whole = units[units["at"] == ""]
-    if len(whole):
-        return whole
-    keys = ["row", "group", "unit", *(["seed"] if "seed" in units else [])]
-    grouped = units.groupby(keys, sort=False)[metric].agg(["mean", "size"]).reset_index()
-    full = grouped[grouped["size"] == units["at"].nunique()]
-    return full.rename(columns={"mean": metric}).assign(at="")
-
-
-def _longest(ats: list[str]) -> int:
-    return max((int(at[1:]) for at in ats if at[:1] == "h" and at[1:].isdigit()), default=1)
-
-
-def _block_length(times: int, horizon: int) -> int:
-    return max(horizon, min(4 * horizon, times // 10))
+def _over_seeds(found: pd.DataFrame, metric: str) -> pd.DataFrame:
+    means: pd.DataFrame = found.groupby(["group", "unit"])[[metric, "size", "pieces"]].mean()
+    return means
 
 
 def _sums(paired: pd.DataFrame, by: str) -> Float[np.ndarray, "cluster two"]:
-    """Sum and number of the differences of each time or group, in order."""
-    sums: np.ndarray = paired.groupby(level=by)["difference"].agg(["sum", "size"]).to_numpy(dtype=float)
+    """Sum and number of the differences of each piece of time or group, in order."""
+    sums: np.ndarray = paired.groupby(level=by)[["sum", "size"]].sum().to_numpy(dtype=float)
     return sums
 
 

@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from tswork.encoders.base import valid_steps
 from tswork.objectives.info_nce import info_nce
+from tswork.precision import wide
 
 Variant = Literal["paper", "reference"]
 Lengths = Int[Tensor, "batch"] | None
@@ -83,7 +84,7 @@ def local_info_nce(
     if lengths is not None:
         z = z.masked_fill(~valid_steps(lengths, z.shape[1])[..., None], 0.0)
     with torch.autocast(z.device.type, enabled=False):
-        pooled = _blocks(functional.normalize(_wide(z), dim=-1), blocks, generator, lengths)
+        pooled = _blocks(functional.normalize(wide(z), dim=-1), blocks, generator, lengths)
         similarities = pooled @ pooled.transpose(1, 2)
         index = torch.arange(blocks, device=z.device)
         positive = torch.where(index < blocks - 1, index + 1, index - 1)
@@ -106,7 +107,7 @@ def kernel_mmd(
     the others are `factor` apart. 0 for equal samples, also of one vector.
     """
     with torch.autocast(a.device.type, enabled=False):
-        both = torch.cat([_wide(a), _wide(b)])
+        both = torch.cat([wide(a), wide(b)])
         # The distances one by one: through a matrix product those of near vectors would drown in its rounding errors.
         distances = torch.cdist(both, both, compute_mode="donot_use_mm_for_euclid_dist").square()
         count = len(both)
@@ -130,7 +131,7 @@ def sparsity(
 
     It stands for the entropy of the informative part in the principle of relevant information.
     """
-    rates = _wide(keep).mean(dim=2) if over == "mean" else _wide(keep).sum(dim=2)
+    rates = wide(keep).mean(dim=2) if over == "mean" else wide(keep).sum(dim=2)
     if lengths is None:
         rate = rates.mean()
     else:
@@ -154,10 +155,10 @@ def temporal_consistency(
     """
     if h.shape[1] < FEWEST_STEPS:
         return _zero(h)
-    wide = _wide(h)
+    h = wide(h)
     real = torch.full((len(h),), h.shape[1], device=h.device) if lengths is None else lengths
     if variant == "reference":
-        return _released_consistency(wide, real, generator)
+        return _released_consistency(h, real, generator)
     shares = torch.rand(3, len(h), generator=generator, device=h.device, dtype=torch.float64)
     anchor = _whole(shares[0], real)
     last = (real - 1).clamp(min=1)
@@ -167,7 +168,7 @@ def temporal_consistency(
     close = (anchor + 1).minimum(last) - below + 1
     distant = _whole(shares[2], (real - close).clamp(min=1))
     distant = torch.where(distant < below, distant, distant + close)
-    at, near, far = (_at(wide, step) for step in (anchor, anchor + side, distant))
+    at, near, far = (_at(h, step) for step in (anchor, anchor + side, distant))
     terms = ((at - near).abs() - (at - far).abs()).mean(dim=1)
     if lengths is None:
         return terms.mean()
@@ -225,10 +226,6 @@ def _whole(share: Float[Tensor, "batch"], count: Int[Tensor, "*any"]) -> Int[Ten
     return (share * count).long()
 
 
-def _wide(z: Tensor) -> Tensor:
-    return z.to(torch.promote_types(z.dtype, torch.float32))
-
-
 def _zero(z: Tensor) -> Tensor:
     """Zero that keeps the graph, so that a loss without anything to compare can still be differentiated."""
-    return (_wide(z) * 0).sum()
+    return (wide(z) * 0).sum()

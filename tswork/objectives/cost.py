@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tswork.objectives.ts2vec import instance_contrast
+from tswork.precision import wide
 
 SMALLEST = 1e-6
 """Coefficients (of frames of length one) below this amplitude have no direction."""
@@ -41,9 +42,9 @@ def trend_contrast(
     >>> round(trend_contrast(z[:1], z[:1], z[1:], temperature=1.0).item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    wide = torch.promote_types(anchors.dtype, torch.float32)
     with torch.autocast(anchors.device.type, enabled=False):
-        first, second, further = (functional.normalize(z.to(wide), dim=-1) for z in (anchors, twins, negatives))
+        first, second = (functional.normalize(wide(z), dim=-1) for z in (anchors, twins))
+        further = functional.normalize(negatives.to(first.dtype), dim=-1)
         positive = (first * second).sum(dim=1, keepdim=True)
         logits = torch.cat([positive, first @ further.T], dim=1) / temperature
         return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
@@ -57,9 +58,8 @@ def seasonal_contrast(
     Frames are brought to length one first; at each frequency a window's row is picked among the `2 * batch - 1` other rows
     of both views by plain dot products.
     """
-    wide = torch.promote_types(z1.dtype, torch.float32)
     with torch.autocast(z1.device.type, enabled=False):
-        first, second = (torch.fft.rfft(functional.normalize(z.to(wide), dim=-1), dim=1) for z in (z1, z2))
+        first, second = (torch.fft.rfft(functional.normalize(wide(z), dim=-1), dim=1) for z in (z1, z2))
         return instance_contrast(first.abs(), second.abs()), instance_contrast(phase(first), phase(second))
 
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from tswork.config import Config
 from tswork.objectives.base import Objective
+from tswork.precision import wide
 from tswork.registry import register
 
 Among = Literal["other", "both"]
@@ -43,10 +44,9 @@ def info_nce(
     >>> round(info_nce(z, z, temperature=1.0).item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    wide = torch.promote_types(z1.dtype, torch.float32)
     with torch.autocast(z1.device.type, enabled=False):
-        first, second = (_comparable(z.to(wide), normalise) for z in (z1, z2))
-        further = None if negatives is None else _comparable(negatives.to(wide), normalise)
+        first, second = (_comparable(wide(z), normalise) for z in (z1, z2))
+        further = None if negatives is None else _comparable(negatives.to(first.dtype), normalise)
         losses = [_one_way(first, second, temperature, among, further)]
         if symmetric:
             losses.append(_one_way(second, first, temperature, among, further))

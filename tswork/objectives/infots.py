@@ -24,6 +24,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from tswork.precision import wide
+
 
 def leave_one_out(
     z_v: Float[Tensor, "batch dim"], z_x: Float[Tensor, "batch dim"], *, temperature: float = 1.0
@@ -39,9 +41,8 @@ def leave_one_out(
     batch = len(z_v)
     if batch < 2:
         return (z_v * 0).sum() + (z_x * 0).sum()
-    wide = torch.promote_types(z_v.dtype, torch.float32)
     with torch.autocast(z_v.device.type, enabled=False):
-        first, second = (functional.normalize(z.to(wide), dim=-1) for z in (z_v, z_x))
+        first, second = (functional.normalize(wide(z), dim=-1) for z in (z_v, z_x))
         densities = first @ second.T / temperature
         own = torch.eye(batch, dtype=torch.bool, device=z_v.device)
         others = densities.masked_fill(own, -torch.inf).logsumexp(dim=1) - math.log(batch - 1)

@@ -28,6 +28,7 @@ from torch.nn import functional
 from tswork.config import Config
 from tswork.objectives.base import Objective
 from tswork.objectives.log_sum_exp import sum_of_log_sum_exp
+from tswork.precision import wide
 from tswork.registry import register
 
 Lengths = Int[Tensor, "batch"] | None
@@ -71,7 +72,7 @@ def hierarchical_contrast(
     The temporal loss joins from scale `temporal_unit` on. At the last scale one step is left and the instance loss alone
     counts. `lengths` (at least 1, the longest one equal to `time`) are the real steps of each series; None: all are real.
     """
-    z1, z2 = (_wide(z).contiguous() for z in (z1, z2))
+    z1, z2 = (wide(z).contiguous() for z in (z1, z2))
     loss = _zero(z1)
     scales = 0
     while z1.shape[1] > 1:
@@ -115,11 +116,7 @@ class Hierarchical(Objective[HierarchicalConfig]):
 
 def _zero(z: Tensor) -> Tensor:
     """Zero that keeps the graph, so that a loss without contrast can still be differentiated."""
-    return _wide((z[..., :1, :1] * 0).sum())
-
-
-def _wide(z: Tensor) -> Tensor:
-    return z.to(torch.promote_types(z.dtype, torch.float32))
+    return wide((z[..., :1, :1] * 0).sum())
 
 
 def _valid(z: Float[Tensor, "batch time dim"], lengths: Lengths) -> Bool[Tensor, "batch time"] | None:
@@ -139,7 +136,7 @@ def _contrast(
     a: Float[Tensor, "set item dim"], b: Float[Tensor, "set item dim"], valid: Bool[Tensor, "set item"] | None
 ) -> Float[Tensor, ""]:
     """Mean over valid items and both directions of the cross entropy of picking an item's twin among the other 2n - 1."""
-    a, b = _wide(a), _wide(b)
+    a, b = wide(a), wide(b)
     both = None if valid is None else torch.cat([valid, valid], dim=1)
     normalisers = sum_of_log_sum_exp(torch.cat([a, b], dim=1), both)
     if valid is None:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tswork.metrics.ridge import BLOCK, Blocks, Moments, RidgePath, choose_among
+from tswork.protocols.forecast_folds import Folds
 from tswork.protocols.forecast_samples import Rows, Sample, joined
 
 
@@ -72,10 +73,16 @@ class Head:
         return forecast + present.repeat(1, len(self.intercept) // present.shape[1]) if self.change else forecast
 
 
+Select = Literal["validation", "blocks"]
+
+
 def fit_horizons(
-    row: RidgeRow, train: Sample, validation: Sample, horizons: Sequence[int]
+    row: RidgeRow, train: Sample, validation: Sample, horizons: Sequence[int], *, select: Select = "validation"
 ) -> Iterator[tuple[int, Head]]:
-    """The row's head of every horizon, the longest first, with the scale and penalty that are best on the validation origins."""
+    """The row's head of every horizon, the longest first, with the scale and penalty that are best on the validation origins.
+
+    With `select="blocks"` with those that are best on the blocks of the training origins, too (`forecast_folds`).
+    """
     scaled = _Scaled(row, train)
     width = train.series.width
     longest = max(horizons)
@@ -84,11 +91,20 @@ def fit_horizons(
     if not row.change:
         y_origin += train.series.targets.mean(dim=0).repeat(longest)
     fitted, judged = Moments(x_origin, y_origin), Moments(x_origin, y_origin)
+    folds = Folds(scaled, train, longest, (x_origin, y_origin)) if select == "blocks" else None
     for horizon in sorted(set(horizons), reverse=True):
-        for moments, sample in ((fitted, train), (judged, validation)):
+        for moments, sample in ((judged, validation), *(((fitted, train),) if folds is None else ())):
             moments.keep(horizon * width)
             for x, y in scaled.blocks(sample, moments.count, sample.count(horizon), horizon)():
                 moments.add(x, y)
+        if folds is not None:
+            fitted = folds.at(horizon)
+            chosen, penalty = folds.choose(fitted, judged, horizon, row.scales, row.penalties)
+            yield (
+                horizon,
+                scaled.head(RidgePath(fitted, scaled.weights(row.scales[chosen])), penalty, row.scales[chosen]),
+            )
+            continue
         paths = [RidgePath(fitted, scaled.weights(scale)) for scale in row.scales]
         blocks = scaled.blocks(validation, 0, validation.count(horizon), horizon)
         chosen, penalty = choose_among(paths, blocks, judged, row.penalties)

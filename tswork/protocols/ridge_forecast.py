@@ -21,6 +21,8 @@ representation spoil what a few past values say; with several `representation_sc
 own (that of the row over the square of its scale), chosen on the validation part together with the row's for every horizon,
 and a scale of 0 leaves it out.
 
+`select: blocks` chooses penalties and scales on blocks of the training part beside the validation part (`forecast_folds`).
+
 Departures from the reference code: the ridge is solved in float64; origins above `max_origins` are drawn once for all
 horizons; a window that begins before its sequence is handled by the encoder as missing steps.
 
@@ -41,7 +43,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tswork import random
-from tswork.config import Config, Many
+from tswork.config import ADDED_LATER, Config, Many
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid, ModelUnfit, Problem
@@ -50,7 +52,7 @@ from tswork.methods.model import Model
 from tswork.metrics.forecasting import Errors, persistence_steps, seasonal_period, seasonal_steps
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.forecast_features import encode_origins
-from tswork.protocols.forecast_rows import Head, RidgeRow, fit_horizons
+from tswork.protocols.forecast_rows import Head, RidgeRow, Select, fit_horizons
 from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
 from tswork.protocols.forecast_scores import Forecaster, Scores, forecast_frame
 from tswork.registry import register
@@ -80,6 +82,12 @@ class RidgeForecastConfig(Config):
         default=(1.0,),
         min_length=1,
         description="what a representation is multiplied by beside past values, the best on validation (0: left out)",
+    )
+    select: Select = Field(
+        default="validation",
+        json_schema_extra=ADDED_LATER,
+        description="penalties and scales are chosen on the validation part (RMSE + MAE), or on five blocks of the training"
+        " part, each forecast from the others, and the validation part (squared error)",
     )
     season: int | None = Field(
         default=None,
@@ -132,7 +140,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                 scores.add(name, "control", horizon, forecaster, keep=name == "persistence")
         heads: dict[str, dict[str, Tensor]] = {}
         for row in self.ridge_rows(models):
-            for horizon, head in fit_horizons(row, train, validation, self.horizons):
+            for horizon, head in fit_horizons(row, train, validation, self.horizons, select=self.config.select):
                 scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
                 scores.penalty(row.name, horizon, head.penalty, head.scale)
                 if row.role == "candidate" or self.config.keep_heads == "all":

@@ -17,8 +17,9 @@ import pandas as pd
 
 from tswork import registry
 from tswork.errors import UserError, did_you_mean
+from tswork.metrics.clusters import KEYS, clusters, metrics_of
 from tswork.metrics.score_differences import ScoredMetric, compare_scores
-from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, compare_rows, compare_sets
+from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, Kind, compare_rows, compare_sets
 from tswork.metrics.split_differences import compare_splits
 from tswork.protocols.base import ENCODER_CONTROLS
 from tswork.reports.naming import names_of
@@ -211,16 +212,16 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
 
 
 def _test(
-    figures: Sequence[_Figure], data: str, metric: str, candidate: str, kind: Any, notes: list[str]
+    figures: Sequence[_Figure], data: str, metric: str, candidate: str, kind: Kind, notes: list[str]
 ) -> pd.DataFrame | None:
     """The candidate against the other rows on one data set; units of several seeds are averaged by the test itself."""
     there = [one for one in figures if one.data == data]
     if candidate not in {one.row for one in there} or len({one.row for one in there}) < 2:
         notes.append(f"{data}: there are no two rows to test, {candidate} and another")
         return None
-    units = [found for one in there if (found := _units(one, metric)) is not None]
+    units = [found for one in there if (found := _units(one, metric, kind)) is not None]
     if candidate not in {str(frame["row"].iloc[0]) for frame in units} or len(units) < 2:
-        have = sorted({str(name) for one in there if one.judged.units is not None for name in _means(one.judged.units)})
+        have = sorted({name for one in there if one.judged.units is not None for name in metrics_of(one.judged.units)})
         others = f"; {', '.join(have)} can be tested" if have else ""
         notes.append(f"{metric} is no mean over items or forecast starts, so no paired test of it is possible{others}")
         return None
@@ -230,29 +231,24 @@ def _test(
     return compare_scores(table, metric, candidate=candidate, at=at).assign(data=data)
 
 
-def _means(units: pd.DataFrame) -> list[str]:
-    """The metrics that are columns of units: means over them."""
-    scored = ("truth", "level", "predicted", "score")
-    return [str(name) for name in units if name not in KEYS and not str(name).startswith(scored)]
-
-
-KEYS = {"row", "at", "unit", "group"}
-"""Columns of units that are no metrics."""
-
-
-def _units(one: _Figure, metric: str) -> pd.DataFrame | None:
-    """The units of one row; those of several splits stay different items."""
+def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
+    """What the test of one row has to know; the items of several splits stay different ones."""
     units = one.judged.units
     if units is None:
         return None
     own = units[units["row"] == one.own_row]
-    # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
-    unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
     if metric in own and not own[metric].isna().all():
-        return own[["at", metric]].assign(unit=unit, group=group, row=one.row, seed=one.seed)
+        own = own[[*(name for name in KEYS if name in own), metric]]
+        if not one.at:
+            own = clusters(own, kind=kind)
+        elif "pieces" in own:
+            return None  # a record keeps what tests of the whole draw
+        # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
+        unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
+        return own.assign(unit=unit, group=group, row=one.row, seed=one.seed)
     if metric in own or own.empty or ScoredMetric.named(metric, own) is None:
         return None
-    return own.assign(group=group, row=one.row, seed=one.seed, split=one.split)
+    return own.assign(group=own["group"].astype(str), row=one.row, seed=one.seed, split=one.split)
 
 
 def _over_splits(

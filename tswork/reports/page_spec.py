@@ -2,6 +2,7 @@
 
 title: TS2Vec
 text: What this page answers, in Markdown.
+records: [ts2vec.records.jsonl.gz]         # results of earlier runs, kept beside the page
 sections:
   - title: ETTh1, univariate
     runs: [ts2vec-etth1-univariate]        # experiments, or pipeline files relative to this file
@@ -49,6 +50,10 @@ class PageSpec(Config):
 
     title: str
     text: str = Field(default="", description="Markdown below the title")
+    records: Many[str] = Field(
+        default=(),
+        description="files of results that outlive the store of runs, relative to the page's file; --keep writes the first",
+    )
     sections: Many[SectionSpec] = Field(min_length=1)
 
 

@@ -1,4 +1,4 @@
-"""Finished results read back from MLflow: the rows and units of every protocol stage, each stage key once."""
+"""Runs and finished results read back from MLflow: the rows and units of every protocol stage, each stage key once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pydantic import Field
 
+from tswork.config import Config
 from tswork.errors import ComponentUnknown
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
@@ -20,6 +22,26 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ROWS, UNITS = "rows.parquet", "units.parquet"
+
+
+class MemberRun(Config):
+    """The run of one member, how long it took by the clock, and with what it was made."""
+
+    run: str = Field(description="MLflow's id of it")
+    experiment: str
+    pipeline: str
+    member: str = Field(description="the values of the sweep that make it this member; empty without a sweep")
+    seed: int | None
+    status: str = Field(description="FINISHED, FAILED or KILLED")
+    started: int = Field(description="milliseconds since 1970")
+    ended: int = Field(description="milliseconds since 1970")
+    commit: str = Field(description="of tswork's checkout; `+` marks uncommitted changes")
+    versions: dict[str, str | None] = Field(description="tswork's and those of packages")
+
+    @property
+    def hours(self) -> float:
+        """What it took by the clock."""
+        return (self.ended - self.started) / 3_600_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +79,29 @@ def judgements(tracking: Tracking, chosen: Sequence[str]) -> list[Judgement]:
     return list(found.values())
 
 
-def hours(tracking: Tracking, chosen: Sequence[str]) -> float:
-    """The hours that all members' runs of some experiments took by the clock, those that failed or were stopped included."""
-    ended = [run.info for run in _members(tracking, _ids(tracking, chosen), finished=False) if run.info.end_time]
-    return float(sum(one.end_time - one.start_time for one in ended)) / 3_600_000
+def member_runs(tracking: Tracking, experiment: str) -> list[MemberRun]:
+    """All members' runs of an experiment that have ended, those that failed or were stopped included, newest first.
+
+    Raises `ComponentUnknown` for an experiment that is not there.
+    """
+    found = _members(tracking, _ids(tracking, [experiment]), finished=False)
+    return [_described(run, experiment) for run in found if run.info.end_time]
+
+
+def _described(run: Run, experiment: str) -> MemberRun:
+    tags = run.data.tags
+    return MemberRun(
+        run=run.info.run_id,
+        experiment=experiment,
+        pipeline=tags.get(names.PIPELINE, ""),
+        member=tags.get(names.MEMBER, ""),
+        seed=int(tags[names.SEED]) if names.SEED in tags else None,
+        status=run.info.status,
+        started=run.info.start_time,
+        ended=run.info.end_time,
+        commit=tags.get(names.COMMIT, "none"),
+        versions=json.loads(tags.get(names.VERSIONS, "{}")),
+    )
 
 
 def _ids(tracking: Tracking, chosen: Sequence[str]) -> list[str]:

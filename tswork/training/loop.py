@@ -32,7 +32,7 @@ from tswork.training.continuation import find_continuation, identity, machine
 from tswork.training.curves import Curves, FiniteWatch, Progress, Ticker, update_values
 from tswork.training.interruption import Interruption
 from tswork.training.panel import Panel
-from tswork.training.runtime import Precision, Runtime, open_runtime
+from tswork.training.runtime import Precision, Runtime, open_runtime, release_memory
 from tswork.training.task import Task
 
 LOOK_EVERY = 25
@@ -133,6 +133,7 @@ class _Training:
         if self.method.config.patience is not None and (self.method.monitor is None or not self.validates):
             text = f"{self.name}: `patience` has no effect without a validation part and a method that monitors a score"
             warnings.warn(text, TsworkWarning, stacklevel=3)
+        release_memory()  # what imports and the reading of data have left
         found = find_continuation(self.checkpoints, self.identity, self.runtime.device)
         self.model = self.runtime.prepare(build_model(self.method, self.info, seed=self.context.seed))
         self.model.train()
@@ -208,7 +209,10 @@ class _Training:
         curves.count(len(batch))
         if curves.wants(position) or task.over:
             curves.point({**values, **task.learning_rates()}, step=position)
-        self.panel.read_if_due(task, self.model)
+        read = self.panel.read_if_due(task, self.model)
+        self.model.zero_grad(set_to_none=True)  # gradients are as large as the model, and the next step begins without
+        if read:  # after the first step, too, in which what stays was laid between what does not
+            release_memory()
         if task.done % LOOK_EVERY == 0:
             self._look(task)
         self._validate_if_due(task, context, epoch_over=epoch_over)

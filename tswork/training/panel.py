@@ -38,11 +38,11 @@ class Panel:
         self._looks = type(method).views is not Method.views or type(method).health is not Method.health
         self._histograms: list[tuple[int, Tensor, Tensor]] = []
 
-    def read_if_due(self, task: Task, model: Model) -> None:
-        """Report `health/...` after the first step and then at equal distances."""
+    def read_if_due(self, task: Task, model: Model) -> bool:
+        """Report `health/...` after the first step and then at equal distances; whether it was time to."""
         distance = max(SPACING, -(-task.total // READINGS))
         if task.done != 1 and task.done % distance:
-            return
+            return False
         step = task.position - 1
         values = {f"gradient_norm/{name}": norm for name, norm in gradient_norms(model).items()}
         views, more = self._looked(task, model) if self._looks else (None, {})
@@ -52,6 +52,7 @@ class Panel:
             values.update(health.scalars)
             self._histograms.append((step, health.positive, health.negative))
         self._recorder.scalars({f"health/{name}": value for name, value in values.items()}, step=step)
+        return True
 
     def report_histograms(self) -> None:
         """Report all similarity histograms as the table `health/similarities`."""
