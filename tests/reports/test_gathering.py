@@ -66,7 +66,7 @@ def test_records_say_with_what_a_result_was_made(finished: Path) -> None:
         assert result.made["protocol"]["version"] >= 1
         assert len(result.made["digest"]) == 64
         assert {row.row for row in result.rows} == {"majority", "random", "ts2vec"}
-        assert set(result.clusters[0].means) == {"majority", "random", "ts2vec"}
+        assert set(result.units[0].columns) == {"majority", "random", "ts2vec"}
 
 
 def test_a_page_grows_over_stores(finished: Path, tmp_path: Path) -> None:

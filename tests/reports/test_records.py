@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 
 from tests.reports.judged import judgement
+from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import compare
 from tswork.reports.record_file import RecordsInvalid, read_records, write_records
-from tswork.reports.records import ClusterRecord, Records, judgement_of, record_of
+from tswork.reports.records import Records, UnitRecord, judgement_of, record_of
 from tswork.tracking.reading import Judgement, MemberRun
 
 FIGURES = {"majority": 0.5, "random": 0.75, "ts2vec": 0.875}
@@ -102,13 +103,43 @@ def test_a_record_is_small(tmp_path: Path) -> None:
     assert judged.units.shape == (2161 * 36, 6)
 
 
+def test_places_that_a_page_names_are_kept_beside_the_whole() -> None:
+    judged = forecasts(starts=900, horizons=(24, 48))
+    assert judged.units is not None
+    record = record_of(judged, places=("h24", "h96"))
+    assert [one.at for one in record.units] == ["", "h24"]
+    back = judgement_of(record).units
+    assert back is not None
+    for at, there in (("", judged.units), ("h24", judged.units[judged.units["at"] == "h24"])):
+        expected = compare_rows(there, "mse", candidate="ts2vec", kind="time")
+        found = compare_rows(back[back["at"] == at], "mse", candidate="ts2vec", kind="time")
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
+    (one,), (other,) = compare([judged], candidate="ts2vec"), compare([judgement_of(record)], candidate="ts2vec")
+    pd.testing.assert_frame_equal(one.tests, other.tests, rtol=1e-4)
+
+
+def test_what_a_classifier_said_of_each_item_is_kept_where_areas_can_be_tested() -> None:
+    judged = judgement(FIGURES)
+    assert judged.units is not None
+    draw = np.random.default_rng(0)
+    scored = judged.units.assign(level="p1", truth=1, predicted=draw.integers(2, size=len(judged.units)))
+    scored["score/0"], scored["at"] = draw.random(len(scored)).round(5), "10%"
+    scored = pd.concat([scored, scored.assign(at="100%", truth=0)], ignore_index=True)
+    back = judgement_of(record_of(replace(judged, units=scored))).units
+    assert back is not None
+    pd.testing.assert_frame_equal(back[list(scored)], scored)
+    (one,) = compare([replace(judged, units=scored)])
+    (other,) = compare([judgement_of(record_of(replace(judged, units=scored)))])
+    pd.testing.assert_frame_equal(one.tests, other.tests)
+
+
 def test_figures_that_are_not_finite_and_metrics_of_some_rows_pass() -> None:
     judged = judgement({**FIGURES, "random": math.nan})
     assert judged.units is not None
     judged.units.loc[judged.units["row"] == "random", "accuracy"] = math.nan
     record = record_of(judged)
     assert record.rows[1].values == {"accuracy": {"": None}}
-    assert record.clusters[0].means["random"] == {}
+    assert record.units[0].columns["random"] == {}
     back = judgement_of(record)
     pd.testing.assert_frame_equal(back.rows, judged.rows)
     assert back.units is not None
@@ -120,7 +151,7 @@ def test_figures_that_are_not_finite_and_metrics_of_some_rows_pass() -> None:
 
 def test_columns_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"columns of different lengths \(2, 3\)"):
-        ClusterRecord(unit=0, group=("a", "b"), size=1, pieces=0, means={"ts2vec": {"accuracy": (1.0, 0.0, 1.0)}})
+        UnitRecord(unit=0, group=("a", "b"), size=1, pieces=0, columns={"ts2vec": {"accuracy": (1.0, 0.0, 1.0)}})
 
 
 def test_what_stands_in_both_is_taken_from_the_first_and_nothing_is_counted_twice() -> None:

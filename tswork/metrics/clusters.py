@@ -19,6 +19,9 @@ PIECES = 8
 KEYS = ("row", "at", "seed", "unit", "group", "size", "pieces")
 """Columns of units and clusters that are no metrics."""
 
+SCORED = ("truth", "level", "predicted", "score/")
+"""How columns begin that hold what a classifier said of each item: areas and F1 are no means of any column."""
+
 
 def clusters(units: pd.DataFrame, *, kind: str, horizon: int | None = None, block: int | None = None) -> pd.DataFrame:
     """Means over what is drawn together, for each row (and seed) of some units; clusters themselves stay as they are.
@@ -29,7 +32,8 @@ def clusters(units: pd.DataFrame, *, kind: str, horizon: int | None = None, bloc
     takes whole groups elsewhere, as does `kind="group"`.
 
     Columns: row and seed where the units have them, unit (the first start of a piece; 0 of a group), group (of pieces:
-    which groups they hold), size (units in it), pieces (of a block; 0 of a group), and each metric's mean.
+    which groups they hold), size (units in it), pieces (of a block; 0 of a group), and each metric's mean. What a classifier
+    said of an item has no mean and is left out.
     """
     if "pieces" in units:
         return units
@@ -47,7 +51,12 @@ def clusters(units: pd.DataFrame, *, kind: str, horizon: int | None = None, bloc
 
 def metrics_of(units: pd.DataFrame) -> list[str]:
     """The columns that are metrics."""
-    return [str(name) for name in units if name not in KEYS]
+    return [str(name) for name in units if name not in KEYS and not str(name).startswith(SCORED)]
+
+
+def has_scores(units: pd.DataFrame) -> bool:
+    """Whether a test may need the items themselves."""
+    return any(str(name).startswith(SCORED) for name in units)
 
 
 def longest_horizon(units: pd.DataFrame) -> int:

@@ -214,6 +214,8 @@ def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
     own = units[units["row"] == one.own_row]
     if own.empty or bool(own[metric].isna().all()):
         return None
+    if "pieces" in own:  # clusters, of places as well
+        own = own[own["at"] == ""]
     found = clusters(own[[*(name for name in KEYS if name in own), metric]], kind=kind)
     # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
     return found.assign(unit=found["unit"] + one.split * SPLIT_DISTANCE, row=one.row, seed=one.seed)

@@ -17,14 +17,14 @@ from pydantic import Field, model_validator
 
 from tswork import registry
 from tswork.config import Config, Many
-from tswork.metrics.clusters import clusters, metrics_of
+from tswork.metrics.clusters import KEYS, clusters, has_scores
 from tswork.protocols.base import make_rows
 from tswork.tracking.reading import Judgement, MemberRun
 
 DIGITS, CLUSTER_DIGITS = 9, 7
 """Significant digits of a result's figures, and of the means its tests draw."""
 
-Values = Many[float | None]
+Values = Many[float | int | str | None]
 
 
 class RowRecord(Config):
@@ -35,21 +35,21 @@ class RowRecord(Config):
     values: dict[str, dict[str, float | None]] = Field(description="by metric, and by place (empty: the whole)")
 
 
-class ClusterRecord(Config):
+class UnitRecord(Config):
     """What rows that were judged on the same units have for the test of a difference; equal values stand once."""
 
+    at: str = Field(default="", description="place in the results; empty: the whole")
     unit: Many[int] | int
     group: Many[str] | str
-    size: Many[int] | int
-    pieces: int
-    means: dict[str, dict[str, Values]] = Field(description="by row and metric, one a cluster")
+    size: Many[int] | int | None = Field(default=None, description="units of a cluster; none: these are the units")
+    pieces: int | None = Field(default=None, description="of a block of clusters; none: these are the units")
+    columns: dict[str, dict[str, Values]] = Field(description="by row: means, or what was said of each unit")
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> ClusterRecord:
+    def _of_one_length(self) -> UnitRecord:
         columns = [column for column in (self.unit, self.group, self.size) if isinstance(column, tuple)]
-        lengths = {len(column) for column in columns} | {
-            len(one) for row in self.means.values() for one in row.values()
-        }
+        lengths = {len(column) for column in columns}
+        lengths |= {len(values) for of_row in self.columns.values() for values in of_row.values()}
         if len(lengths) > 1:
             raise ValueError(f"columns of different lengths ({', '.join(map(str, sorted(lengths)))})")
         return self
@@ -64,7 +64,7 @@ class ResultRecord(Config):
     data: str
     made: dict[str, Any] = Field(description="protocol and version, judged methods, data and their digest, seed")
     rows: Many[RowRecord]
-    clusters: Many[ClusterRecord]
+    units: Many[UnitRecord]
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,11 @@ class Records:
         return math.fsum(one.hours for one in self.runs.values() if one.experiment in chosen)
 
 
-def record_of(one: Judgement) -> ResultRecord:
-    """A judgement, rounded, with the means that its tests draw."""
-    protocol: Any = registry.find("protocol", one.protocol).target
-    drawn = (
-        [] if one.units is None or one.units.empty else _cluster_records(clusters(one.units, kind=protocol.unit_kind))
-    )
+def record_of(one: Judgement, *, places: Sequence[str] = ()) -> ResultRecord:
+    """A judgement, rounded, with what its tests have to know: as a whole, and at some places (`h24`, `10%`).
+
+    That is the means over what they draw; where areas or F1 can be tested, the units themselves.
+    """
     return ResultRecord(
         run=one.run_id,
         stage=one.stage,
@@ -112,7 +111,7 @@ def record_of(one: Judgement) -> ResultRecord:
         data=one.data,
         made=dict(one.made),
         rows=tuple(_row_records(one.rows)),
-        clusters=tuple(drawn),
+        units=tuple(_unit_records(one, places)),
     )
 
 
@@ -124,18 +123,22 @@ def judgement_of(one: ResultRecord) -> Judgement:
         for metric, values in row.values.items()
         for at, value in values.items()
     ]
-    frames = [_frame(row, drawn, means) for drawn in one.clusters for row, means in drawn.means.items() if means]
+    frames = [_frame(row, units, columns) for units in one.units for row, columns in units.columns.items() if columns]
     units = pd.concat(frames, ignore_index=True) if frames else None
     return Judgement(one.run, one.stage, one.data, one.key, one.made, make_rows(lines), units)
 
 
-def _frame(row: str, drawn: ClusterRecord, means: Mapping[str, Values]) -> pd.DataFrame:
-    frame = pd.DataFrame({name: [math.nan if one is None else one for one in values] for name, values in means.items()})
-    columns = {"unit": drawn.unit, "group": drawn.group, "size": drawn.size}
+def _frame(row: str, units: UnitRecord, columns: Mapping[str, Values]) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {name: [math.nan if one is None else one for one in values] for name, values in columns.items()}
+    )
+    of_units = {"unit": units.unit, "group": units.group, "size": units.size, "pieces": units.pieces}
     plain: dict[str, Any] = {
-        name: list(column) if isinstance(column, tuple) else column for name, column in columns.items()
+        name: list(column) if isinstance(column, tuple) else column
+        for name, column in of_units.items()
+        if column is not None
     }
-    return frame.assign(row=row, at="", pieces=drawn.pieces, **plain)
+    return frame.assign(row=row, at=units.at, **plain)
 
 
 def _row_records(rows: pd.DataFrame) -> Iterator[RowRecord]:
@@ -146,21 +149,45 @@ def _row_records(rows: pd.DataFrame) -> Iterator[RowRecord]:
         yield RowRecord(row=str(row), role=str(role), values=values)
 
 
-def _cluster_records(found: pd.DataFrame) -> Iterator[ClusterRecord]:
+def _unit_records(one: Judgement, places: Sequence[str]) -> Iterator[UnitRecord]:
+    if one.units is None or one.units.empty:
+        return
+    if has_scores(one.units):
+        for at, frame in one.units.groupby("at", sort=False):
+            yield from _alike(frame, str(at))
+        return
+    protocol: Any = registry.find("protocol", one.protocol).target
+    for at in dict.fromkeys(("", *places)):
+        there = one.units if at == "" else one.units[one.units["at"] == at]
+        if len(there):
+            yield from _alike(clusters(there, kind=protocol.unit_kind), at)
+
+
+def _alike(units: pd.DataFrame, at: str) -> Iterator[UnitRecord]:
     """Rows that were judged on the same units stand together."""
     together: dict[tuple[Any, ...], dict[str, dict[str, Values]]] = {}
-    for row, frame in found.groupby("row", sort=False):
+    names = [str(name) for name in units if name not in KEYS]
+    drawn = "pieces" in units
+    for row, frame in units.groupby("row", sort=False):
         layout = (
             _once([int(value) for value in frame["unit"]]),
             _once([str(value) for value in frame["group"]]),
-            _once([int(value) for value in frame["size"]]),
-            int(frame["pieces"].iloc[0]),
+            _once([int(value) for value in frame["size"]]) if drawn else None,
+            int(frame["pieces"].iloc[0]) if drawn else None,
         )
-        there = [name for name in metrics_of(frame) if not frame[name].isna().all()]
-        means = {name: tuple(_rounded(float(value), CLUSTER_DIGITS) for value in frame[name]) for name in there}
-        together.setdefault(layout, {})[str(row)] = means
+        there = {name: _values(frame[name]) for name in names if not frame[name].isna().all()}
+        together.setdefault(layout, {})[str(row)] = there
     for (unit, group, size, pieces), rows in together.items():
-        yield ClusterRecord(unit=unit, group=group, size=size, pieces=pieces, means=rows)
+        yield UnitRecord(at=at, unit=unit, group=group, size=size, pieces=pieces, columns=rows)
+
+
+def _values(column: pd.Series) -> Values:
+    """Numbers rounded, whole ones as such; anything else as text."""
+    if pd.api.types.is_integer_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return tuple(int(value) for value in column)
+    if pd.api.types.is_float_dtype(column):
+        return tuple(_rounded(float(value), CLUSTER_DIGITS) for value in column)
+    return tuple(None if value is None else str(value) for value in column)
 
 
 def _once(values: Sequence[Any]) -> Any:
