@@ -20,12 +20,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tswork.errors import ComponentUnknown, did_you_mean
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from tswork.registry import Component, Kind
 
 T = TypeVar("T")

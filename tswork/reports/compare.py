@@ -227,7 +227,7 @@ def _test(
         return None
     table, at = pd.concat(units, ignore_index=True), there[0].at
     if metric in table:
-        return compare_rows(table, metric, candidate=candidate, kind=kind, at=at).assign(data=data)
+        return compare_rows(table, metric, candidate=candidate, kind=kind).assign(data=data)
     return compare_scores(table, metric, candidate=candidate, at=at).assign(data=data)
 
 
@@ -238,11 +238,11 @@ def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
         return None
     own = units[units["row"] == one.own_row]
     if metric in own and not own[metric].isna().all():
-        own = own[[*(name for name in KEYS if name in own), metric]]
-        if not one.at:
-            own = clusters(own, kind=kind)
-        elif "pieces" in own:
-            return None  # a record keeps what tests of the whole draw
+        if one.at or "pieces" in own:  # a record holds clusters of places as well
+            own = own[own["at"] == one.at]
+        if own.empty:
+            return None
+        own = clusters(own[[*(name for name in KEYS if name in own), metric]], kind=kind)
         # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
         unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
         return own.assign(unit=unit, group=group, row=one.row, seed=one.seed)

@@ -51,7 +51,8 @@ def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] =
         found = found.union(read_records(file))
     sections = [[experiment_of(name, places, beside=page.parent) for name in one.runs] for one in spec.sections]
     wanted = list(dict.fromkeys(name for section in sections for name in section))
-    stored, known = _in_store(wanted, places, needed=not files and not more)
+    ats = list(dict.fromkeys(one.at for one in spec.sections if one.at))
+    stored, known = _in_store(wanted, places, ats, needed=not files and not more)
     found = stored.union(found)
     for name in wanted:
         if name not in known | found.experiments:
@@ -64,8 +65,11 @@ def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] =
     return Gathered(tuple(materials), found)
 
 
-def _in_store(wanted: Sequence[str], places: Places, *, needed: bool) -> tuple[Records, set[str]]:
-    """The runs and results of some experiments as far as the store has them, and the names of all that it has."""
+def _in_store(wanted: Sequence[str], places: Places, ats: Sequence[str], *, needed: bool) -> tuple[Records, set[str]]:
+    """The runs and results of some experiments as far as the store has them, and the names of all that it has.
+
+    Results keep what tests of the whole have to know, and of the places `ats`.
+    """
     try:
         tracking = Tracking.attach(places.root)
     except NothingRecorded:
@@ -75,6 +79,6 @@ def _in_store(wanted: Sequence[str], places: Places, *, needed: bool) -> tuple[R
     known, found = set(experiments(tracking)), Records()
     for name in known.intersection(wanted):
         runs = {one.run: one for one in member_runs(tracking, name)}
-        results = {(name, one.key): record_of(one) for one in judgements(tracking, [name])}
+        results = {(name, one.key): record_of(one, places=ats) for one in judgements(tracking, [name])}
         found = found.union(Records(runs, results))
     return found, known
