@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.encoders.blocks import DILATED_CONV, PATCHES, TSAI, TSAI_OPTIONS, build
+from tswork.encoders.causal_convolution import step_by_step
 from tswork.errors import ModelUnfit
 from tswork.methods.exporting import export_encoder
 
@@ -80,3 +81,13 @@ def test_exporting_leaves_an_encoder_in_training_mode() -> None:
     encoder = build(DILATED_CONV).train()
     export_encoder(encoder, channels=3)
     assert encoder.training
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_many_taps_in_half_precision_are_summed_in_single_precision_on_a_cpu(half: torch.dtype) -> None:
+    """oneDNN's bfloat16 kernels for processors with AMX gave sums that were wrong by their own size."""
+    x, kernel = torch.randn(2, 40, 12), torch.randn(8, 12, 12) / 10
+    exact = step_by_step(x, kernel)
+    torch.testing.assert_close(step_by_step(x.to(half), kernel.to(half)).float(), exact, rtol=0.05, atol=0.05)
+    with torch.autocast("cpu", dtype=half):
+        torch.testing.assert_close(step_by_step(x, kernel), exact)

@@ -45,7 +45,21 @@ def causal_convolution(
 def step_by_step(
     x: Float[Tensor, "batch time wide_in"], kernel: Float[Tensor, "tap wide_in wide_out"]
 ) -> Float[Tensor, "batch time wide_out"]:
-    """The convolution as the formula has it."""
+    """The convolution as the formula has it; on a CPU in single precision at least, under autocast as well.
+
+    oneDNN's bfloat16 kernels for processors with AMX give wrong sums for eight taps and more of some widths (torch 2.12).
+    """
+    if x.device.type != "cpu" or torch.compiler.is_exporting():
+        return _step_by_step(x, kernel)
+    if x.dtype in (torch.float16, torch.bfloat16):
+        x = x.float()
+    with torch.autocast("cpu", enabled=False):
+        return _step_by_step(x, kernel.to(x.dtype))
+
+
+def _step_by_step(
+    x: Float[Tensor, "batch time wide_in"], kernel: Float[Tensor, "tap wide_in wide_out"]
+) -> Float[Tensor, "batch time wide_out"]:
     padded = functional.pad(x.transpose(1, 2), (kernel.shape[0] - 1, 0))
     return functional.conv1d(padded, kernel.flip(0).permute(2, 1, 0)).transpose(1, 2)
 
