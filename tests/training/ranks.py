@@ -16,7 +16,7 @@ from tests.methods.toys import TINY, method_of, nothing, waves
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
 from tswork.data.batches import Batch
-from tswork.data.collection import DataInfo
+from tswork.data.collection import DataInfo, Part
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Update, build_model
 from tswork.methods.model import Model
