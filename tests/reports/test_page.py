@@ -69,7 +69,7 @@ def test_the_page_says_what_wrote_it_and_what_it_cost() -> None:
     text = written(SectionSpec(title="Waves", runs=("waves",), text="Some words."), judgement(FIGURES))
     assert text.startswith("# Results\n\nWritten by `tswork report x.yaml` from finished runs; not edited by hand.")
     assert "## Waves\n\nSome words." in text
-    assert "1 results; the runs of this table took 1.2 hours by the clock" in text
+    assert "1 result; the runs of this table took 1.2 hours by the clock" in text
 
 
 def test_a_section_without_results_is_named() -> None:

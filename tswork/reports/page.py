@@ -69,7 +69,8 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
             yield _training(spec, material, first, data)
     yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
     took = f"the runs of this table took {material.hours:.1f} hours by the clock"
-    yield f"{len(material.judged)} results; {took}, stages that were found in the store apart."
+    count = len(material.judged)
+    yield f"{count} result{'' if count == 1 else 's'}; {took}, stages that were found in the store apart."
 
 
 def _only(found: list[Comparison], spec: SectionSpec) -> Comparison:
