@@ -102,3 +102,21 @@ def test_series_judged_together_are_no_pairs_of_other_series() -> None:
 
 def test_columns_that_are_no_metrics_are_known() -> None:
     assert metrics_of(clusters(starts(900).assign(seed=1), kind="time")) == ["mse", "mae"]
+
+
+def test_what_probes_said_of_items_is_no_metric() -> None:
+    units = pd.DataFrame(
+        {
+            "row": "ts2vec",
+            "at": "",
+            "unit": [0, 1],
+            "group": "a",
+            "truth": [0, 1],
+            "accuracy": 1.0,
+            "accuracy.knn": 1.0,
+            "predicted.knn": [0, 1],
+            "score/0": 0.5,
+            "score.knn/0": 0.5,
+        }
+    )
+    assert metrics_of(units) == ["accuracy", "accuracy.knn"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.cli.commands import in_new_process
-from tswork.training.optimisers import PIECE, SGD, AdamW
+from tswork.training.optimisers import PIECE, SGD, Adam, AdamW
 
 SHAPES = [(3, 5), (PIECE // 64 + 3, 67), (7,), (2 * PIECE,)]
 
@@ -50,6 +50,7 @@ def trained(kind: Any, dtype: torch.dtype, **options: Any) -> tuple[list[nn.Para
         (AdamW, torch.optim.AdamW, {"lr": 1e-2, "weight_decay": 0.01}),
         (AdamW, torch.optim.AdamW, {"lr": 1e-2, "weight_decay": 0.0, "eps": 1e-3, "betas": (0.5, 0.9)}),
         (SGD, torch.optim.SGD, {"lr": 1e-2, "momentum": 0.9, "weight_decay": 1e-4}),
+        (Adam, torch.optim.Adam, {"lr": 1e-2, "weight_decay": 1e-4, "betas": (0.9, 0.99)}),
     ],
 )
 def test_updates_and_state_are_torchs_bit_by_bit(
@@ -84,9 +85,9 @@ def test_a_closure_is_asked_as_by_torch() -> None:
 def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:
     script = """
 import sys, torch
-from tswork.training.optimisers import SGD, AdamW
+from tswork.training.optimisers import SGD, Adam, AdamW
 weight = torch.nn.Parameter(torch.ones(3))
-for kind in (AdamW, SGD):
+for kind in (AdamW, Adam, SGD):
     optimiser = kind([weight], lr=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=5)
     optimiser.zero_grad()

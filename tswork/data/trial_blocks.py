@@ -28,7 +28,7 @@ from jaxtyping import Float64, Int, Int64
 from torch import Tensor
 
 from tswork import random
-from tswork.data.samplers import Sampler
+from tswork.data.samplers import OfEpoch, Sampler
 
 Shuffle = Literal["trial", "batch", "random", "group"]
 
@@ -66,16 +66,14 @@ class TrialBlocks(Sampler):
         self._fixed = fixed
         self._group_size = group_size
         self._multiple = multiple
-        self._rests: tuple[int, Numbers] | None = None
-        self._epoch: tuple[int, list[Tensor]] | None = None
+        self._batch_of_rest = OfEpoch(self._packed_rests)
+        self._batches = OfEpoch(self._drawn)
 
     def steps(self, epoch: int) -> int:
         return int((self._batch_sizes(epoch) >= self._multiple).sum())
 
     def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self._drawn(epoch))
-        return self._epoch[1][step]
+        return self._batches(epoch)[step]
 
     def _drawn(self, epoch: int) -> list[Tensor]:
         """The batches of an epoch: items sorted by their batch, and at random inside it."""
@@ -106,16 +104,14 @@ class TrialBlocks(Sampler):
         places = np.argsort(self._keys("batches", int(batch.max(initial=-1)) + 1, self._draw(epoch)))
         return np.asarray(places[batch])
 
-    def _batch_of_rest(self, epoch: int) -> Numbers:
+    def _packed_rests(self, epoch: int) -> Numbers:
         """The batch of what is left of each trial: trials in random order, in as few batches as hold them, of about one size."""
-        if self._rests is None or self._rests[0] != epoch:
-            rest = self._sizes % self.batch_size
-            order = np.argsort(self._keys("trials", len(rest), self._draw(epoch)))
-            order = order[rest[order] > 0]
-            batch = np.zeros(len(rest), np.int64)
-            batch[order] = _packed(rest[order], self.batch_size)
-            self._rests = (epoch, batch)
-        return self._rests[1]
+        rest = self._sizes % self.batch_size
+        order = np.argsort(self._keys("trials", len(rest), self._draw(epoch)))
+        order = order[rest[order] > 0]
+        batch = np.zeros(len(rest), np.int64)
+        batch[order] = _packed(rest[order], self.batch_size)
+        return batch
 
     # Equal slices
 

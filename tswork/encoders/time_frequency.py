@@ -29,6 +29,7 @@ from tswork.config import Config, Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pooled
+from tswork.precision import wide
 from tswork.registry import register
 
 
@@ -99,6 +100,6 @@ def spectrum(
         seen = seen & valid_steps(lengths, x.shape[1])[..., None]
     if keep is not None:
         seen = seen & keep[..., None]
-    filled = torch.where(seen, x, 0.0).to(torch.promote_types(x.dtype, torch.float32))
+    filled = wide(torch.where(seen, x, 0.0))
     amplitudes: Tensor = torch.fft.rfft(filled, dim=1).abs() / math.sqrt(x.shape[1])
     return amplitudes

@@ -24,6 +24,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from tswork.precision import wide
+
 Pairs = Literal["all", "later"]
 
 
@@ -43,9 +45,8 @@ def patient_contrast(
     >>> round(patient_contrast(z, z, torch.arange(4), temperature=1.0).item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    wide = torch.promote_types(z1.dtype, torch.float32)
     with torch.autocast(z1.device.type, enabled=False):
-        first, second = (functional.normalize(z.to(wide), dim=-1) for z in (z1, z2))
+        first, second = (functional.normalize(wide(z), dim=-1) for z in (z1, z2))
         similarities = first @ second.T / temperature
         others = _of_one_patient(patient)
         if pairs == "later":
@@ -56,7 +57,7 @@ def patient_contrast(
             surprise = -anchored.log_softmax(dim=1)
             own.append(surprise.diagonal().mean())
             together.append(torch.where(others, surprise, 0.0).sum() / count.clamp(min=1))
-        present = (count > 0).to(wide)  # without a pair its terms are 0 and take no part in the mean
+        present = (count > 0).to(first.dtype)  # without a pair its terms are 0 and take no part in the mean
         return (torch.stack(own).sum() + torch.stack(together).sum()) / (2 + 2 * present)
 
 

@@ -37,6 +37,7 @@ from torch.autograd.function import once_differentiable
 from tswork.encoders.base import Frames, valid_steps
 from tswork.encoders.pooling import pool
 from tswork.objectives.ts2vec import halved, instance_contrast, temporal_contrast
+from tswork.precision import wide
 
 Similarity = Literal["flattened", "pooled", "time"]
 Variant = Literal["paper", "reference"]
@@ -96,7 +97,7 @@ def scales_of(
 
     A batch of one step is its own only scale; a series that is down to one step waits for the others. In float32 or wider.
     """
-    first, second = (z.to(torch.promote_types(z.dtype, torch.float32)).contiguous() for z in (h1, h2))
+    first, second = (wide(z).contiguous() for z in (h1, h2))
     scales = [Scale(first, second, lengths)]
     while scales[-1].h1.shape[1] > 3:
         h1, h2, lengths = scales[-1]
@@ -136,7 +137,7 @@ def comparable(
 
     `flattened`: the whole map; `pooled`: the maximum over time; `time`: the map with each latent channel normalised over time.
     """
-    h = h.to(torch.promote_types(h.dtype, torch.float32))
+    h = wide(h)
     if similarity == "pooled":
         return h.amax(dim=1) if lengths is None else pool(Frames(h, lengths), "max")
     if lengths is not None:

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from tswork.precision import wide
+
 
 def mixture_contrast(
     mixed: Float[Tensor, "batch dim"],
@@ -35,11 +37,10 @@ def mixture_contrast(
     >>> round(alone.item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    wide = torch.promote_types(mixed.dtype, torch.float32)
     with torch.autocast(mixed.device.type, enabled=False):
-        anchors, candidates = (functional.normalize(rows.to(wide), dim=-1) for rows in (mixed, z))
+        anchors, candidates = (functional.normalize(wide(rows), dim=-1) for rows in (mixed, z))
         surprise = -(anchors @ candidates.T / temperature).log_softmax(dim=1)
         first, second = surprise.diagonal(), surprise.gather(1, partner[:, None]).squeeze(1)
-        share = share.to(wide)
+        share = share.to(surprise.dtype)
         loss: Tensor = (share * first + (1 - share) * second).mean()
         return loss

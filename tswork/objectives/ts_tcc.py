@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tswork.precision import wide
+
 Rivals = Literal["futures", "predictions"]
 
 
@@ -36,9 +38,8 @@ def future_contrast(
     >>> round(future_contrast(z, z).item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    wide = torch.promote_types(predicted.dtype, torch.float32)
     with torch.autocast(predicted.device.type, enabled=False):
-        rows, columns = (z.to(wide).transpose(0, 1) for z in (predicted, actual))
+        rows, columns = (wide(z).transpose(0, 1) for z in (predicted, actual))
         scores = torch.bmm(rows, columns.transpose(1, 2))
         if among == "predictions":
             scores = scores.transpose(1, 2)

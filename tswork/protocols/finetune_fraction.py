@@ -47,7 +47,7 @@ from tswork.protocols.base import Heads, Protocol, Result, not_beaten
 from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.finetune_config import FinetuneFractionConfig, share
 from tswork.protocols.fraction_rows import FractionRows, stored_probabilities
-from tswork.protocols.labelled import label_problems, labelled, left_out, one_class_in_test
+from tswork.protocols.labelled import label_problems, labelled, left_out, one_class_in_test, refuse_horizon
 from tswork.protocols.plain_features import feature_problems
 from tswork.registry import register
 
@@ -121,8 +121,7 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         Columns: row, at, item (span), sequence, start, stop, predicted, probability. Raises `DataInvalid` when a horizon is
         asked for.
         """
-        if horizon is not None:
-            raise DataInvalid([Problem("classes have no horizon", "horizon", remedy="Leave --horizon out.")])
+        refuse_horizon(horizon)
         frames = []
         for key, arrays in heads.items():
             row, _, at = key.rpartition("@")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tswork.data.collection import Part, Split
-from tswork.errors import Problem
+from tswork.errors import DataInvalid, Problem
 
 
 def labelled(part: Part) -> Part:
@@ -16,6 +16,12 @@ def labelled(part: Part) -> Part:
     label = part.collection.label
     assert label is not None
     return Part(part.collection, part.spans[part.codes(label) >= 0])
+
+
+def refuse_horizon(horizon: int | None) -> None:
+    """Raises `DataInvalid` for a horizon, which a forecast has."""
+    if horizon is not None:
+        raise DataInvalid([Problem("classes have no horizon", "horizon", remedy="Leave --horizon out.")])
 
 
 def majority(

@@ -34,7 +34,7 @@ from tswork.config import Config, Many
 from tswork.context import Context
 from tswork.data.collection import Part, Split
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid, Problem
+from tswork.errors import DataInvalid
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.model import Model
 from tswork.metrics import probes
@@ -43,7 +43,7 @@ from tswork.metrics.probes import PROBES, ProbeName
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.embedding import embed_part
-from tswork.protocols.labelled import label_problems, labelled, left_out, majority, one_class_in_test
+from tswork.protocols.labelled import label_problems, labelled, left_out, majority, one_class_in_test, refuse_horizon
 from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
 from tswork.registry import register
 
@@ -141,8 +141,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         Columns: row, head, item (span), sequence, start, stop, predicted. Raises `DataInvalid` when a horizon is asked
         for.
         """
-        if horizon is not None:
-            raise DataInvalid([Problem("classes have no horizon", "horizon", remedy="Leave --horizon out.")])
+        refuse_horizon(horizon)
         frames = [pd.DataFrame(columns=["row", "head", *item_columns(data), "predicted"])]
         for name, models in candidates.items():
             fitted = [head for head in PROBES if f"{name}@{head}" in heads]

@@ -35,6 +35,7 @@ def without_compiler(optimiser: type[Kind]) -> type[Kind]:
 
 
 SGD = without_compiler(torch.optim.SGD)
+Adam = without_compiler(torch.optim.Adam)
 _TorchAdamW = without_compiler(torch.optim.AdamW)
 
 

@@ -19,6 +19,7 @@ from tswork.config import NoOptions
 from tswork.data.collection import Affine, Collection
 from tswork.data.leaks import CHANNEL, ORIGIN
 from tswork.data.prepare.base import Preparation
+from tswork.data.prepare.pieces import names_and_origins
 from tswork.data.prepare.requirements import positions
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
@@ -71,10 +72,7 @@ def _table(collection: Collection, names: list[str]) -> pd.DataFrame:
         text = f"'channels_to_sequences' writes a column {CHANNEL!r}, and the table has one already"
         remedy = f"Call it otherwise with `columns: {{NAME: {CHANNEL}}}`."
         raise DataInvalid([Problem(text, "data.prepare", remedy=remedy)])
-    own = pd.Series(np.arange(len(table))).astype(str)
-    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
-        own = table["id"].astype(str)
-    origin = table[ORIGIN].where(table[ORIGIN].notna(), own) if ORIGIN in table.columns else own
+    own, origin = names_and_origins(table)
     repeated = table.assign(**{ORIGIN: origin}).iloc[np.repeat(np.arange(len(table)), len(names))]
     channel = pd.Series(names * len(table), dtype=str)
     prefix = own.repeat(len(names)).reset_index(drop=True) + "/" if len(table) > 1 else ""

@@ -12,6 +12,15 @@ from tswork.data.leaks import ORIGIN
 from tswork.errors import DataInvalid, Problem
 
 
+def names_and_origins(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """A name for each sequence (its id where ids are unique, else its number), and the recording that it is or comes from."""
+    names = pd.Series(np.arange(len(table))).astype(str)
+    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
+        names = table["id"].astype(str)
+    # Recordings that were pieces themselves stay with the other pieces of theirs.
+    return names, table[ORIGIN].where(table[ORIGIN].notna(), names) if ORIGIN in table.columns else names
+
+
 def piece_table(
     collection: Collection, row: Int[Tensor, "piece"], number: Int[Tensor, "piece"], *, column: str | None, step: str
 ) -> pd.DataFrame:
@@ -24,11 +33,7 @@ def piece_table(
         text = f"{step!r} writes a column {column!r}, and the table has one already"
         remedy = f"Name another one, or call that of the table otherwise with `columns: {{NAME: {column}}}`."
         raise DataInvalid([Problem(text, "data.prepare", remedy=remedy)])
-    names = pd.Series(np.arange(len(table))).astype(str)
-    if "id" in table.columns and table["id"].notna().all() and not table["id"].duplicated().any():
-        names = table["id"].astype(str)
-    # Recordings that were pieces themselves stay with the other pieces of theirs.
-    origin = table[ORIGIN].where(table[ORIGIN].notna(), names) if ORIGIN in table.columns else names
+    names, origin = names_and_origins(table)
     pieces = table.assign(**{ORIGIN: origin}).iloc[row.numpy()].reset_index(drop=True)
     ids = names.iloc[row.numpy()].reset_index(drop=True) + "/" + pd.Series(number.numpy()).astype(str)
     return pieces.assign(id=ids, **({column: ids} if column is not None else {}))
