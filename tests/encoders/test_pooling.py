@@ -22,10 +22,18 @@ LENGTHS = torch.tensor([2, 1])
         ("mean", [[2.0, -6.0], [2.0, 4.0]]),
         ("last", [[3.0, -7.0], [2.0, 4.0]]),
         ("masked", [[2.0, -6.0], [2.0, 4.0]]),
+        ("mean_std", [[2.0, -6.0, 1.0, 1.0], [2.0, 4.0, 0.0, 0.0]]),
     ],
 )
 def test_values_by_hand(pooling: Pooling, expected: list[list[float]]) -> None:
-    assert pool(Frames(VALUES, LENGTHS), pooling).tolist() == expected
+    torch.testing.assert_close(pool(Frames(VALUES, LENGTHS), pooling), torch.tensor(expected), atol=2e-6, rtol=0)
+
+
+def test_the_deviation_of_one_frame_has_a_finite_slope() -> None:
+    values = torch.randn(2, 3, 4, requires_grad=True)
+    pool(Frames(values, torch.tensor([1, 1])), "mean_std").sum().backward()
+    assert values.grad is not None
+    assert bool(values.grad.isfinite().all())
 
 
 def test_masked_leaves_out_frames_that_saw_nothing() -> None:

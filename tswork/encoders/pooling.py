@@ -5,6 +5,7 @@
 | max | the largest value of each dimension over the real frames |
 | mean | their mean |
 | last | the last of them |
+| mean_std | their mean and, behind it, their standard deviation (of the population; 0 for one frame): twice as wide |
 | masked | the mean over those that saw a value: frames whose steps are all missing or hidden are left out too |
 """
 
@@ -18,8 +19,15 @@ from torch import Tensor
 
 from tswork.encoders.base import Encoder, Frames, valid_steps
 
-Pooling = Literal["max", "mean", "last", "masked"]
+Pooling = Literal["max", "mean", "last", "mean_std", "masked"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+TINY = 1e-12
+"""Added to variances before their root, whose slope at 0 is infinite."""
+
+
+def pooled_dim(encoder: Encoder, pooling: Pooling) -> int:
+    """Width of one pooled vector."""
+    return 2 * encoder.dim if pooling == "mean_std" else encoder.dim
 
 
 def pooled(
@@ -53,8 +61,17 @@ def pool(
     elif pooling == "last":
         vectors = values[torch.arange(len(values), device=values.device), (lengths - 1).clamp(min=0)]
     else:
-        vectors = values.masked_fill(~chosen[..., None], 0).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)[:, None]
+        vectors = _mean(values, chosen)
+        if pooling == "mean_std":
+            real = values.masked_fill(~chosen[..., None], 0)
+            variance = _mean((real - vectors[:, None]).square(), chosen)
+            vectors = torch.cat([vectors, (variance + TINY).sqrt() - TINY**0.5], dim=1)
     return vectors.masked_fill(empty, 0)
+
+
+def _mean(values: Float[Tensor, "batch frame dim"], chosen: Bool[Tensor, "batch frame"]) -> Float[Tensor, "batch dim"]:
+    """The mean over the chosen frames."""
+    return values.masked_fill(~chosen[..., None], 0).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)[:, None]
 
 
 def seen_frames(seen: Bool[Tensor, "batch time"], frames: int, *, stride: int) -> Bool[Tensor, "batch frame"]:

@@ -24,7 +24,7 @@ from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
-from tswork.encoders.pooling import Pooling, pooled
+from tswork.encoders.pooling import Pooling, pooled, pooled_dim
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, check_company, sequence_batches
 from tswork.methods.model import Model
@@ -92,12 +92,13 @@ class Contrastive(Method[ContrastiveConfig]):
         config = self.config
         self._check(info)
         encoder = build_encoder(config.encoder, info, generator=generator)
+        wide = pooled_dim(encoder, config.pooling)
         heads: dict[str, nn.Module] = {}
         if config.head is not None:
             hidden, dim = config.head.hidden, config.head.dim
-            heads["project"] = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+            heads["project"] = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), nn.Linear(hidden, dim))
         if config.queue:
-            heads["queue"] = Queue(config.queue, config.head.dim if config.head else encoder.dim)
+            heads["queue"] = Queue(config.queue, config.head.dim if config.head else wide)
         model = Model(encoder, info, heads=heads, pooling=config.pooling)
         if config.momentum is not None:
             model.heads["momentum"] = Follower(_trained(model), momentum=config.momentum)

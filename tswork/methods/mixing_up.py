@@ -33,7 +33,7 @@ from tswork.augment.base import View
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
-from tswork.encoders.pooling import pooled
+from tswork.encoders.pooling import pooled, pooled_dim
 from tswork.methods.base import Update, build_encoder
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import SequenceContrast, SequenceContrastConfig, projection
@@ -69,7 +69,8 @@ class MixingUp(SequenceContrast[MixingUpConfig]):
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         encoder = build_encoder(self.config.encoder, info, generator=generator)
-        head = projection(encoder.dim, encoder.dim, self.config.head)
+        wide = pooled_dim(encoder, self.config.pooling)
+        head = projection(wide, wide, self.config.head)
         return Model(encoder, info, heads={"project": head}, pooling=self.config.pooling)
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:

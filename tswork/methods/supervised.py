@@ -19,7 +19,7 @@ from tswork.config import Configured, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
-from tswork.encoders.pooling import Pooling
+from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
@@ -52,7 +52,9 @@ class Supervised(Method[SupervisedConfig]):
             reason = "the data have no labels" if info.label is None else f"the data have {len(info.classes)} classes"
             raise ModelUnfit("supervised", reason, "Name a column of at least two classes with `label:`.")
         encoder = build_encoder(self.config.encoder, info, generator=generator)
-        head = nn.Sequential(nn.Dropout(self.config.dropout), nn.Linear(encoder.dim, len(info.classes)))
+        head = nn.Sequential(
+            nn.Dropout(self.config.dropout), nn.Linear(pooled_dim(encoder, self.config.pooling), len(info.classes))
+        )
         return Model(encoder, info, heads={"classify": head}, pooling=self.config.pooling, provides=self.provides)
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:

@@ -12,7 +12,7 @@ from tswork.context import Context
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
 from tswork.data.samplers import Sampler, batch_ends
-from tswork.encoders.pooling import Pooling
+from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.model import Model
 
 MAX_STEPS = 32_768
@@ -46,7 +46,7 @@ def embed_part(
     model.to(context.device).eval()
     sampler = ByLength(part.lengths, steps=steps, equal=not model.encoder.padding_invariant)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
-    found = torch.empty(len(part), model.encoder.dim)
+    found = torch.empty(len(part), pooled_dim(model.encoder, pooling or model.pooling))
     for step in range(batches.steps(0)):
         batch = batches.at(0, step)
         embedded = model.embed(batch.x.float(), batch.lengths, pooling=pooling)

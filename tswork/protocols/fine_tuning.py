@@ -22,7 +22,7 @@ from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.encoders.base import Encoder, Frames, full_lengths
-from tswork.encoders.pooling import Pooling, pooled
+from tswork.encoders.pooling import Pooling, pooled, pooled_dim
 from tswork.methods.base import Method, MethodConfig, Update, sequence_batches
 from tswork.methods.model import Model, evaluating
 from tswork.metrics import classification
@@ -169,7 +169,7 @@ def tuned_model(source: Model, recipe: Recipe, info: DataInfo, *, seed: int) -> 
     """A copy of an encoder with a new head, ready to be trained or to take stored weights."""
     encoder = copy.deepcopy(source.encoder)
     with seeded(seed):
-        head = classifier_head(recipe.head, encoder.dim, recipe.hidden, len(info.classes))
+        head = classifier_head(recipe.head, pooled_dim(encoder, recipe.pooling), recipe.hidden, len(info.classes))
     return Model(encoder, info, heads={"classify": head}, pooling=recipe.pooling)
 
 

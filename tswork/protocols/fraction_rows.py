@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part
+from tswork.encoders.pooling import pooled_dim
 from tswork.methods.model import Model
 from tswork.methods.weights import load_weights, weights_of
 from tswork.metrics import probes
@@ -164,7 +165,7 @@ def network_input(config: FinetuneFractionConfig, source: Model, part: Part, con
     if config.train == "all":
         return source, part
     return (
-        Model(Embedded(source.encoder.dim), source.info, pooling="last"),
+        Model(Embedded(pooled_dim(source.encoder, config.pooling)), source.info, pooling="last"),
         embedded_part(source, part, context, pooling=config.pooling),
     )
 
