@@ -25,15 +25,16 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from tswork.config import Config, Configured, Uses, configure
+from tswork.config import Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pooled
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.precision import wide
 from tswork.registry import register
 
 
-class TimeFrequencyConfig(Config):
+class TimeFrequencyConfig(EncoderConfig):
     time: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", "dilated_conv"), description="reads the steps"
     )
@@ -52,7 +53,7 @@ class TimeFrequency(Encoder):
 
     def __init__(self, config: TimeFrequencyConfig, info: DataInfo) -> None:
         super().__init__()
-        of_spectrum = replace(info, max_length=frequencies(info.max_length), missing=False)
+        of_spectrum = replace(info, max_length=frequencies(info.max_length), missing=False, rate=None)
         self.time: Encoder = config.time.build(info)
         self.frequency: Encoder = (config.frequency or config.time).build(of_spectrum)
         self.pooling: Pooling = config.pooling

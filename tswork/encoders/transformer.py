@@ -16,15 +16,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
 from tswork.encoders.latent import project_visible
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
 
 
-class TransformerConfig(Config):
+class TransformerConfig(EncoderConfig):
     dim: int = Field(default=128, ge=2, description="width of a frame; even, and a multiple of `heads`")
     layers: int = Field(default=3, ge=1, description="layers")
     heads: int = Field(default=4, ge=1, description="attention heads")
