@@ -17,8 +17,9 @@ from tswork.config import configure, dump_configured
 from tswork.data.collection import DataInfo
 from tswork.data.places import Places
 from tswork.encoders.checkpoints import located_in, untrained
+from tswork.encoders.front_ends.base import normalised
 from tswork.encoders.pooling import pooled
-from tswork.encoders.speech import SpeechEncoder, frame_counts, hidden_spans, normalised, receptive_field
+from tswork.encoders.speech import TINY, SpeechEncoder, frame_counts, hidden_spans, receptive_field
 from tswork.errors import DataInvalid, ModelUnfit, PackageMissing, TsworkWarning
 from tswork.random import seeded
 
@@ -104,7 +105,8 @@ def test_a_clip_is_normalised_over_its_own_samples_as_the_preprocessor_does() ->
 
     lengths = [1600, 700]
     x = 3 + 5 * torch.randn(2, 1600)
-    found = normalised(x, torch.arange(1600) < torch.tensor(lengths)[:, None])
+    seen = torch.arange(1600) < torch.tensor(lengths)[:, None]
+    found = normalised(x[..., None], seen[..., None], floor=TINY)[..., 0]
     for row, length in enumerate(lengths):
         real = found[row, :length].double()
         assert abs(real.mean()) < 1e-6
@@ -114,7 +116,8 @@ def test_a_clip_is_normalised_over_its_own_samples_as_the_preprocessor_does() ->
     clips = [x[row, :length].numpy() for row, length in enumerate(lengths)]
     theirs = preprocessor(clips, sampling_rate=16000, padding=True, return_tensors="np").input_values
     np.testing.assert_allclose(found.numpy(), theirs, atol=1e-5)
-    assert (normalised(torch.full((1, 50), 0.3), torch.ones(1, 50, dtype=torch.bool)) == 0).all()
+    silence = normalised(torch.full((1, 50, 1), 0.3), torch.ones(1, 50, 1, dtype=torch.bool), floor=TINY)
+    assert silence.abs().max() < 1e-3
 
 
 def test_without_normalisation_loudness_counts_and_with_it_it_does_not(tmp_path: Path) -> None:

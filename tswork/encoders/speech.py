@@ -34,10 +34,13 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from tswork.config import NOT_KEYED, Config
+from tswork.config import NOT_KEYED
 from tswork.data.collection import DataInfo
-from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
+from tswork.encoders.base import Encoder, Frames, full_lengths
+from tswork.encoders.front_ends.base import normalised, seen_samples
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit, TsworkWarning
+from tswork.precision import wide
 
 MASK_SPAN = 10
 """Frames that are hidden together."""
@@ -45,7 +48,7 @@ TINY = 1e-7
 """Added to variances of waveforms, as the preprocessors of these models do."""
 
 
-class SpeechConfig(Config):
+class SpeechConfig(EncoderConfig):
     """Options of every pretrained speech model."""
 
     layers: Literal["last", "weighted"] | Annotated[int, Field(ge=1)] = Field(
@@ -121,8 +124,7 @@ class SpeechEncoder(Encoder):
         if not body.padding_invariant and not info.equal_lengths:
             text = f"{body.name}: padding would change its frames, so batches hold clips of one length only"
             warnings.warn(f"{text}. Cut the clips to one length, or use another model.", TsworkWarning, stacklevel=2)
-        self._count = len(body.layers) + 1
-        self.layer_weights = nn.Parameter(torch.zeros(self._count)) if config.layers == "weighted" else None
+        self.layer_weights = nn.Parameter(torch.zeros(len(body.layers) + 1)) if config.layers == "weighted" else None
         self._trained = self._freeze()
         self.train(self.training)
 
@@ -133,12 +135,23 @@ class SpeechEncoder(Encoder):
         *,
         keep: Bool[Tensor, "batch time"] | None = None,
     ) -> Frames:
+        states, frames = self.states(x, lengths, keep=keep)
+        chosen = states[-1] if self.layer_weights is None else weighted_sum(states, self.layer_weights)
+        return Frames(chosen, frames)
+
+    def states(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        keep: Bool[Tensor, "batch time"] | None = None,
+    ) -> tuple[Sequence[Float[Tensor, "batch frame dim"]], Int[Tensor, "batch"]]:
+        """The projected features and the state after every layer that is built, and how many frames are real."""
         sound, known = self._sound(x, lengths, keep), full_lengths(x) if lengths is None else lengths
         frames = frame_counts(known, self.body.kernels, self.body.strides)
         given = None if lengths is None else lengths.clamp(min=self.min_length)
         with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self._trained)):
-            states = self.body.states(sound, given, self._hidden(sound, frames))
-        return Frames(self._chosen(states), frames)
+            return self.body.states(sound, given, self._hidden(sound, frames)), frames
 
     def train(self, mode: bool = True) -> SpeechEncoder:
         """Training mode for what is trained; the rest stays in evaluation mode."""
@@ -182,12 +195,9 @@ class SpeechEncoder(Encoder):
         keep: Bool[Tensor, "batch time"] | None,
     ) -> Float[Tensor, "batch sample"]:
         """The one channel, zero where there is nothing, normalised where that is asked for, long enough for a frame."""
-        seen = ~torch.isnan(x[..., 0])
-        if lengths is not None:
-            seen = seen & valid_steps(lengths, x.shape[1])
-        if keep is not None:
-            seen = seen & keep
-        sound = normalised(x[..., 0], seen) if self.body.normalises else torch.where(seen, x[..., 0], 0.0)
+        seen = seen_samples(x, lengths, keep)
+        heard = torch.where(seen, x, 0.0)
+        sound = (normalised(wide(heard), seen, floor=TINY) if self.body.normalises else heard)[..., 0]
         lacking = self.min_length - x.shape[1]
         return nn.functional.pad(sound, (0, lacking)) if lacking > 0 else sound
 
@@ -199,11 +209,6 @@ class SpeechEncoder(Encoder):
         total = frame_counts(torch.tensor([sound.shape[1]]), self.body.kernels, self.body.strides)
         return hidden_spans(frames, int(total), share=self.config.mask_share)
 
-    def _chosen(self, states: Sequence[Float[Tensor, "batch frame dim"]]) -> Float[Tensor, "batch frame dim"]:
-        if self.layer_weights is None:
-            return states[-1]
-        return weighted_sum(states, self.layer_weights)
-
 
 def weighted_sum(
     states: Sequence[Float[Tensor, "*batch dim"]], weights: Float[Tensor, "state"]
@@ -214,15 +219,6 @@ def weighted_sum(
     for state, share in zip(states[1:], shares[1:], strict=True):
         found = torch.addcmul(found, state, share.to(state.dtype))
     return found
-
-
-def normalised(x: Float[Tensor, "batch sample"], seen: Bool[Tensor, "batch sample"]) -> Float[Tensor, "batch sample"]:
-    """Zero mean and unit variance over each clip's seen samples; the others are zero."""
-    real = torch.where(seen, x, 0.0)
-    count = seen.sum(dim=1, keepdim=True).clamp(min=1)
-    centred = torch.where(seen, real - real.sum(dim=1, keepdim=True) / count, 0.0)
-    variance = centred.square().sum(dim=1, keepdim=True) / count
-    return centred / (variance + TINY).sqrt()
 
 
 def frame_counts(lengths: Int[Tensor, "clip"], kernels: Sequence[int], strides: Sequence[int]) -> Int[Tensor, "clip"]:

@@ -23,9 +23,9 @@ from tswork.config import ADDED_LATER, Config, Configured
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
-from tswork.data.locating import named
 from tswork.data.samplers import EqualLength, Sampler, Uniform
 from tswork.encoders.base import Encoder
+from tswork.encoders.lengths import check_lengths
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
 from tswork.random import derive, generator, seeded
@@ -227,17 +227,6 @@ def sequence_batches(
         rank=rank,
         world_size=world_size,
     )
-
-
-def check_lengths(encoder: Encoder, part: Part) -> None:
-    """Refuse sequences that are too short for a single frame. Raises `ModelUnfit` with some of them."""
-    short = torch.nonzero(part.lengths < encoder.min_length).flatten()
-    if len(short) and encoder.min_length > 1:
-        shortest = f"{len(short)} of {len(part)} sequences are shorter: {named(part.collection, part.spans[short, 0].tolist())}"
-        reason = f"needs {encoder.min_length} steps for one frame, and {shortest}"
-        raise ModelUnfit(
-            type(encoder).__name__, reason, "Leave them out with the preparation `select`, or mend the data."
-        )
 
 
 def parameter_groups(model: Model, config: MethodConfig) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from tswork.config import persons_of
 from tswork.data.collection import DataInfo, Split
 from tswork.data.locating import named
 from tswork.data.opening import OpenData, open_data
+from tswork.encoders.lengths import check_lengths
 from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
-from tswork.methods.base import Method, build_model, check_lengths
+from tswork.methods.base import Method, build_model
 from tswork.pipeline.data_files import located
 from tswork.pipeline.plan import Plan
 from tswork.pipeline.spec import Member, StageSpec
