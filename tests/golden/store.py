@@ -37,6 +37,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"mels": 4, "unit": "samples", "window": 16.0, "hop": 5.0, "normalise": how} for how in ("utterance", "none")
     ],
     "encoder causal_mixture": [{"dim": 32}],
+    "encoder conformer_small": [{"front_end": "none", "dim": 16, "layers": 1}],
+    "encoder ecapa_small": [{"front_end": "none", "dim": 16, "channels": 8}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder relative": [
         {},

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tswork.config import ADDED_LATER, Config, Configured, Uses, configure
-from tswork.encoders.base import Encoder, Frames
+from tswork.encoders.base import Encoder, Frames, OwnPooling
 from tswork.encoders.front_ends.base import FrontEnd
 
 
@@ -51,6 +51,10 @@ class EncoderWithFrontEnd(Encoder):
         self.min_length, self.padding_invariant = (inner.min_length - 1) * front.stride + 1, inner.padding_invariant
         self.exportable = front.exportable and inner.exportable
         self.why_not_exportable = inner.why_not_exportable if front.exportable else front.why_not_exportable
+
+    @property
+    def own_pooling(self) -> OwnPooling | None:
+        return self.inner.own_pooling
 
     @property
     def frame_dropout(self) -> nn.Dropout | None:
