@@ -60,7 +60,7 @@ def built(folder: Path | None = None, **options: Any) -> Ecapa:
 def test_names_and_shapes_are_those_of_the_published_model() -> None:
     """As readers of speechbrain/spkrec-ecapa-voxceleb list them, with 60 bands and an embedding of 256."""
     config = EcapaConfig.model_validate({"train": "all"})
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     with torch.device("meta"):
         for module in (Network(config), Pooling(config)):
             names = published_names(module)
@@ -135,11 +135,11 @@ def test_in_training_padding_is_in_no_statistic_either() -> None:
         pooled(encoder, padded, lengths, pooling="own").square().sum().backward()
         gradients.append([one.grad for one in encoder.parameters()])
         statistics.append([value for name, value in encoder.state_dict().items() if "running" in name])
-    packed = torch.nn.BatchNorm1d(16)
     for ours, theirs in (*zip(*gradients, strict=True), *zip(*statistics, strict=True)):
         assert ours is not None
+        assert theirs is not None
         assert torch.equal(ours, theirs)
-    assert not torch.equal(statistics[0][0], packed.running_mean)
+    assert statistics[0][0].abs().max() > 0
 
 
 def test_reflection_goes_on_where_a_clip_is_shorter_than_its_reach() -> None:

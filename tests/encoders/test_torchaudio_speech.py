@@ -16,7 +16,7 @@ from tswork.data.places import Places
 from tswork.encoders.checkpoints import located_in, untrained
 from tswork.encoders.speech import SpeechEncoder
 from tswork.encoders.torchaudio_checkpoint import BUNDLES
-from tswork.encoders.torchaudio_speech import FACTORIES
+from tswork.encoders.torchaudio_speech import FACTORIES, TorchaudioBody
 from tswork.errors import ModelUnfit, PackageMissing
 from tswork.random import seeded
 
@@ -171,6 +171,7 @@ def test_a_bundle_is_read_from_the_hub_s_cache_or_from_a_file(tmp_path: Path, mo
 def test_drawn_weights_have_no_checkpoint_and_loaded_ones_are_keyed_by_content(tmp_path: Path) -> None:
     drawn = built(factory())
     assert not drawn.loaded
+    assert isinstance(drawn.body, TorchaudioBody)
     torch.save(drawn.body.model.state_dict(), tmp_path / "w.pth")
     found = located_in(configure("encoder", factory(checkpoint=str(tmp_path / "w.pth"))), Places.here(tmp_path))
     again: Any = keyed(found)

@@ -16,7 +16,7 @@ from tests.encoders.speech_checkpoints import block, write_checkpoint
 from tswork.config import configure
 from tswork.data.collection import Collection, DataInfo
 from tswork.encoders.layers import feature_channels
-from tswork.encoders.pooling import pooled
+from tswork.encoders.pooling import Pooling, pooled
 from tswork.random import seeded
 
 LENGTHS = torch.tensor([1600, 1000])
@@ -49,7 +49,7 @@ def speech_frames(name: str) -> dict[str, Tensor]:
         described = configure("encoder", BLOCKS[name](Path(folder)))
         with seeded(0):
             encoder = described.build(DataInfo(channels, rate=None if layered else 16000.0)).eval()
-        pooling = "mean" if encoder.own_pooling is None else "own"
+        pooling: Pooling = "mean" if encoder.own_pooling is None else "own"
         return {"frames": encoder(x, LENGTHS).values, "pooled": pooled(encoder, x, LENGTHS, pooling=pooling)}
 
 

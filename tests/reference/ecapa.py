@@ -25,7 +25,8 @@ def mel_decibels(clip: np.ndarray, mels: int) -> np.ndarray:
             sides = 1 - np.abs(np.arange(201) * 40.0 - edges[band + 1]) / width
             bands[frame, band] = 10 * np.log10(max(1e-10, (power * np.maximum(sides, 0)).sum()))
     bands = np.maximum(bands, bands.max() - 80)
-    return bands - bands.mean(axis=0)
+    centred: np.ndarray = bands - bands.mean(axis=0)
+    return centred
 
 
 def embedding(weights: Weights, bands: Tensor, *, dilations: tuple[int, ...], groups: int) -> tuple[Tensor, Tensor]:

@@ -72,7 +72,7 @@ class HfBody(SpeechBody):
         given, preprocessor = dict(found.architecture["config"]), found.architecture["preprocessor"]
         self.name = f"hf_speech {options.checkpoint.name}"
         config = self._config(given, options)
-        self.model = self._loaded(str(found.place), config) if options.checkpoint.loaded else _built(config)
+        self.model: Any = self._loaded(str(found.place), config) if options.checkpoint.loaded else _built(config)
         self.dim, self.kernels, self.strides = config.hidden_size, tuple(config.conv_kernel), tuple(config.conv_stride)
         self.rate, self.normalises = preprocessor.get("sampling_rate", 16000), preprocessor.get("do_normalize", True)
         self.padding_invariant = config.feat_extract_norm == "layer"
@@ -80,8 +80,8 @@ class HfBody(SpeechBody):
         self._ends_in_norm = bool(config.do_stable_layer_norm) and not self._cut
         if options.train != "all" or not options.train_convolutions:
             # Or it keeps activations for gradients that nobody asks for; not every model has the public name for it.
-            freeze: Any = self.model.feature_extractor._freeze_parameters
-            freeze()
+            convolutions: Any = self.convolutions
+            convolutions._freeze_parameters()
         if config.model_type == "wavlm":
             # Its position bias has another type than the mask; recomputed layers warn of it outside of any forward of ours.
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")

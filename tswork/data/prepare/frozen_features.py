@@ -38,7 +38,7 @@ from tswork.data.samplers import ByLength
 from tswork.encoders.base import Encoder, Frames, is_loaded
 from tswork.encoders.layers import feature_channels
 from tswork.encoders.lengths import check_lengths
-from tswork.encoders.pooling import Pooling, pool
+from tswork.encoders.pooling import Pooling, pool_by
 from tswork.encoders.speech import SpeechEncoder
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.random import seeded
@@ -119,16 +119,16 @@ class FrozenFeatures(Preparation[FrozenFeaturesConfig]):
         sampler = ByLength(part.lengths, steps=self.config.steps, equal=not encoder.padding_invariant)
         batches = Batches(part, sampler=sampler, device=next(encoder.parameters()).device)
         for step in range(batches.steps(0)):
-            frames = self._pooled(_frames(encoder, batches.at(0, step)))
+            frames = self._pooled(encoder, _frames(encoder, batches.at(0, step)))
             real = torch.arange(frames.values.shape[1], device=frames.lengths.device) < frames.lengths[:, None]
             values = self._narrow(frames.values[real]).cpu()
             yield _Computed(sampler.at(0, step), frames.lengths.cpu(), values)
 
-    def _pooled(self, frames: Frames) -> Frames:
+    def _pooled(self, encoder: Encoder, frames: Frames) -> Frames:
         pooling = self.config.pooling
         if pooling is None:
             return frames
-        return Frames(pool(frames, pooling)[:, None], torch.ones_like(frames.lengths))
+        return Frames(pool_by(encoder, frames, pooling)[:, None], torch.ones_like(frames.lengths))
 
     def _narrow(self, values: Float[Tensor, "frame dim"]) -> Float[Tensor, "frame dim"]:
         fits = self.config.precision == "float16" and not bool((values.abs() > LARGEST).any())
@@ -154,8 +154,8 @@ def _frames(encoder: Encoder, batch: Batch) -> Frames:
 
 
 def _layers(encoder: Encoder) -> int:
-    several = isinstance(encoder, SpeechEncoder) and encoder.layer_weights is not None
-    return len(encoder.layer_weights) if several else 1  # type: ignore[arg-type,union-attr]
+    weights = encoder.layer_weights if isinstance(encoder, SpeechEncoder) else None
+    return 1 if weights is None else len(weights)
 
 
 def _mixed(computed: Sequence[_Computed]) -> bool:
