@@ -38,4 +38,5 @@ def loss_of(name: str, z: Tensor, labels: Any, *, weights: nn.Module | None = No
 def turned(z: Tensor) -> Tensor:
     """The same vectors after a rotation."""
     rotation, _ = torch.linalg.qr(vectors(z.shape[1], z.shape[1], dtype=z.dtype, seed=7))
-    return z @ rotation
+    moved: Tensor = z @ rotation
+    return moved

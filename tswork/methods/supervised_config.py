@@ -116,7 +116,7 @@ class SupervisedConfig(MethodConfig):
                 "`sampler: lengths` is for `mode: ce`: sequences of similar length are often of one class, which leaves a"
                 " contrast no fair negatives. Use `sampler: classes` with `crop_seconds`."
             )
-        if self.sampler == "classes" and self.mode != "ce" and self.items_per_class * self.views_per_item < 2:
+        if self.drawn == "classes" and self.contrasts and self.items_per_class * self.views_per_item < 2:
             raise ValueError(
                 "one sequence of each class seen once leaves nothing to draw together: raise `items_per_class`"
             )
