@@ -50,6 +50,9 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 FilePath = Annotated[Path, Field(strict=False, json_schema_extra=NOT_KEYED)]
 """A path as text, relative to the file that names it; only the content it leads to is keyed."""
 
+Folder = Annotated[Path, Field(strict=False)]
+"""A folder as text, relative to the file that names it; its field says whether it is keyed."""
+
 
 class Config(BaseModel):
     """Frozen, strict, closed: a typing error in a config is an error, never a silent default."""
@@ -155,10 +158,16 @@ def configure(kind: Kind, value: Any) -> Configured:
     try:
         component = registry.find(kind, value["uses"])
     except ComponentUnknown as unknown:
+        others = registry.other_kinds(kind, unknown.name)
         raise PydanticCustomError(
             "component_unknown",
-            "no {kind} is called '{name}'. {hint}",
-            {"kind": kind, "name": unknown.name, "hint": did_you_mean(unknown.name, unknown.known)},
+            "no {kind} is called '{name}'{other}. {hint}",
+            {
+                "kind": kind,
+                "name": unknown.name,
+                "other": f" (it is a {' and a '.join(others)})" if others else "",
+                "hint": did_you_mean(unknown.name, unknown.known),
+            },
         ) from unknown
     options = {key: item for key, item in value.items() if key != "uses"}
     try:
