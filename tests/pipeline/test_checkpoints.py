@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,20 @@ def test_without_a_network_nothing_is_fetched_and_the_error_says_so(
         DataInvalid, match=r"'some/other' could not be fetched from the hub .* Download it where there is"
     ):
         project(tmp_path, text)
+
+
+def test_a_plan_reads_a_checkpoint_without_the_library_that_runs_it(tmp_path: Path) -> None:
+    project(tmp_path)
+    script = (
+        "import sys; sys.argv = ['tswork', 'plan', 'p.yaml']\n"
+        "from tswork.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as done: assert not done.code, done.code\n"
+        "print([name for name in ('transformers', 'torchaudio', 'huggingface_hub') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip().endswith("[]"), done.stdout
 
 
 def rows(report: RunReport) -> set[str]:
