@@ -20,7 +20,7 @@ from tswork.data.collection import DataInfo, Part
 from tswork.data.places import Places
 from tswork.encoders.base import is_loaded
 from tswork.encoders.hf_speech import HfSpeech
-from tswork.errors import DataInvalid
+from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import build_model
 from tswork.methods.model import Model
 from tswork.methods.weights import changing_weights_of, fixed_names, weights_of
@@ -234,6 +234,14 @@ def test_the_encoder_can_learn_at_a_rate_of_its_own(tmp_path: Path) -> None:
 def test_a_rate_of_its_own_is_in_no_key_while_it_is_not_given(tmp_path: Path) -> None:
     plain: Any = keyed(started(project(tmp_path))[0])
     assert "encoder_learning_rate" not in plain
+
+
+def test_crops_without_a_frame_are_refused(tmp_path: Path) -> None:
+    text = PIPELINE.replace("epochs: 2,", "epochs: 2, crop_seconds: 0.3,")
+    with pytest.raises(
+        ModelUnfit, match=r"HfSpeech: needs 6 steps for one frame, and crops have 5. Crop longer pieces."
+    ):
+        run(project(tmp_path, text))
 
 
 def test_clips_without_a_frame_are_refused_by_name_before_anything_trains(tmp_path: Path) -> None:

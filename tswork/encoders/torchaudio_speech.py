@@ -1,7 +1,7 @@
 """Speech models of torchaudio as encoders: its bundles of pretrained weights, and its factories with weights of any size.
 
-    encoder: {uses: torchaudio_speech, model: WAV2VEC2_XLSR_300M}                     # from torch's hub cache, or `checkpoint: FILE`
-    encoder: {uses: torchaudio_speech, model: wav2vec2_model, options: {...}}         # weights are drawn
+    encoder: {uses: torchaudio_speech, model: WAV2VEC2_XLSR_300M}               # from torch's hub cache, or `checkpoint: FILE`
+    encoder: {uses: torchaudio_speech, model: wav2vec2_model, options: {...}}   # weights are drawn
 
 `hf_speech` is the first choice, since torchaudio is no longer developed; this one gives the same frames of the same weights.
 Everything of torchaudio that is not public (four attributes of its bundles) is read in this file alone.

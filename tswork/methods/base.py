@@ -215,6 +215,9 @@ def sequence_batches(
         reason = f"takes at most {encoder.max_length} steps, and the longest sequence has {longest}"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
     check_lengths(encoder, part)
+    if crop is not None and crop.length < encoder.min_length:
+        reason = f"needs {encoder.min_length} steps for one frame, and crops have {crop.length}"
+        raise ModelUnfit(name, reason, "Crop longer pieces.")
     padded = bool((lengths != longest).any()) and not encoder.padding_invariant
     if padded and (several or sampler is not None):
         reason = "padding changes its results, and batches of one length cannot be had "
