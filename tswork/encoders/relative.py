@@ -30,15 +30,16 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from tswork.config import Config, Configured, Uses, configure
+from tswork.config import Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, valid_steps
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.registry import register
 
 Reference = Literal["last", "mean", "none"]
 
 
-class RelativeConfig(Config):
+class RelativeConfig(EncoderConfig):
     encoder: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", "dilated_conv"), description="what reads the relative values"
     )
@@ -90,7 +91,8 @@ class RelativeEncoder(Encoder):
         targets = info.targets or info.channels
         carried = len(targets) * (1 if config.by == "none" else 2) if config.carry else 0
         self.dim, self.stride, self.masks = inner.dim + carried, inner.stride, inner.masks
-        self.max_length, self.padding_invariant = inner.max_length, inner.padding_invariant
+        self.min_length, self.max_length = inner.min_length, inner.max_length
+        self.padding_invariant = inner.padding_invariant
         self.exportable, self.why_not_exportable = inner.exportable, inner.why_not_exportable
         self.targets: Tensor
         self.register_buffer("targets", torch.tensor([name in targets for name in info.channels]), persistent=False)

@@ -34,9 +34,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit, PackageMissing, did_you_mean
 from tswork.registry import register
 
@@ -47,7 +47,7 @@ SET_HERE = ("c_in", "c_out", "seq_len")
 """Arguments that follow from the data."""
 
 
-class TsaiConfig(Config):
+class TsaiConfig(EncoderConfig):
     model: str = Field(pattern=r"^[A-Za-z_]\w*$", description="name of a tsai model, such as InceptionTimePlus")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="further arguments of that model")
     length: int | None = Field(
@@ -69,6 +69,10 @@ class Tsai(Encoder):
         self.max_length = length if isinstance(self.body, (Positioned, PatchFrames)) else None
         self.padding_invariant = config.model == "TCN"
         self.dim, self.stride = self._look(len(info.channels), length)
+
+    @staticmethod
+    def usable() -> str:
+        return f"{len(tsai_models())} models of tsai"
 
     def forward(
         self,
