@@ -74,6 +74,8 @@ class ManifestConfig(Config):
 class Manifest(Reader[ManifestConfig]):
     """Recordings in files of their own, one row of a manifest each; the suffix chooses the decoder."""
 
+    tells_rows = True
+
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)

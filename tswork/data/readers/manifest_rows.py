@@ -91,7 +91,8 @@ class Rows:
         """The rows without some, which are left out for a reason. Raises `DataInvalid` when none is left."""
         if not bad:
             return self
-        told = [(str(self.table.at(row)), self.paths[row], why) for row, why in sorted(bad.items())]
+        name = self.table.path.name
+        told = [(f"{name}:{self.table.at(row).line}", self.paths[row], why) for row, why in sorted(bad.items())]
         kept = [row for row in range(len(self)) if row not in bad]
         if not kept:
             remedy = f"The first of them: {self.problem(min(bad), bad[min(bad)], '')}"
