@@ -204,7 +204,7 @@ class _MemberRun:
 
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
         member = self._planned.member
-        collection = self.data.collection
+        collection, split = self.data.collection, self.data.splits[0]
         chosen: str | None = getattr(member.data.reader.config, "set", None)  # a set of a family
         return {
             "pipeline": self._plan.pipeline.name,
@@ -217,9 +217,9 @@ class _MemberRun:
                 "sequences": len(collection),
                 "steps": len(collection.values),
                 "channels": list(collection.channels),
-                "notes": list(collection.notes),
+                "notes": list(split.train.collection.notes),
                 "left_out": [list(row) for row in collection.left_out],
-                "leaks": list(self.data.splits[0].leaks),
+                "leaks": list(split.leaks),
             },
             **provenance(),
         }
