@@ -13,12 +13,8 @@ Every other column (`label`, `speaker`, `location`, `item`, `text`, `lat`, `lon`
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from tswork.data.faults import each, refuse
 from tswork.data.files import find_file
@@ -27,46 +23,12 @@ from tswork.data.readers.canonical import table_problems
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.spec import DataOptions
 from tswork.data.tables import Table
-from tswork.errors import DataInvalid, Location, Problem
+from tswork.errors import DataInvalid, Problem
 from tswork.registry import Component
 
 PATH = "path"
 ID = "id"
 ROOT = "{root}/"
-
-
-@dataclass(frozen=True, eq=False)
-class Placed(Table):
-    """A table whose rows come from several files, or from lines that do not follow one another."""
-
-    places: Sequence[Location] = ()
-
-    def at(self, row: int) -> Location:
-        """Where a row stands."""
-        return self.places[int(row)]
-
-
-@dataclass
-class Gathered:
-    """Rows of a listing with the place of each, before they become a table."""
-
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
-    places: list[Location] = field(default_factory=list)
-
-    def add(self, row: Mapping[str, Any], place: Location) -> None:
-        """One more row."""
-        self.rows.append(row)
-        self.places.append(place)
-
-    def table(self, path: Path, *, columns: Mapping[str, str]) -> Table:
-        """All rows as a table, columns renamed (`our name: name there`); cells that a row lacks are missing.
-
-        Raises `DataInvalid` when there are no rows.
-        """
-        if not self.rows:
-            raise DataInvalid([Problem("lists no recordings", location=Location(str(path)))])
-        frame = pd.DataFrame(self.rows).rename(columns={theirs: ours for ours, theirs in columns.items()})
-        return Placed(path, frame, list, self.places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +80,7 @@ class Rows:
                 )
                 continue
             if first.setdefault(file, row) != row and not repeated:
-                again = f"names the recording of line {table.at(first[file]).line} again"
+                again = f"names the recording of {line_of(table, first[file])} again"
                 faults.append((row, again, "Remove one of the two, or give `cut:` to read pieces of recordings."))
             files.append(file)
             names.append(known[ending].name)
@@ -138,6 +100,12 @@ class Rows:
             return problem
         path = ", ".join(one for one in (self.paths[row], problem.path) if one)
         return Problem(problem.message, path, self.table.at(row), problem.remedy)
+
+
+def line_of(table: Table, row: int) -> str:
+    """Where another row stands, in a few words."""
+    line = table.at(row).line
+    return f"line {line}" if line is not None else "another row"
 
 
 def _find(text: str, places: Places) -> tuple[Path | None, str]:
