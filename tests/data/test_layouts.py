@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_lhotse_files_of_parts_are_one_set(tmp_path: Path) -> None:
 
 def test_lhotse_recordings_that_are_no_files_are_refused(tmp_path: Path) -> None:
     lhotse(tmp_path / "set")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "r1", "sources": [{"type": "command", "channels": [0], "source": "touch harm"}]},
         {"id": "r2", "sources": []},
     ]
@@ -254,18 +255,21 @@ def test_lhotse_recordings_without_supervisions_are_told(tmp_path: Path) -> None
 def test_italic_reads_one_division(tmp_path: Path, audio: str) -> None:
     folder = tmp_path / "italic"
     clips(folder / "recordings", "1.wav", "2.wav", "3.wav")
-    for division, parts in {"hard_speaker": {"train": (1, 2), "test": (3,)}, "massive": {"train": (1,)}}.items():
-        for part, numbers in parts.items():
-            rows = [
-                {
-                    "id": number, "utt": f"svegliami alle {number}", "intent": "alarm_set", "speaker": 40 + number,
-                    "region": "lazio" if number % 2 else "", **{
-                        "text": {"audio": f"{number}.wav"}, "block": {"audio": {"path": f"{number}.wav"}}, "none": {},
-                    }[audio],
-                }
-                for number in numbers
-            ]  # fmt: skip
-            json_lines(folder / f"{division}_{part}.json", rows)
+    fields: dict[str, Callable[[str], dict[str, Any]]] = {
+        "text": lambda name: {"audio": name},
+        "block": lambda name: {"audio": {"path": name}},
+        "none": lambda _: {},
+    }
+    files = {"hard_speaker_train": (1, 2), "hard_speaker_test": (3,), "massive_train": (1,)}
+    for name, numbers in files.items():
+        rows = [
+            {
+                "id": number, "utt": f"svegliami alle {number}", "intent": "alarm_set", "speaker": 40 + number,
+                "region": "lazio" if number % 2 else "", **fields[audio](f"{number}.wav"),
+            }
+            for number in numbers
+        ]  # fmt: skip
+        json_lines(folder / f"{name}.json", rows)
     found = read(tmp_path, reader="italic", path="italic", groups=["speaker"])
     assert table(found, "id", "text", "speaker", "split") == [
         (1, "svegliami alle 1", 41, "train"), (2, "svegliami alle 2", 42, "train"), (3, "svegliami alle 3", 43, "test"),
