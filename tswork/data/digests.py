@@ -32,6 +32,9 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
         digest.update(known[file].encode())
     for component in sorted(reader.used(spec, places), key=lambda one: one.name):
         digest.update(f"{component.kind} {component.name} {component.version}".encode())
+    told = reader.told(spec, places)
+    if told is not None:
+        digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 

@@ -34,7 +34,7 @@ from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import Reader
 from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
-from tswork.data.readers.listing import ID, PATH, Listing, Rows
+from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
 from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.tables import Form, Table, read_json_lines, read_table
@@ -289,7 +289,7 @@ def _repeated(rows: Rows, starts: Sequence[int], stops: Sequence[int]) -> Iterat
     pairs = [(row, first[piece]) for row, piece in pieces if first.setdefault(piece, row) != row]
 
     def problem(pair: tuple[int, int]) -> Problem:
-        text = f"is the piece of line {rows.table.at(pair[1]).line} again"
+        text = f"is the piece of {line_of(rows.table, pair[1])} again"
         return rows.problem(pair[0], text, "Remove one of the two.")
 
     yield from each(pairs, problem, rest="pieces that are named again")
