@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, PrivateAttr, model_
 from pydantic_core import CoreSchema
 
 from tswork.config import Config, Configured, FilePath
-from tswork.data.digests import DigestMemory
+from tswork.data.digests import file_digests
 from tswork.data.files import expand
 from tswork.data.places import Places
 from tswork.errors import DataInvalid, Problem
@@ -112,11 +112,10 @@ class Checkpoint(Config):
 
 def content_digest(found: Found, places: Places, *, verify: bool = False) -> str:
     """One digest over the files of a checkpoint and the architecture where that is not in a file."""
-    memory = DigestMemory(places.root)
+    known = file_digests(found.files, places, verify=verify)
     digest = hashlib.sha256()
     for file in found.files:
-        digest.update(memory.digest(file, verify=verify).encode())
-    memory.save()
+        digest.update(known[file].encode())
     return digest.hexdigest()
 
 
