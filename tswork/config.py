@@ -6,7 +6,7 @@ field that holds another component, written in YAML as `{uses: NAME, ...}`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -66,6 +66,10 @@ class Config(BaseModel):
         protected_namespaces=(),
     )
 
+    def built(self, target: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        """What a component makes of this config; configs of a kind override it to add what every one of the kind can do."""
+        return target(self, *args, **keywords)
+
 
 class VariantConfig(Config):
     """Options whose defaults are a paper's or its released code's; code reads the options, never the variant."""
@@ -99,7 +103,7 @@ class Configured:
 
     def build(self, *args: Any, **keywords: Any) -> Any:
         """The component's target called with its config first."""
-        return self.component.target(self.config, *args, **keywords)
+        return self.config.built(self.component.target, *args, **keywords)
 
     @property
     def name(self) -> str:
@@ -215,5 +219,5 @@ def _counts(field: FieldInfo, value: Any) -> bool:
     extra = field.json_schema_extra
     mark = extra.get("keyed", True) if isinstance(extra, dict) else True
     return (
-        bool(value != field.get_default(call_default_factory=False)) if mark == "unless default" else mark is not False
+        bool(value != field.get_default(call_default_factory=True)) if mark == "unless default" else mark is not False
     )

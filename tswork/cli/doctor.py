@@ -30,13 +30,13 @@ PACKAGES = (
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the installation: versions, device, two real steps of training, a sound and medical records written and read."""
+    """Check the installation: versions, device, two real steps of training, sounds and medical records written and read."""
     import typer
 
     checks: dict[str, Callable[[], str]] = {
         "device": _device,
         "training": _train_two_steps,
-        "sound": _decode_a_sound,
+        "sound": _decode_sounds,
         "EDF recordings": _decode_edf,
         "WFDB records": _decode_wfdb,
         "audio features": _log_mel,
@@ -114,22 +114,10 @@ def _train_two_steps() -> str:
     return f"two steps of ts2vec on {device} in {trained.seconds:.1f} s"
 
 
-def _decode_a_sound() -> str:
-    import io
+def _decode_sounds() -> str:
+    from tswork.cli.sound_check import decode_sounds
 
-    import numpy as np
-    import soundfile
-    import soxr
-
-    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)).astype(np.float32)
-    file = io.BytesIO()
-    soundfile.write(file, tone, 8000, format="FLAC")
-    file.seek(0)
-    samples, rate = soundfile.read(file, dtype="float32")
-    if rate != 8000 or np.abs(samples - tone).max() > 1e-3:
-        raise RuntimeError("a FLAC sound came back different")
-    doubled = soxr.resample(samples, 8000, 16000)
-    return f"FLAC decoded with soundfile, resampled to {len(doubled)} samples with soxr"
+    return decode_sounds()
 
 
 def _decode_edf() -> str:

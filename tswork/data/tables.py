@@ -77,14 +77,24 @@ class Table:
 
     def only(self, rows: Sequence[int]) -> Table:
         """Some of the rows, which still stand where they stood."""
-        return Table(
-            self.path, self.frame.iloc[list(rows)].reset_index(drop=True), lambda: [self._lines[row] for row in rows]
-        )
+        return _Some(self.path, self.frame.iloc[list(rows)].reset_index(drop=True), list, self, tuple(rows))
 
     @cached_property
     def _lines(self) -> Sequence[int]:
         """The line each row begins at; read again from the file, and only when something is wrong."""
         return self.find_lines()
+
+
+@dataclass(frozen=True, eq=False)
+class _Some(Table):
+    """Some rows of a table."""
+
+    whole: Table
+    rows: tuple[int, ...]
+
+    def at(self, row: int) -> Location:
+        """Where a row stands in the whole table."""
+        return self.whole.at(self.rows[int(row)])
 
 
 def read_table(

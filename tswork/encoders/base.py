@@ -10,12 +10,28 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
+FRAMES_AT_ONCE = 32_768
+"""Frames that are computed at once where nothing is trained."""
+SAMPLES_AT_ONCE = 1 << 20
+"""The most input steps behind them: about a minute of sound at 16 kHz."""
+
 
 class Frames(NamedTuple):
     """Features at every frame, and how many frames of each sequence are real."""
 
     values: Float[Tensor, "batch frame dim"]
     lengths: Int[Tensor, "batch"]
+
+
+class OwnPooling(nn.Module, ABC):
+    """From frames to one vector a sequence, by weights of its own. Padding frames never take part."""
+
+    dim: int
+    """Width of a vector."""
+
+    @abstractmethod
+    def forward(self, frames: Frames) -> Float[Tensor, "batch dim"]:
+        """One vector a sequence; zeros where it has no frame."""
 
 
 class Ends(NamedTuple):
@@ -58,6 +74,19 @@ class Encoder(nn.Module, ABC):
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
     why_not_exportable: str = "does not declare itself exportable"
+
+    @property
+    def steps_at_once(self) -> int:
+        """Input steps, padding included, that are encoded at once where nothing is trained.
+
+        Memory grows with frames, and behind a front end or convolutions that shorten time with samples as well.
+        """
+        return max(FRAMES_AT_ONCE, min(FRAMES_AT_ONCE * self.stride, SAMPLES_AT_ONCE))
+
+    @property
+    def own_pooling(self) -> OwnPooling | None:
+        """How it pools frames by itself (`pooling: own`), with weights that are trained with it; None: it does not."""
+        return None
 
     @property
     def frame_dropout(self) -> nn.Dropout | None:

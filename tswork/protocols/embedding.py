@@ -40,11 +40,15 @@ class ByLength(Sampler):
 
 @torch.no_grad()
 def embed_part(
-    model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int = MAX_STEPS
+    model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int | None = None
 ) -> Float[Tensor, "item dim"]:
-    """The embeddings of a part's spans in their order, float32 on the CPU; `pooling=None` takes the model's own."""
+    """The embeddings of a part's spans in their order, float32 on the CPU; `pooling=None` takes the model's own.
+
+    `steps` bounds a batch, padding included (None: as many as the encoder takes at once).
+    """
     model.to(context.device).eval()
-    sampler = ByLength(part.lengths, steps=steps, equal=not model.encoder.padding_invariant)
+    encoder = model.encoder
+    sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, equal=not encoder.padding_invariant)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
     found = torch.empty(len(part), pooled_dim(model.encoder, pooling or model.pooling))
     for step in range(batches.steps(0)):

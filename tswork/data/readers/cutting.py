@@ -25,16 +25,16 @@ def cut_rows(
     unit: Unit,
     rate: float | None,
     lengths: Sequence[int | None],
-    shortest: Sequence[int],
     *,
     file_rates: Sequence[float | None] = (),
+    shortest: Sequence[int] = (),
 ) -> tuple[list[int], list[int | None], dict[int, str], list[Problem]]:
-    """First step and the one after the last of each row, from its columns `start` and `stop` or `duration`, rows in which these
-    do not fit, and what is wrong with the columns.
+    """First step and the one after the last of each row, from its columns `start` and `stop` or `duration`; rows in which they
+    do not fit the recording; and the faults of the columns.
 
-    `shortest` are the steps that a piece needs. An empty `start` is the beginning, an empty `stop` the end; a stop is None while
-    the length of the file is not known. Steps are those of the file: where a decoder brought it from `file_rates` to another
-    rate, they are brought along.
+    An empty `start` is the beginning, an empty `stop` the end; a stop is None while the length of the file is not known. Steps
+    are those of the file: where a decoder brought it from `file_rates` to another rate, they are brought along. `shortest` are the
+    steps that each piece needs.
     """
     faults: list[Problem] = []
     if not {"start", "stop"} & set(table.columns):
@@ -64,7 +64,7 @@ def cut_rows(
             wrong[row] = f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"
         elif end is not None and length is not None and end > length:
             wrong[row] = f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"
-        elif end is not None and end - begins[row] < shortest[row]:
+        elif end is not None and shortest and end - begins[row] < shortest[row]:
             wrong[row] = f"has {end - begins[row]} steps, and the shortest that can be used has {shortest[row]}"
     return begins.tolist(), ends, wrong, faults
 

@@ -31,11 +31,9 @@ from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import Reader
-from tswork.data.readers.canonical import table_problems
 from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
-from tswork.data.readers.listing import ID, PATH, Listing, line_of
-from tswork.data.readers.manifest_rows import Finding, Rows
+from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
 from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.tables import Table
@@ -53,7 +51,7 @@ class RecordingsConfig(Config):
     strict_paths: bool = Field(
         default=False,
         json_schema_extra=NOT_KEYED,
-        description="refuse files outside the manifest's folder and the data roots (absolute paths, `..`, links)",
+        description="refuse files outside the folder of the recordings and the data roots (absolute paths, `..`, links)",
     )
     skip_bad: bool = Field(
         default=False,
@@ -67,6 +65,8 @@ R = TypeVar("R", bound=RecordingsConfig)
 
 class Recordings(Reader[R]):
     """Recordings in files of their own, whatever lists them; the suffix of each file chooses its decoder."""
+
+    tells_rows = True
 
     @abstractmethod
     def listing(self, spec: DataSpec, places: Places) -> Listing:
@@ -87,7 +87,8 @@ class Recordings(Reader[R]):
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
         beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
-        rows = self._usable(rows, broken)
+        rows, faults = self._without_broken(rows, broken)
+        refuse(faults)
         files = (one for file in dict.fromkeys(rows.files) for one in (file, *beside[file]))
         return [*rows.sources, *dict.fromkeys(files)]
 
@@ -118,12 +119,14 @@ class Recordings(Reader[R]):
     def _rows(self, spec: DataSpec, places: Places) -> Rows:
         """The listing with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
         listing = self.listing(spec, places)
-        how = Finding(
+        return Rows.of(
+            listing,
+            spec.options,
+            places,
             repeated=self.cut_unit(listing.table) is not None,
             strict=self.config.strict_paths,
             skip_bad=self.config.skip_bad,
         )
-        return Rows.of(listing, places, how, table_problems(listing.table, spec.options))
 
     def _decoders(self, rows: Rows) -> dict[str, Decoder[Any]]:
         given = {one.name: one.build() for one in self.config.decoders}
@@ -150,12 +153,6 @@ class Recordings(Reader[R]):
         """Rows whose files can be used where others are left out; else all rows, and what is wrong with files."""
         return (rows.without_files(broken), []) if self.config.skip_bad else (rows, rows.placed_all(broken))
 
-    def _usable(self, rows: Rows, broken: Mapping[Path, Sequence[Problem]]) -> Rows:
-        """Rows whose files can be used. Raises `DataInvalid` where others are not left out."""
-        rows, faults = self._without_broken(rows, broken)
-        refuse(faults)
-        return rows
-
     def _agreed(self, rows: Rows, outlines: Mapping[Path, Outline], options: DataOptions) -> _Agreed:
         """What the recordings have in common, where each row starts and stops, and what is wrong with either."""
         known = [(row, outlines[file]) for row, file in enumerate(rows.files) if file in outlines]
@@ -170,35 +167,39 @@ class Recordings(Reader[R]):
         unit = self.cut_unit(rows.table)
         if unit is None:
             return _Agreed(rows, common, [0] * len(rows), [length or 0 for length in lengths], faults)
-        shortest = [one.shortest for one in told]
-        rates = [one.file_rate for one in told]
-        starts, stops, wrong, columns = cut_rows(rows.table, unit, common.rate, lengths, shortest, file_rates=rates)
+        starts, stops, wrong, columns = cut_rows(
+            rows.table,
+            unit,
+            common.rate,
+            lengths,
+            file_rates=[one.file_rate for one in told],
+            shortest=[one.shortest for one in told],
+        )
         faults += columns
-        if self.config.skip_bad and not columns:
+        if wrong and self.config.skip_bad:
             keep = [row for row in range(len(rows)) if row not in wrong]
-            rows, starts, stops, wrong = (
-                rows.without(wrong),
-                [starts[row] for row in keep],
-                [stops[row] for row in keep],
-                {},
-            )
+            rows, starts, stops = rows.without(wrong), [starts[row] for row in keep], [stops[row] for row in keep]
+            wrong = {}
         told_wrong = [(row, text, "") for row, text in wrong.items()]
         faults += each(told_wrong, lambda one: rows.problem(*one), rest="pieces that do not fit their recordings")
         ends = [stop or 0 for stop in stops]
-        faults += _repeated(rows, starts, ends) if not wrong and not columns and ID not in rows.table.columns else []
+        fit = not columns and not wrong
+        faults += _repeated(rows, starts, ends) if fit and ID not in rows.table.columns else []
         return _Agreed(rows, common, starts, ends, faults)
 
     def _table(self, agreed: _Agreed) -> pd.DataFrame:
         """The columns of the listing; `id` is the path (and the piece) of rows without an id of their own."""
         rows, frame = agreed.rows, agreed.rows.table.frame
         others = {name: typed(frame[name]) for name in frame.columns if name not in (PATH, ID)}
-        ids = rows.paths
+        ids = pd.Series(rows.paths)
         if self.cut_unit(rows.table) is not None:
             pieces = zip(rows.paths, agreed.starts, agreed.stops, strict=True)
-            ids = [f"{path}:{start}-{stop}" for path, start, stop in pieces]
+            ids = pd.Series([f"{path}:{start}-{stop}" for path, start, stop in pieces])
             others.setdefault(ORIGIN, pd.Series(rows.paths))
-        own = typed(frame[ID]) if ID in frame.columns else pd.Series(ids)
-        return pd.DataFrame({ID: own.astype(object).where(own.notna(), ids) if own.isna().any() else own, **others})
+        if ID in frame.columns:
+            own = typed(frame[ID])
+            ids = own if not own.isna().any() else own.astype(object).where(own.notna(), ids)
+        return pd.DataFrame({ID: ids, **others})
 
 
 def table_alone(spec: DataSpec, places: Places) -> Collection | None:
@@ -307,8 +308,7 @@ def _values(pieces: Sequence[Recording], store: Store) -> Shaped[torch.Tensor, "
     if len(kept) == len(pieces):
         runs = Runs.of((key, start, start + length) for key, start, length in kept)
         return open_runs(runs, store, budget=free_room())
-    kinds = {piece.values.dtype for piece in pieces}
-    mixed = len(kinds) > 1
+    mixed = len({piece.values.dtype for piece in pieces}) > 1
     values = [
         piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
         for piece in pieces
