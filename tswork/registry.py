@@ -17,11 +17,12 @@ from typing import Any, Literal, TypeVar, get_args
 from tswork.config import Config
 from tswork.errors import ComponentUnknown
 
-Kind = Literal["reader", "decoder", "preparation", "encoder", "view", "objective", "method", "protocol"]
+Kind = Literal["reader", "decoder", "maker", "preparation", "encoder", "view", "objective", "method", "protocol"]
 
 PACKAGES: dict[Kind, str] = {
     "reader": "tswork.data.readers",
     "decoder": "tswork.data.readers.decoders",
+    "maker": "tswork.data.making",
     "preparation": "tswork.data.prepare",
     "encoder": "tswork.encoders",
     "view": "tswork.augment",

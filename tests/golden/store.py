@@ -28,7 +28,7 @@ from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
 VALUES = Path(__file__).with_name("values.json")
-KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparation", "protocol")
+KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparation", "protocol", "maker")
 
 Numbers = dict[str, float]
 
@@ -52,6 +52,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -250,6 +251,12 @@ def _protocol(name: str, options: dict[str, Any]) -> Numbers:
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
 
 
+def _maker(name: str, options: dict[str, Any]) -> Numbers:
+    collection: Collection = configure("maker", {"uses": name, **options}).build().make().collection
+    table = zlib.crc32(collection.table.to_csv().encode()) % 10_000
+    return _shape(collection.values / 32768) | {"sequences": len(collection), "table": table}
+
+
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "encoder": _encoder,
     "view": _view,
@@ -257,6 +264,7 @@ SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,
+    "maker": _maker,
 }
 
 
