@@ -6,7 +6,7 @@ field that holds another component, written in YAML as `{uses: NAME, ...}`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -63,6 +63,10 @@ class Config(BaseModel):
         protected_namespaces=(),
     )
 
+    def built(self, target: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        """What a component makes of this config; configs of a kind override it to add what every one of the kind can do."""
+        return target(self, *args, **keywords)
+
 
 class VariantConfig(Config):
     """Options whose defaults are a paper's or its released code's; code reads the options, never the variant."""
@@ -96,7 +100,7 @@ class Configured:
 
     def build(self, *args: Any, **keywords: Any) -> Any:
         """The component's target called with its config first."""
-        return self.component.target(self.config, *args, **keywords)
+        return self.config.built(self.component.target, *args, **keywords)
 
     @property
     def name(self) -> str:
@@ -151,10 +155,16 @@ def configure(kind: Kind, value: Any) -> Configured:
     try:
         component = registry.find(kind, value["uses"])
     except ComponentUnknown as unknown:
+        others = registry.other_kinds(kind, unknown.name)
         raise PydanticCustomError(
             "component_unknown",
-            "no {kind} is called '{name}'. {hint}",
-            {"kind": kind, "name": unknown.name, "hint": did_you_mean(unknown.name, unknown.known)},
+            "no {kind} is called '{name}'{other}. {hint}",
+            {
+                "kind": kind,
+                "name": unknown.name,
+                "other": f" (it is a {' and a '.join(others)})" if others else "",
+                "hint": did_you_mean(unknown.name, unknown.known),
+            },
         ) from unknown
     options = {key: item for key, item in value.items() if key != "uses"}
     try:
@@ -212,5 +222,5 @@ def _counts(field: FieldInfo, value: Any) -> bool:
     extra = field.json_schema_extra
     mark = extra.get("keyed", True) if isinstance(extra, dict) else True
     return (
-        bool(value != field.get_default(call_default_factory=False)) if mark == "unless default" else mark is not False
+        bool(value != field.get_default(call_default_factory=True)) if mark == "unless default" else mark is not False
     )

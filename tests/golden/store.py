@@ -28,12 +28,27 @@ from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
 VALUES = Path(__file__).with_name("values.json")
-KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparation", "protocol", "maker")
+KINDS: tuple[Kind, ...] = (
+    "front_end",
+    "encoder",
+    "view",
+    "objective",
+    "labelled_objective",
+    "method",
+    "preparation",
+    "protocol",
+    "maker",
+)
 
 Numbers = dict[str, float]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "front_end log_mel": [
+        {"mels": 4, "unit": "samples", "window": 16.0, "hop": 5.0, "normalise": how} for how in ("utterance", "none")
+    ],
     "encoder causal_mixture": [{"dim": 32}],
+    "encoder conformer_small": [{"front_end": "none", "dim": 16, "layers": 1}],
+    "encoder ecapa_small": [{"front_end": "none", "dim": 16, "channels": 8}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder relative": [
         {},
@@ -53,6 +68,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
     "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
+    "labelled_objective supervised_contrast": [
+        {},
+        {"variant": "in", "denominator": "own"},
+        {"denominator": "negatives"},
+    ],
+    "labelled_objective triplet": [{"mining": mining, "margin": 0.5} for mining in ("all", "hard", "semi_hard")],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -87,7 +108,19 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
-    "method supervised": [{"balanced": True}],
+    "method supervised": [
+        {"balanced": True},
+        {
+            "mode": "ce_plus_contrast",
+            "views": ["jitter"],
+            "views_per_item": 2,
+            "ramp": 2.0,
+            "schedule": "cosine",
+            "objective": "arc_face",
+            "items_per_class": 2,
+        },
+        {"mode": "contrast_then_probe", "items_per_class": 2, "head": None},
+    ],
     "method tf_c": [{}, {"variant": "reference"}],
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
@@ -167,6 +200,13 @@ def _batch() -> tuple[Tensor, Tensor]:
     return torch.where((torch.arange(24) < lengths[:, None])[..., None], x, 0.0), lengths
 
 
+def _front_end(name: str, options: dict[str, Any]) -> Numbers:
+    front = configure("front_end", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24, rate=8000.0))
+    x, lengths = _batch()
+    frames = front(x, lengths, keep=torch.rand(3, 24) < 0.8)
+    return _shape(frames.values) | {"lengths": int(frames.lengths.sum()), "channels": len(front.channels)}
+
+
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
     encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
     x, lengths = _batch()
@@ -200,6 +240,15 @@ def _objective(name: str, options: dict[str, Any]) -> Numbers:
     )
     (gradient,) = torch.autograd.grad(loss, z1)
     return {"loss": loss.item(), "gradient": gradient.norm().item()}
+
+
+def _labelled_objective(name: str, options: dict[str, Any]) -> Numbers:
+    objective = configure("labelled_objective", {"uses": name, **options}).build()
+    z, weights = torch.randn(8, 4).requires_grad_(), objective.class_weights(3, 4)
+    found = objective(z, torch.tensor([0, 1, 0, 1, 2, -1, 0, 2]), weights=weights)
+    (gradient,) = torch.autograd.grad(found.loss, z)
+    shares = {name: share.item() for name, share in found.observed.items()}
+    return {"loss": found.loss.item(), "gradient": gradient.norm().item(), **shares}
 
 
 def _method(name: str, options: dict[str, Any]) -> Numbers:
@@ -258,9 +307,11 @@ def _maker(name: str, options: dict[str, Any]) -> Numbers:
 
 
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
+    "front_end": _front_end,
     "encoder": _encoder,
     "view": _view,
     "objective": _objective,
+    "labelled_objective": _labelled_objective,
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,

@@ -106,6 +106,10 @@ class Method(ABC, Generic[C]):
         Called when a plan is checked, before any stage trains, and again before the first step of each task.
         """
 
+    def monitored(self, task: int) -> str | None:
+        """The validation score that selects the best checkpoint of a task; default: `monitor` in every one."""
+        return self.monitor
+
     def tasks(self, train: Part) -> Sequence[Part]:
         """The training part as a sequence of tasks; continual methods return several and one model results from each."""
         return (train,)
@@ -126,9 +130,8 @@ class Method(ABC, Generic[C]):
 
     def steps(self, part: Part, batches: Batches) -> int:
         """Optimiser steps of one task: the smaller of `epochs` and `iterations`."""
-        by_epochs = sum(batches.steps(epoch) for epoch in range(self.config.epochs)) if self.config.epochs else None
-        limits = [limit for limit in (by_epochs, self.config.iterations) if limit is not None]
-        return min(limits) if limits else self.default_steps(part, batches)
+        found = budget(batches, epochs=self.config.epochs, iterations=self.config.iterations)
+        return self.default_steps(part, batches) if found is None else found
 
     def default_steps(self, part: Part, batches: Batches) -> int:
         """Optimiser steps when neither `epochs` nor `iterations` is set."""
@@ -172,6 +175,13 @@ class Method(ABC, Generic[C]):
         Called in evaluation mode and without gradients, with the weights that would be judged.
         """
         return {}
+
+
+def budget(batches: Batches, *, epochs: int | None, iterations: int | None) -> int | None:
+    """Steps of so many epochs, or so many steps where those are fewer; None without either."""
+    by_epochs = sum(batches.steps(epoch) for epoch in range(epochs)) if epochs else None
+    limits = [limit for limit in (by_epochs, iterations) if limit is not None]
+    return min(limits, default=None)
 
 
 def sequence_batches(

@@ -64,7 +64,7 @@ class Task:
             optimisers=optimisers,
             schedulers=method.schedulers(optimisers, total),
             average=WeightAverage(model, after=method.average_after(total)) if config.averaging == "mean" else None,
-            selection=Selection(method.monitor if validates else None, patience=config.patience),
+            selection=Selection(method.monitored(index) if validates else None, patience=config.patience),
         )
 
     @property

@@ -31,6 +31,7 @@ from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import Reader
 from tswork.data.readers.cutting import cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording, decoders_by_suffix, suffix_of
+from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.tables import Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Problem, did_you_mean
@@ -93,7 +94,8 @@ class Manifest(Reader[ManifestConfig]):
             _piece(recordings[file], common, start, stop)
             for file, start, stop in zip(rows.files, starts, stops, strict=True)
         ]
-        return _packed(pieces, self._table(rows, starts, stops), common, spec.options)
+        notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
+        return _packed(pieces, self._table(rows, starts, stops), common, spec.options).replaced(notes=notes)
 
     def _rows(self, spec: DataSpec, places: Places) -> _Rows:
         """The manifest with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""

@@ -7,8 +7,8 @@ give them in `outline` without reading values, so that checks and plans stay che
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -27,12 +27,17 @@ C = TypeVar("C", bound=Config)
 @dataclass(frozen=True)
 class Outline:
     """What is known of a recording: channels as the data block calls them, samples a second, time steps (None: not told),
-    and the unit of each channel (empty: not told)."""
+    and the unit of each channel (empty: not told).
+
+    A decoder that resamples and mixes tells what it gives, and in `file_rate` and `file_channels` what it found.
+    """
 
     channels: tuple[str, ...]
     rate: float | None = None
     length: int | None = None
     units: tuple[str, ...] | None = None
+    file_rate: float | None = None
+    file_channels: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +50,15 @@ class Recording:
     times: Int64[np.ndarray, "time"] | None = None
     """Stamps in nanoseconds since 1970, where the file has them."""
     units: tuple[str, ...] | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What its user should know, such as `samples beyond full scale were clipped`, and how often it was so."""
+    file_rate: float | None = None
+    file_channels: int | None = None
 
     @property
     def outline(self) -> Outline:
         """What is known of it."""
-        return Outline(self.channels, self.rate, len(self.values), self.units)
+        return Outline(self.channels, self.rate, len(self.values), self.units, self.file_rate, self.file_channels)
 
 
 class Decoder(ABC, Generic[C]):
