@@ -50,6 +50,9 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 FilePath = Annotated[Path, Field(strict=False, json_schema_extra=NOT_KEYED)]
 """A path as text, relative to the file that names it; only the content it leads to is keyed."""
 
+Folder = Annotated[Path, Field(strict=False)]
+"""A folder as text, relative to the file that names it; its field says whether it is keyed."""
+
 
 class Config(BaseModel):
     """Frozen, strict, closed: a typing error in a config is an error, never a silent default."""

@@ -199,7 +199,7 @@ class _MemberRun:
 
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
         member = self._planned.member
-        collection = self.data.collection
+        collection, split = self.data.collection, self.data.splits[0]
         chosen: str | None = getattr(member.data.reader.config, "set", None)  # a set of a family
         return {
             "pipeline": self._plan.pipeline.name,
@@ -212,8 +212,8 @@ class _MemberRun:
                 "sequences": len(collection),
                 "steps": len(collection.values),
                 "channels": list(collection.channels),
-                "notes": list(collection.notes),
-                "leaks": list(self.data.splits[0].leaks),
+                "notes": list(split.train.collection.notes),
+                "leaks": list(split.leaks),
             },
             **provenance(),
         }
