@@ -42,8 +42,8 @@ class SyntheticVarietiesConfig(Config):
         default="free", description="free: regions spread over a map; vivaldi: 19 regions and 287 cities of that atlas"
     )
     varieties: int = Field(default=8, ge=2, le=99, description="regions, each with its variety (layout free)")
-    cities: int = Field(default=3, ge=1, le=99, description="cities of a region (layout free)")
-    speakers: int = Field(default=4, ge=1, le=99, description="speakers of a city, every second one a woman")
+    cities: int = Field(default=6, ge=1, le=99, description="cities of a region (layout free)")
+    speakers: int = Field(default=2, ge=1, le=99, description="speakers of a city, every second one a woman")
     items: int = Field(default=12, ge=1, le=999, description="words that every speaker reads")
     variety_strength: float = Field(
         default=1.0, ge=0, le=3, description="how much varieties differ; 0: not at all, 1: about 15 % in a formant"
