@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
 from tests.methods.toys import TINY, method_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
@@ -208,6 +209,9 @@ def _front_end(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
+    if name in BLOCKS:
+        found = speech_frames(name)
+        return {key: value for part, values in found.items() for key, value in _named(part, _shape(values)).items()}
     encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
     x, lengths = _batch()
     with torch.no_grad():
@@ -278,6 +282,8 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     hours = torch.arange(73) * 3_600_000_000_000
     table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "frozen_features":
+        return _shape(frozen_collection().values)
     if name == "align_beats":
         collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()

@@ -41,6 +41,10 @@ class Features(Encoder):
         self.dim = len(info.channels) // self.layers
         self.layer_weights = nn.Parameter(torch.zeros(self.layers)) if self.layers > 1 else None
 
+    @staticmethod
+    def usable() -> str:
+        return "reads what the preparation `frozen_features` stores; needs a checkpoint there"
+
     def forward(
         self,
         x: Float[Tensor, "batch time channel"],

@@ -117,7 +117,7 @@ class SpeechEncoder(Encoder):
 
     def __init__(self, config: SpeechConfig, info: DataInfo, body: SpeechBody, *, loaded: bool) -> None:
         super().__init__()
-        _check_sound(body, info)
+        check_sound(body.name, body.rate, info)
         self.config, self.body, self.loaded = config, body, loaded
         self.dim, self.padding_invariant = body.dim, body.padding_invariant
         self.stride, self.min_length = math.prod(body.strides), receptive_field(body.kernels, body.strides)
@@ -250,10 +250,11 @@ def hidden_spans(frames: Int[Tensor, "clip"], total: int, *, share: float) -> Bo
     return nn.functional.max_pool1d(reach, MASK_SPAN, stride=1)[:, 0] > 0
 
 
-def _check_sound(body: SpeechBody, info: DataInfo) -> None:
+def check_sound(name: str, rate: int, info: DataInfo) -> None:
+    """Refuse data that are not one channel of sound of that rate. Raises `ModelUnfit`."""
     if len(info.channels) != 1:
         reason = f"takes one channel of sound, and the data have {len(info.channels)}: {', '.join(info.channels[:5])}"
-        raise ModelUnfit(body.name, reason, "Mix the channels down, or name one with `channels:`.")
-    if info.rate is not None and info.rate != body.rate:
-        reason = f"was trained on {body.rate} samples a second, and the data have {info.rate:g}"
-        raise ModelUnfit(body.name, reason, f"Add `{{uses: resample, rate: {body.rate}}}` to `prepare`.")
+        raise ModelUnfit(name, reason, "Mix the channels down, or name one with `channels:`.")
+    if info.rate is not None and info.rate != rate:
+        reason = f"was trained on {rate} samples a second, and the data have {info.rate:g}"
+        raise ModelUnfit(name, reason, f"Add `{{uses: resample, rate: {rate}}}` to `prepare`.")

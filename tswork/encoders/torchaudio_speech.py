@@ -13,6 +13,7 @@ Departures
 | without lengths, padding changes the frames of every model | lengths are always given where clips differ |
 | its WavLM cannot be given lengths | batches of one length; unequal clips are refused |
 | the uppermost layer's features lack the final layer norm of models that normalise first | they have it |
+| nothing is hidden in training | `mask_share` puts zeros in place of projected frames, for want of a learnt vector |
 | features of the layers only | also what the first layer reads, so that layers are those of `hf_speech` |
 """
 
