@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
 from tests.methods.toys import TINY, method_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
@@ -37,6 +38,7 @@ KINDS: tuple[Kind, ...] = (
     "method",
     "preparation",
     "protocol",
+    "maker",
 )
 
 Numbers = dict[str, float]
@@ -66,6 +68,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
     "labelled_objective supervised_contrast": [
         {},
         {"variant": "in", "denominator": "own"},
@@ -207,6 +210,9 @@ def _front_end(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
+    if name in BLOCKS:
+        found = speech_frames(name)
+        return {key: value for part, values in found.items() for key, value in _named(part, _shape(values)).items()}
     encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
     x, lengths = _batch()
     with torch.no_grad():
@@ -277,6 +283,8 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     hours = torch.arange(73) * 3_600_000_000_000
     table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "frozen_features":
+        return _shape(frozen_collection().values)
     if name == "align_beats":
         collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()
@@ -299,6 +307,12 @@ def _protocol(name: str, options: dict[str, Any]) -> Numbers:
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
 
 
+def _maker(name: str, options: dict[str, Any]) -> Numbers:
+    collection: Collection = configure("maker", {"uses": name, **options}).build().make().collection
+    table = zlib.crc32(collection.table.to_csv().encode()) % 10_000
+    return _shape(collection.values / 32768) | {"sequences": len(collection), "table": table}
+
+
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "front_end": _front_end,
     "encoder": _encoder,
@@ -308,6 +322,7 @@ SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,
+    "maker": _maker,
 }
 
 

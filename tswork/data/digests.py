@@ -26,7 +26,7 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
     """
     reader: Reader[Any] = spec.reader.build()
     files: Sequence[Path] = reader.files(spec, places)
-    memory = _Memory(places.root / ".tswork" / MEMORY)
+    memory = DigestMemory(places.root)
     digest = hashlib.sha256()
     for file in files:
         digest.update(memory.digest(file, verify=verify).encode())
@@ -36,15 +36,18 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
     return digest.hexdigest()
 
 
-class _Memory:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class DigestMemory:
+    """Digests of files that were read before; a file that changed since is read again."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = path = root / ".tswork" / MEMORY
         self._known: dict[str, list[str | int]] = {}
         self._changed = False
         with suppress(OSError, ValueError):
             self._known = json.loads(path.read_text())
 
-    def digest(self, file: Path, *, verify: bool) -> str:
+    def digest(self, file: Path, *, verify: bool = False) -> str:
+        """sha256 of a file's content; `verify` reads it again in any case."""
         status = file.stat()
         mark = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._known.get(str(file))

@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tswork.config import Config, Configured
+from tswork.config import ADDED_LATER, Config, Configured
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import EqualLength, Sampler, Uniform
 from tswork.encoders.base import Encoder
+from tswork.encoders.lengths import check_lengths
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
 from tswork.random import derive, generator, seeded
@@ -63,6 +64,12 @@ class MethodConfig(Config):
         default=None, ge=1, description="optimiser steps; stops at this or at `epochs`, whichever is first"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of AdamW")
+    encoder_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        json_schema_extra=ADDED_LATER,
+        description="learning rate of the encoder (of what a checkpoint gave, where one did); none: `learning_rate`",
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of AdamW")
     clip_gradient: float | None = Field(
         default=None, gt=0, description="largest norm of the gradient; none: not clipped"
@@ -82,7 +89,7 @@ C = TypeVar("C", bound=MethodConfig)
 
 
 class Method(ABC, Generic[C]):
-    """A training recipe. `build` alone gives the control `random`."""
+    """A training recipe. `build` alone gives the control `random` (`as_loaded` where an encoder starts from a checkpoint)."""
 
     provides: ClassVar[frozenset[str]] = frozenset({"embed"})
     """What its models can do, known before one is built, so that a plan can refuse a protocol that asks for more."""
@@ -142,10 +149,9 @@ class Method(ABC, Generic[C]):
         return 0
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
-        """Named optimisers over the model's parameters."""
-        config = self.config
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return {"model": AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
+        """Named optimisers over the model's parameters. Raises `ModelUnfit` when there is nothing to train."""
+        groups = parameter_groups(model, self.config)
+        return {"model": AdamW(groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         """Learning-rate schedules by the name of their optimiser, stepped after each of its steps; default none."""
@@ -206,6 +212,7 @@ def sequence_batches(
     if encoder.max_length is not None and longest > encoder.max_length:
         reason = f"takes at most {encoder.max_length} steps, and the longest sequence has {longest}"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
+    check_lengths(encoder, part)
     padded = bool((lengths != longest).any()) and not encoder.padding_invariant
     if padded and (several or sampler is not None):
         reason = "padding changes its results, and batches of one length cannot be had "
@@ -230,6 +237,27 @@ def sequence_batches(
         rank=rank,
         world_size=world_size,
     )
+
+
+def parameter_groups(model: Model, config: MethodConfig) -> list[dict[str, Any]]:
+    """What an optimiser trains: one group, or the encoder in another one where it has a learning rate of its own.
+
+    Raises `ModelUnfit` when nothing of the model is trained.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        remedy = "Give the encoder `train: all`, or use a method with a head of its own."
+        raise ModelUnfit(type(model.encoder).__name__, "nothing of the model is trained", remedy)
+    if config.encoder_learning_rate is None:
+        return [{"params": trained}]
+    encoders = [one for one in model.encoder.modules() if isinstance(one, Encoder)]
+    slow = {id(parameter) for parameter in model.encoder.parameters()}
+    slow -= {id(parameter) for one in encoders for parameter in one.added_weights()}
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in trained if id(parameter) not in slow]},
+        {"params": [parameter for parameter in trained if id(parameter) in slow], "lr": config.encoder_learning_rate},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def observed_pieces(part: Part, model: Model, length: int) -> Part:
@@ -270,7 +298,7 @@ def shared_batch_size(batch_size: int, items: int, context: Context) -> int:
 
 
 def build_model(method: Method[Any], info: DataInfo, *, seed: int) -> Model:
-    """The untrained model of a method: what training starts from, and the control `random`."""
+    """The untrained model of a method: what training starts from, and the control `random` (or `as_loaded`)."""
     with seeded(derive(seed, "build")):
         return method.build(info, generator=generator(seed, "build"))
 
