@@ -20,6 +20,7 @@ from tswork.errors import ComponentUnknown
 Kind = Literal[
     "reader",
     "decoder",
+    "maker",
     "preparation",
     "front_end",
     "encoder",
@@ -33,6 +34,7 @@ Kind = Literal[
 PACKAGES: dict[Kind, str] = {
     "reader": "tswork.data.readers",
     "decoder": "tswork.data.readers.decoders",
+    "maker": "tswork.data.making",
     "preparation": "tswork.data.prepare",
     "front_end": "tswork.encoders.front_ends",
     "encoder": "tswork.encoders",

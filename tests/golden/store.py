@@ -38,6 +38,7 @@ KINDS: tuple[Kind, ...] = (
     "method",
     "preparation",
     "protocol",
+    "maker",
 )
 
 Numbers = dict[str, float]
@@ -67,6 +68,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
     "labelled_objective supervised_contrast": [
         {},
         {"variant": "in", "denominator": "own"},
@@ -305,6 +307,12 @@ def _protocol(name: str, options: dict[str, Any]) -> Numbers:
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
 
 
+def _maker(name: str, options: dict[str, Any]) -> Numbers:
+    collection: Collection = configure("maker", {"uses": name, **options}).build().make().collection
+    table = zlib.crc32(collection.table.to_csv().encode()) % 10_000
+    return _shape(collection.values / 32768) | {"sequences": len(collection), "table": table}
+
+
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "front_end": _front_end,
     "encoder": _encoder,
@@ -314,6 +322,7 @@ SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,
+    "maker": _maker,
 }
 
 

@@ -14,6 +14,7 @@ def show(
 ) -> None:
     """Show a component: its header, its options with defaults and ranges."""
     from rich.markdown import Markdown
+    from rich.markup import escape
     from rich.table import Table
 
     from tswork import registry
@@ -40,7 +41,7 @@ def show(
         for option, schema in whole.get("properties", {}).items():
             field = one.config.model_fields[option]
             default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
-            table.add_row(option, _type(schema, whole.get("$defs", {})), default, schema.get("description", ""))
+            table.add_row(option, _type(schema, whole.get("$defs", {})), escape(default), schema.get("description", ""))
         if table.row_count:
             console().print(table)
 

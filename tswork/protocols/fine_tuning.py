@@ -231,6 +231,9 @@ class OnlyCurves:
     def figure(self, name: str, figure: object) -> None:
         pass
 
+    def page(self, name: str, html: str) -> None:
+        pass
+
 
 def _label(info: DataInfo) -> str:
     assert info.label is not None
