@@ -53,7 +53,7 @@ def exemplars(
 
 def nearest_to_mean(features: Float[Tensor, "sample dim"], count: int) -> Int[Tensor, "chosen"]:
     """Samples by their distance from the mean."""
-    distance = torch.linalg.vector_norm(features - features.mean(dim=0), dim=1)
+    distance: Tensor = torch.linalg.vector_norm(features - features.mean(dim=0), dim=1)
     return distance.argsort(stable=True)[:count]
 
 
