@@ -16,7 +16,6 @@ import argparse
 import time
 
 import torch
-from torch import Tensor
 
 from benchmarks import stand_ins
 
@@ -52,16 +51,21 @@ def main() -> None:
         print(f"stand-ins for {', '.join(ABSENT)}")
     decoder = untrained(options.dim, options.layers, options.vocabulary)
     frames = noise(options.utterances, options.frames, options.dim)
-    searched = {"beams": options.beams, "longest": options.steps}
-    rivals = {
-        "ours": lambda: waited(beam_search(decoder, frames, **searched)),
-        "plain": lambda: plain.beam_search(decoder, frames, **searched),
-    }
+
+    def ours() -> Written:
+        found = beam_search(decoder, frames, beams=options.beams, longest=options.steps)
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
+        return found
+
+    def theirs() -> list[tuple[list[int], float]]:
+        return plain.beam_search(decoder, frames, beams=options.beams, longest=options.steps)
+
     print(f"\n{options.utterances} utterances, {options.beams} beams, {options.steps} tokens, {options.frames} frames")
-    best = best_times(rivals, seconds=0, least=options.least, clock=CLOCK)
+    best = best_times({"ours": ours, "plain": theirs}, seconds=0, least=options.least, clock=CLOCK)
     for name, spent in best.items():
         print(f"{name:15} {spent:10.3f} s   plain / this {best['plain'] / spent:8.1f}")
-    print(f"same tokens in {agreement(beam_search(decoder, frames, **searched), rivals['plain']())} utterances")
+    print(f"same tokens in {agreement(ours(), theirs())} utterances")
 
 
 def untrained(dim: int, layers: int, vocabulary: int) -> TextDecoder:
@@ -89,13 +93,6 @@ def agreement(ours: Written, theirs: list[tuple[list[int], float]]) -> str:
         for ids, length, (tokens, _) in zip(ours.tokens.ids, ours.tokens.lengths.tolist(), theirs, strict=True)
     ]
     return f"{sum(same)} of {len(same)}"
-
-
-def waited(found: Written) -> Tensor:
-    """The score, for which the device was waited."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    return found.score
 
 
 if __name__ == "__main__":
