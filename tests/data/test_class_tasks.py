@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 
-from tswork.data.class_tasks import ClassTasks, even_sizes
+from tswork.data.class_tasks import ClassTasks, ClassTasksConfig, even_sizes
 from tswork.data.collection import Collection, Part
 from tswork.errors import DataInvalid
 
@@ -29,7 +30,7 @@ def told(refused: pytest.ExceptionInfo[DataInvalid]) -> list[str]:
 
 def test_a_given_order_gives_new_labels_that_lead_back() -> None:
     collection = labelled([*range(31)] * 2)
-    tasks = ClassTasks.by_sizes(collection, "intent", even_sizes(31, first=4, step=3), order=[*map(str, FSC)])
+    tasks = ClassTasks.by_sizes("intent", collection.classes, even_sizes(31, first=4, step=3), order=[*map(str, FSC)])
     assert [len(names) for names in tasks.classes] == [4, *[3] * 9]
     assert tasks.classes[0] == ("19", "27", "30", "28")
     part = Part.whole(collection)
@@ -41,7 +42,7 @@ def test_a_given_order_gives_new_labels_that_lead_back() -> None:
 
 def test_tasks_are_disjoint_and_hold_all_that_has_a_label() -> None:
     collection = labelled(["a", "b", None, "c", "a", "b", "c", "d"])
-    tasks = ClassTasks.by_sizes(collection, "intent", [1, 2, 1], seed=3)
+    tasks = ClassTasks.by_sizes("intent", collection.classes, [1, 2, 1], seed=3)
     part = Part.whole(collection)
     found = [one.spans[:, 0].tolist() for one in tasks.parts(part)]
     assert sorted(row for rows in found for row in rows) == [0, 1, 3, 4, 5, 6, 7]
@@ -53,11 +54,11 @@ def test_tasks_are_disjoint_and_hold_all_that_has_a_label() -> None:
 
 def test_the_order_is_sorted_or_of_the_seed_alone_and_the_same_for_every_part() -> None:
     collection = labelled([*"dacbdacb"])
-    assert ClassTasks.by_sizes(collection, "intent", [2, 2]).classes == (("a", "b"), ("c", "d"))
-    orders = {ClassTasks.by_sizes(collection, "intent", [2, 2], seed=seed).order for seed in range(20)}
+    assert ClassTasks.by_sizes("intent", collection.classes, [2, 2]).classes == (("a", "b"), ("c", "d"))
+    orders = {ClassTasks.by_sizes("intent", collection.classes, [2, 2], seed=seed).order for seed in range(20)}
     assert len(orders) > 5
-    tasks = ClassTasks.by_sizes(collection, "intent", [2, 2], seed=1)
-    assert tasks == ClassTasks.by_sizes(collection, "intent", [2, 2], seed=1)
+    tasks = ClassTasks.by_sizes("intent", collection.classes, [2, 2], seed=1)
+    assert tasks == ClassTasks.by_sizes("intent", collection.classes, [2, 2], seed=1)
     halves = [Part.of(collection, torch.arange(start, start + 4)) for start in (0, 4)]
     assert [one.table["intent"].tolist() for one in tasks.parts(halves[0])] == [
         one.table["intent"].tolist() for one in tasks.parts(halves[1])
@@ -75,7 +76,7 @@ def test_even_sizes() -> None:
 
 def test_all_faults_of_a_list_of_tasks_are_told_at_once() -> None:
     with pytest.raises(DataInvalid) as refused:
-        ClassTasks.of(labelled([*"abcd"]), "intent", [["a", "b"], ["a", "e"], []])
+        ClassTasks.of("intent", "abcd", [["a", "b"], ["a", "e"], []])
     assert told(refused) == [
         "tasks: 'intent' has no class 'e'. Known: a, b, c, d.",
         "tasks: classes in more than one task: a. Name each class once.",
@@ -84,19 +85,29 @@ def test_all_faults_of_a_list_of_tasks_are_told_at_once() -> None:
     ]
 
 
-def test_sizes_that_do_not_fit_and_columns_that_are_not_there_are_refused() -> None:
-    collection = labelled([*"abcd"])
+def test_sizes_and_orders_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataInvalid, match="tasks of 2, 3 classes are 5 classes, and 'intent' has 4"):
-        ClassTasks.by_sizes(collection, "intent", [2, 3])
-    with pytest.raises(DataInvalid, match=r"the table has no column 'intend'\. Did you mean 'intent'\?"):
-        ClassTasks.by_sizes(collection, "intend", [2, 2])
+        ClassTasks.by_sizes("intent", "abcd", [2, 3])
     with pytest.raises(DataInvalid, match="classes in more than one task: a"):
-        ClassTasks.by_sizes(collection, "intent", [2, 2], order=["a", "a", "b", "c"])
+        ClassTasks.by_sizes("intent", "abcd", [2, 2], order=["a", "a", "b", "c"])
+
+
+def test_options_say_sizes_or_a_first_and_a_step() -> None:
+    assert ClassTasksConfig(sizes=(1, 3)).divide("intent", "abcd").classes == (("a",), ("b", "c", "d"))
+    assert ClassTasksConfig(first=2, order=("d", "c", "b", "a")).divide("intent", "abcd").classes == (
+        ("d", "c"),
+        ("b",),
+        ("a",),
+    )
+    shuffled = ClassTasksConfig(step=2, order_seed=3).divide("intent", "abcd")
+    assert shuffled == ClassTasks.by_sizes("intent", "abcd", [2, 2], seed=3)
+    with pytest.raises(ValidationError, match="both say in which order"):
+        ClassTasksConfig(order=("a",), order_seed=1)
 
 
 def test_a_task_without_data_in_a_part_is_refused() -> None:
     collection = labelled([*"abcd"])
-    tasks = ClassTasks.by_sizes(collection, "intent", [1, 1, 2])
+    tasks = ClassTasks.by_sizes("intent", collection.classes, [1, 1, 2])
     with pytest.raises(DataInvalid) as refused:
         tasks.parts(Part.of(collection, torch.tensor([0, 3])))
     assert told(refused) == ["task 1: it has no samples (classes b). Change the split, or the classes of the tasks."]
@@ -111,5 +122,5 @@ def test_recordings_of_slurp_by_scenario(data_root: Path) -> None:
         sentences = [json.loads(line) for line in file]
     scenarios: list[object] = [one["scenario"] for one in sentences for _ in one["recordings"]]
     collection = labelled(scenarios)
-    tasks = ClassTasks.by_sizes(collection, "intent", even_sizes(18, step=6))
+    tasks = ClassTasks.by_sizes("intent", collection.classes, even_sizes(18, step=6))
     assert [len(part) for part in tasks.parts(Part.whole(collection))] == [4691, 5158, 3229]

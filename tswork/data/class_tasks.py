@@ -10,16 +10,46 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Annotated
 
 import torch
 from jaxtyping import Int
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from tswork.data.collection import Collection, Part
+from tswork.config import Config, Many
+from tswork.data.collection import Part
 from tswork.data.faults import refuse, some
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import generator
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class ClassTasksConfig(Config):
+    """How the classes of a label are divided into tasks."""
+
+    sizes: Many[Count] | None = Field(
+        default=None, min_length=1, description="classes of each task; none: `first` and `step` say it"
+    )
+    first: Count | None = Field(default=None, description="classes of the first task; none: as many as `step`")
+    step: Count = Field(default=1, description="classes of each further task")
+    order: Many[str] | None = Field(
+        default=None, description="all classes in the order in which they are learned; none: sorted, or shuffled"
+    )
+    order_seed: int | None = Field(default=None, ge=0, description="shuffles the classes by this seed; none: sorted")
+
+    @model_validator(mode="after")
+    def _one_order(self) -> ClassTasksConfig:
+        if self.order is not None and self.order_seed is not None:
+            raise ValueError("`order` and `order_seed` both say in which order classes are learned")
+        return self
+
+    def divide(self, column: str, known: Sequence[str]) -> ClassTasks:
+        """Tasks of the known classes of a column. Raises `DataInvalid` when they cannot be divided so."""
+        sizes = self.sizes or even_sizes(len(known), first=self.first, step=self.step)
+        return ClassTasks.by_sizes(column, known, sizes, order=self.order, seed=self.order_seed)
 
 
 @dataclass(frozen=True)
@@ -30,40 +60,37 @@ class ClassTasks:
     classes: tuple[tuple[str, ...], ...]
 
     @staticmethod
-    def of(collection: Collection, column: str, classes: Sequence[Sequence[str]]) -> ClassTasks:
-        """Tasks as listed. Raises `DataInvalid` for classes that are unknown, in no task, or in two, and for empty tasks."""
-        _check_column(collection, column)
-        refuse(list(_faults(classes, collection.categories(column), column)))
+    def of(column: str, known: Sequence[str], classes: Sequence[Sequence[str]]) -> ClassTasks:
+        """Tasks as listed; `known` are the classes there are (`Collection.categories`).
+
+        Raises `DataInvalid` for classes that are unknown, in no task, or in two, and for empty tasks.
+        """
+        refuse(list(_faults(column, known, classes)))
         return ClassTasks(column, tuple(tuple(names) for names in classes))
 
     @staticmethod
     def by_sizes(
-        collection: Collection,
         column: str,
+        known: Sequence[str],
         sizes: Sequence[int],
         *,
         order: Sequence[str] | None = None,
         seed: int | None = None,
     ) -> ClassTasks:
-        """Tasks of so many classes each, taken in an order: the given one, shuffled by a seed, or sorted.
+        """Tasks of so many classes each, taken in an order: the given one, shuffled by a seed, or as they are known.
 
         Raises `DataInvalid` when sizes do not add up to the classes there are, or the order does not hold each of them once.
         """
-        _check_column(collection, column)
-        known = collection.categories(column)
-        if order is not None and seed is not None:
-            raise ValueError("classes are ordered by `order` or by `seed`, not by both")
-        named = known if order is None else tuple(order)
+        named = tuple(known) if order is None else tuple(order)
         if seed is not None:
             draw = generator(seed, "order of classes")
-            named = tuple(known[place] for place in torch.randperm(len(known), generator=draw).tolist())
-        if sum(sizes) != len(named):
+            named = tuple(named[place] for place in torch.randperm(len(named), generator=draw).tolist())
+        if sum(sizes) != len(known):
             message = (
                 f"tasks of {some([*map(str, sizes)])} classes are {sum(sizes)} classes, and {column!r} has {len(known)}"
             )
             raise DataInvalid([Problem(message, path="sizes", remedy="Give the number of classes of every task.")])
-        ends = torch.tensor([0, *sizes]).cumsum(0).tolist()
-        return ClassTasks.of(collection, column, [named[a:b] for a, b in pairwise(ends)])
+        return ClassTasks.of(column, known, [named[a:b] for a, b in pairwise(accumulate(sizes, initial=0))])
 
     def __len__(self) -> int:
         """Number of tasks."""
@@ -122,13 +149,7 @@ def even_sizes(classes: int, *, step: int, first: int | None = None) -> tuple[in
     return (start, *[step] * further)
 
 
-def _check_column(collection: Collection, column: str) -> None:
-    if column not in collection.table.columns:
-        message = f"the table has no column {column!r}"
-        raise DataInvalid([Problem(message, remedy=did_you_mean(column, map(str, collection.table.columns)))])
-
-
-def _faults(tasks: Sequence[Sequence[str]], known: Sequence[str], column: str) -> Iterator[Problem]:
+def _faults(column: str, known: Sequence[str], tasks: Sequence[Sequence[str]]) -> Iterator[Problem]:
     counts = Counter(name for names in tasks for name in names)
     for name in sorted(set(counts) - set(known)):
         yield Problem(f"{column!r} has no class {name!r}", path="tasks", remedy=did_you_mean(name, known))
