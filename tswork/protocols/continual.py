@@ -140,7 +140,8 @@ class _Judged:
         """Every figure, and the accuracy after each task."""
         found = continual_measures(self.matrix, counts=self.test.counts)
         after = accuracies(self.matrix, counts=self.test.counts)
-        lines = [(self.row, self.role, metric, "", value) for metric, value in found.items()]
+        ordered = [metric for metric in Continual.metrics if metric in found]  # the headline first
+        lines = [(self.row, self.role, metric, "", found[metric]) for metric in ordered]
         lines += [(self.row, self.role, "accuracy", f"t{time + 1}", float(one)) for time, one in enumerate(after)]
         return lines
 
