@@ -99,9 +99,8 @@ def test_replay_without_a_memory_is_fine_tuning_to_the_last_bit() -> None:
 
 
 def test_one_task_is_learned_alike_by_all() -> None:
-    whole = {"classes": {"sizes": [4]}}
-    expected = bits(learned("joint", **whole))
-    assert bits(learned("finetune", **whole)) == bits(learned("er", **whole)) == expected
+    joint, finetune, er = (bits(learned(name, classes={"sizes": [4]})) for name in ("joint", "finetune", "er"))
+    assert joint == finetune == er
 
 
 def test_the_first_task_is_learned_alike_whatever_is_kept_of_it() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +102,28 @@ def test_corpora_of_unequal_length_are_refused() -> None:
         entity_scores([[]], [])
     with pytest.raises(ValueError, match="1 true intents do not fit 2 predictions"):
         intent_accuracy(["a"], ["a", "b"])
+
+
+@pytest.mark.real_data
+def test_entities_of_slurp_heard_in_part(data_root: Path) -> None:
+    """Every third filler loses its last word, every fourth entity its type, every fifth sentence is silent."""
+    path = data_root / "slurp_text" / "test.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    with gzip.open(path, "rt") as file:
+        sentences = [json.loads(line) for line in file]
+    truth = [
+        [
+            Entity(one["type"], " ".join(sentence["tokens"][token]["surface"].lower() for token in one["span"]))
+            for one in sentence["entities"]
+        ]
+        for sentence in sentences
+    ]
+    heard = []
+    for number, true in enumerate(truth):
+        cut = [Entity(one.type, one.filler.rpartition(" ")[0] or "x") if number % 3 == 0 else one for one in true]
+        named = [Entity("other", one.filler) if (number + place) % 4 == 0 else one for place, one in enumerate(cut)]
+        heard.append([] if number % 5 == 0 else named)
+    found = entity_scores(truth, heard).measures
+    assert found["slu_f1"] == pytest.approx(plain.slu_f1(truth, heard), abs=1e-9)
+    assert 0 < found["span_f1"] < found["slu_f1"] < 1

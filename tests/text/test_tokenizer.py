@@ -74,6 +74,9 @@ def test_texts_that_would_not_come_back_are_refused_with_their_rows() -> None:
     assert told[1] == "row 2: '\u2581me' cannot be encoded: it would be read back otherwise"
     assert told[2] == "row 3: 'wake_SEPme' cannot be encoded: characters E P S are unknown"
     assert len(told) == 3
+    for reserved in ("[PAD]", "[UNK]", "[SOS]", "[EOS]"):
+        with pytest.raises(DataInvalid, match="cannot be encoded"):
+            TOKENIZER.encode([f"five {reserved}"])
 
 
 def test_only_texts_of_the_training_part_count() -> None:

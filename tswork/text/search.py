@@ -79,7 +79,7 @@ def greedy(decoder: StepDecoder[S], frames: Frames, *, longest: int = 130, penal
         ended = ended | (token[:, 0] == END).long()
         if bool(ended.all()):
             break
-    divisor = ((5 + lengths) / 6) ** penalty
+    divisor = ((5 + lengths).to(total) / 6) ** penalty
     return Written(Tokens(torch.cat(written, dim=1), lengths), total, total / divisor, ended > 0)
 
 

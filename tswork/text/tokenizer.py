@@ -98,7 +98,11 @@ class Tokenizer:
             encoded = self._looser(texts, dropout, generator)
         else:
             encoded = [found.ids for found in self._backend.encode_batch([*texts], add_special_tokens=False)]
-        lost = [row for row, text in enumerate(texts) if self.decode(encoded[row]) != " ".join(text.split())]
+        lost = [
+            row
+            for row, (text, ids) in enumerate(zip(texts, encoded, strict=True))
+            if UNKNOWN in ids or self.decode(ids) != " ".join(text.split())
+        ]
         if lost:
             raise DataInvalid(list(each(lost, lambda row: self._lost(texts[row], row, names), rest="such texts")))
         return encoded
