@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
-from tests.methods.toys import TINY, method_of, trained, waves
+from tests.methods.toys import TINY, method_of, model_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
 from tswork.augment.base import View
@@ -106,6 +106,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
             "encoder": {"uses": "trend_seasonal", "length": 16, "dim": 8, "hidden": 6, "depth": 2},
         },
     ],
+    "method er": [{"memory": 4}, {"memory": 4, "selection": "herding", "growth": "growing", "from_memory": 1}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
@@ -300,9 +301,13 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    split = toy_classes() if "classify" in name else toy_patients() if "finetune" in name else toy_series()
+    classes = "classify" in name or name == "continual"
+    split = toy_classes() if classes else toy_patients() if "finetune" in name else toy_series()
     protocol = configure("protocol", {"uses": name, **options}).build()
-    rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
+    judged = toy_model(split.train)
+    if "classify" in protocol.requires:
+        judged = model_of(method_of("finetune"), split.train)
+    rows = protocol.evaluate({"toy": [judged]}, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
 
