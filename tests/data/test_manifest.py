@@ -14,7 +14,7 @@ import torch
 from tests.data.opening import faults, inspect, places, read
 from tswork.config import Config
 from tswork.data.digests import source_digest
-from tswork.data.readers.decoders.base import Decoder, Outline, Recording
+from tswork.data.readers.decoders.base import Decoder, Outline, Recording, decoders_by_suffix
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.split_spec import SplitSpec
 from tswork.data.splits import make_splits
@@ -222,7 +222,7 @@ def test_rows_without_a_readable_file_are_all_told(tmp_path: Path, look: Any) ->
         "all.csv:3:1  nowhere.npy: there is no such file beside the manifest or below a data root",
         "all.csv:4:1  path: the row names no file",
         "all.csv:5:1  folder: is a folder, not a file",
-        "all.csv:6:1  x.xls: no decoder reads files ending in '.xls'. Known: .bdf, .csv, .csv.gz, .edf, .hea, .npy, .npz, .pcm.",
+        f"all.csv:6:1  x.xls: no decoder reads files ending in '.xls'. Known: {', '.join(sorted(decoders_by_suffix()))}.",
         "all.csv:7:1  a.npy: names the recording of line 2 again. Remove one of the two, or give `cut:` to read pieces of recordings.",
     ]
 

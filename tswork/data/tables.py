@@ -68,6 +68,12 @@ class Table:
         """Where a row stands, with its line."""
         return Location(str(self.path), self._lines[int(row)])
 
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of the rows, which still stand where they stood."""
+        return Table(
+            self.path, self.frame.iloc[list(rows)].reset_index(drop=True), lambda: [self._lines[row] for row in rows]
+        )
+
     @cached_property
     def _lines(self) -> Sequence[int]:
         """The line each row begins at; read again from the file, and only when something is wrong."""

@@ -16,6 +16,8 @@ from tswork.errors import Problem
 RowProblem = Callable[[int, str, str], Problem]
 """A problem of one recording, from its row in the manifest, what is wrong, and how to mend it."""
 
+RESAMPLED = "Give `rate:`; sound is brought to it as it is decoded."
+
 
 @dataclass(frozen=True)
 class Common:
@@ -106,10 +108,11 @@ def _rate(
     if not told:
         return options.rate, []
     usual = options.rate if options.rate is not None else told.most_common(1)[0][0]
-    remedy = "Convert it to the common rate, or leave it out."
 
     def wrong() -> Iterator[tuple[int, str, str]]:
         for row, outline in outlines:
+            sound = outline.file_rate is not None
+            remedy = RESAMPLED if sound else "Convert it to the common rate, or leave it out."
             if outline.rate is None and options.rate is None:
                 yield row, f"does not tell its rate, others have {usual:g} samples a second", "Give `rate:`."
             elif outline.rate is not None and not math.isclose(outline.rate, usual, rel_tol=1e-9):

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from tswork.data.faults import each
-from tswork.data.readers.agreement import RowProblem
 from tswork.data.tables import Table
 from tswork.errors import Problem
 
@@ -22,36 +21,44 @@ def cut_rows(
     unit: Literal["seconds", "steps"],
     rate: float | None,
     lengths: Sequence[int | None],
-    problem: RowProblem,
-) -> tuple[list[int], list[int | None], list[Problem]]:
-    """First step and the one after the last of each row, from its columns `start` and `stop`, and what is wrong with them.
+    shortest: Sequence[int],
+) -> tuple[list[int], list[int | None], dict[int, str], list[Problem]]:
+    """First step and the one after the last of each row, from its columns `start` and `stop`, rows in which these do not fit,
+    and what is wrong with the columns.
 
-    An empty `start` is the beginning, an empty `stop` the end; a stop is None while the length of the file is not known.
+    `shortest` are the steps that a piece needs. An empty `start` is the beginning, an empty `stop` the end; a stop is None while
+    the length of the file is not known.
     """
     faults: list[Problem] = []
     if not {"start", "stop"} & set(table.columns):
-        return [], [], [Problem("has neither a column 'start' nor 'stop'", "data.cut", table.head)]
+        return [], [], {}, [Problem("has neither a column 'start' nor 'stop'", "data.cut", table.head)]
     if unit == "seconds" and rate is None:
-        return [], [], [Problem("cutting in seconds needs a rate", "data.cut", remedy="Give `rate:`, or cut in steps.")]
+        return (
+            [],
+            [],
+            {},
+            [Problem("cutting in seconds needs a rate", "data.cut", remedy="Give `rate:`, or cut in steps.")],
+        )
     scale = rate if unit == "seconds" and rate is not None else 1.0
     slack = int(SLACK_SECONDS * scale) if unit == "seconds" else 0
     start, stop = (_numbers(table, name, faults) for name in ("start", "stop"))
     begins = np.nan_to_num(np.round(start * scale)).astype(np.int64)
     ends: list[int | None] = []
-    wrong: list[tuple[int, str]] = []
+    wrong: dict[int, str] = {}
     for row, length in enumerate(lengths):
         end = length if np.isnan(stop[row]) else round(float(stop[row]) * scale)
         if end is not None and length is not None and length < end <= length + slack:
             end = length
         ends.append(end)
         if begins[row] < 0:
-            wrong.append((row, f"starts at {start[row]:g} {unit}"))
+            wrong[row] = f"starts at {start[row]:g} {unit}"
         elif end is not None and end <= begins[row]:
-            wrong.append((row, f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"))
+            wrong[row] = f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"
         elif end is not None and length is not None and end > length:
-            wrong.append((row, f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"))
-    faults += each(wrong, lambda one: problem(one[0], one[1], ""), rest="pieces that do not fit their recordings")
-    return begins.tolist(), ends, faults
+            wrong[row] = f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"
+        elif end is not None and end - begins[row] < shortest[row]:
+            wrong[row] = f"has {end - begins[row]} steps, and the shortest that can be used has {shortest[row]}"
+    return begins.tolist(), ends, wrong, faults
 
 
 def _numbers(table: Table, name: str, faults: list[Problem]) -> np.ndarray:

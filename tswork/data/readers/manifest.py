@@ -7,39 +7,40 @@ recording, and pieces of one recording stay together in a split.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Shaped
 from pydantic import Field
 
-from tswork.config import Config, Configured, FilePath, Many, Uses
+from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, FilePath, Many, Uses
 from tswork.data.backends import INT16_SCALE
 from tswork.data.cells import typed
 from tswork.data.channels import column_problems, renaming_problems
 from tswork.data.collection import Collection
-from tswork.data.faults import MAX_SHOWN, each, fault, refuse
-from tswork.data.files import find_file
+from tswork.data.decoded import Wanted, read_decoded
+from tswork.data.faults import each, fault, refuse, some
+from tswork.data.joined import Runs, free_room, open_runs
 from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import Reader
 from tswork.data.readers.cutting import cut_rows
-from tswork.data.readers.decoders.base import Decoder, Outline, Recording, decoders_by_suffix, suffix_of
+from tswork.data.readers.decoders.base import Decoder, Outline, Recording
+from tswork.data.readers.manifest_rows import PATH, Finding, Rows
+from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
-from tswork.data.tables import Form, Table, read_json_lines, read_table
+from tswork.data.tables import Form, read_json_lines, read_table
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.registry import Component, register
+from tswork.store import Store
 
-PATH = "path"
 JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-
-T = TypeVar("T")
 
 
 class ManifestConfig(Config):
@@ -57,6 +58,16 @@ class ManifestConfig(Config):
         pattern=r"^(\.\w+)*$",
         description="added to every path, where the manifest leaves it out, such as .hea",
     )
+    strict_paths: bool = Field(
+        default=False,
+        json_schema_extra=NOT_KEYED,
+        description="refuse files outside the manifest's folder and the data roots (absolute paths, `..`, links)",
+    )
+    skip_bad: bool = Field(
+        default=False,
+        json_schema_extra=ADDED_LATER,
+        description="leave out recordings that cannot be used instead of refusing all; `tswork run --skip-bad` sets it",
+    )
 
 
 @register("reader", "manifest", version=1, config=ManifestConfig)
@@ -66,8 +77,8 @@ class Manifest(Reader[ManifestConfig]):
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
-        beside, faults = _each_file(rows, lambda file, name: decoders[name].companions(file))
-        refuse(faults)
+        beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
+        rows = self._usable(rows, broken)
         files = (one for file in dict.fromkeys(rows.files) for one in (file, *beside[file]))
         return [rows.table.path, *dict.fromkeys(files)]
 
@@ -77,25 +88,25 @@ class Manifest(Reader[ManifestConfig]):
     def inspect(self, spec: DataSpec, places: Places) -> None:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
-        outlines, faults = _each_file(rows, lambda file, name: decoders[name].outline(file, spec.options))
-        *_, differing = self._agreed(rows, outlines, spec.options)
+        outlines, broken = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
+        rows, faults = self._without_broken(rows, broken)
+        agreed = self._agreed(rows, outlines, spec.options)
         lacking = column_problems(["id", *rows.table.columns], spec.options, rows.table.head)
-        refuse([*faults, *differing, *lacking])
+        refuse([*faults, *agreed.faults, *lacking])
 
     def read(self, spec: DataSpec, places: Places) -> Collection:
         rows = self._rows(spec, places)
-        decoders = self._decoders(rows)
-        recordings, faults = _each_file(rows, lambda file, name: _finite(decoders[name].read(file, spec.options), file))
+        recordings, broken = self._recordings(rows, spec, places)
+        rows, faults = self._without_broken(rows, broken)
         outlines = {file: recording.outline for file, recording in recordings.items()}
-        common, starts, stops, differing = self._agreed(rows, outlines, spec.options)
-        refuse([*faults, *differing, *_unstamped(rows, recordings, spec.options)])
-        pieces = [
-            _piece(recordings[file], common, start, stop)
-            for file, start, stop in zip(rows.files, starts, stops, strict=True)
-        ]
-        return _packed(pieces, self._table(rows, starts, stops), common, spec.options)
+        agreed = self._agreed(rows, outlines, spec.options)
+        refuse([*faults, *agreed.faults, *_unstamped(rows, recordings, spec.options)])
+        rows, pieces = agreed.rows, agreed.pieces(recordings)
+        notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
+        collection = _packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))
+        return collection.replaced(notes=(*notes, *_left_out(rows)), left_out=rows.left_out)
 
-    def _rows(self, spec: DataSpec, places: Places) -> _Rows:
+    def _rows(self, spec: DataSpec, places: Places) -> Rows:
         """The manifest with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
         path = spec.file("path", places)
         if path.name.endswith(JSON_LINES):
@@ -105,127 +116,108 @@ class Manifest(Reader[ManifestConfig]):
         if PATH not in table.columns:
             remedy = f"{did_you_mean(PATH, table.columns)} Name it with `columns: {{path: THEIRS}}`."
             raise DataInvalid([Problem("has no column 'path'", location=table.head, remedy=remedy)])
-        moved = places.moved(path.parent)
-        return _Rows.of(table, moved, suffix=self.config.suffix, repeated=self.config.cut is not None)
+        how = Finding(
+            suffix=self.config.suffix,
+            repeated=self.config.cut is not None,
+            strict=self.config.strict_paths,
+            skip_bad=self.config.skip_bad,
+        )
+        return Rows.of(table, places.moved(path.parent), how)
 
-    def _decoders(self, rows: _Rows) -> dict[str, Decoder[Any]]:
+    def _decoders(self, rows: Rows) -> dict[str, Decoder[Any]]:
         given = {one.name: one.build() for one in self.config.decoders}
         return {one.name: given.get(one.name) or one.target(one.config()) for one in rows.components}
 
-    def _agreed(
-        self, rows: _Rows, outlines: Mapping[Path, Outline], options: DataOptions
-    ) -> tuple[Common, list[int], list[int], list[Problem]]:
+    def _recordings(
+        self, rows: Rows, spec: DataSpec, places: Places
+    ) -> tuple[dict[Path, Recording], dict[Path, Sequence[Problem]]]:
+        """The recordings of all files and the faults of those that are refused; what is decoded once comes from the store."""
+        decoders = self._decoders(rows)
+        kept = {one.name: one for one in rows.components if decoders[one.name].kept is not None}
+        pairs = dict(zip(rows.files, rows.names, strict=True)).items()
+        wanted = [Wanted(file, kept[name], decoders[name]) for file, name in pairs if name in kept]
+        known, refused = read_decoded(wanted, spec.options, places) if wanted else ({}, {})
+
+        def look(file: Path, name: str) -> Recording:
+            if file in refused:
+                raise DataInvalid(refused[file])
+            return known[file] if file in known else _finite(decoders[name].read(file, spec.options), file)
+
+        return rows.each_file(look)
+
+    def _without_broken(self, rows: Rows, broken: Mapping[Path, Sequence[Problem]]) -> tuple[Rows, list[Problem]]:
+        """Rows whose files can be used where others are left out; else all rows, and what is wrong with files."""
+        return (rows.without_files(broken), []) if self.config.skip_bad else (rows, rows.placed_all(broken))
+
+    def _usable(self, rows: Rows, broken: Mapping[Path, Sequence[Problem]]) -> Rows:
+        """Rows whose files can be used. Raises `DataInvalid` where others are not left out."""
+        rows, faults = self._without_broken(rows, broken)
+        refuse(faults)
+        return rows
+
+    def _agreed(self, rows: Rows, outlines: Mapping[Path, Outline], options: DataOptions) -> _Agreed:
         """What the recordings have in common, where each row starts and stops, and what is wrong with either."""
         known = [(row, outlines[file]) for row, file in enumerate(rows.files) if file in outlines]
         if not known:
-            return Common((), None), [], [], []
+            return _Agreed(rows, Common((), None), [], [], [])
         common, faults = agree(known, options, rows.problem)
-        if len(known) == len(rows.files):
+        if len(known) == len(rows):
             names = {name for outline in outlines.values() for name in outline.channels} | set(rows.table.columns)
             faults += renaming_problems(sorted(names), options, rows.table.head)
-        lengths = [outlines[file].length if file in outlines else None for file in rows.files]
+        told = [outlines.get(file, Outline(())) for file in rows.files]
+        lengths = [one.length for one in told]
         if self.config.cut is None:
-            return common, [0] * len(lengths), [length or 0 for length in lengths], faults
-        starts, stops, wrong = cut_rows(rows.table, self.config.cut, common.rate, lengths, rows.problem)
-        return common, starts, [stop or 0 for stop in stops], [*faults, *wrong]
+            return _Agreed(rows, common, [0] * len(rows), [length or 0 for length in lengths], faults)
+        shortest = [one.shortest for one in told]
+        starts, stops, wrong, columns = cut_rows(rows.table, self.config.cut, common.rate, lengths, shortest)
+        faults += columns
+        if self.config.skip_bad and not columns:
+            keep = [row for row in range(len(rows)) if row not in wrong]
+            rows, starts, stops, wrong = (
+                rows.without(wrong),
+                [starts[row] for row in keep],
+                [stops[row] for row in keep],
+                {},
+            )
+        told_wrong = [(row, text, "") for row, text in wrong.items()]
+        faults += each(told_wrong, lambda one: rows.problem(*one), rest="pieces that do not fit their recordings")
+        return _Agreed(rows, common, starts, [stop or 0 for stop in stops], faults)
 
-    def _table(self, rows: _Rows, starts: Sequence[int], stops: Sequence[int]) -> pd.DataFrame:
+    def _table(self, agreed: _Agreed) -> pd.DataFrame:
         """The manifest's columns; `id` is the path (and the piece) where the manifest has no ids of its own."""
-        frame = rows.table.frame
+        rows, frame = agreed.rows, agreed.rows.table.frame
         others = {name: typed(frame[name]) for name in frame.columns if name != PATH}
         ids = rows.paths
         if self.config.cut is not None:
-            ids = [f"{path}:{start}-{stop}" for path, start, stop in zip(rows.paths, starts, stops, strict=True)]
+            pieces = zip(rows.paths, agreed.starts, agreed.stops, strict=True)
+            ids = [f"{path}:{start}-{stop}" for path, start, stop in pieces]
             others.setdefault(ORIGIN, pd.Series(rows.paths))
         return pd.DataFrame({"id": ids, **others})
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """A manifest with the file of every row and the name of its decoder."""
+class _Agreed:
+    """Rows that are read, what their recordings have in common, where each row starts and stops, and what is wrong."""
 
-    table: Table
-    paths: list[str]
-    files: list[Path]
-    names: list[str]
-    components: tuple[Component, ...]
+    rows: Rows
+    common: Common
+    starts: list[int]
+    stops: list[int]
+    faults: list[Problem]
 
-    @staticmethod
-    def of(table: Table, places: Places, *, suffix: str, repeated: bool) -> _Rows:
-        """Finds all files beside the manifest or below the data roots; `repeated`: several rows may name one file.
-
-        Raises `DataInvalid` for files that are not there, that no decoder reads, or that are named twice.
-        """
-        cells = table.frame[PATH]
-        paths = ["" if missing else str(cell).strip() for cell, missing in zip(cells, cells.isna(), strict=True)]
-        known = decoders_by_suffix()
-        files: list[Path] = []
-        names: list[str] = []
-        first: dict[Path, int] = {}
-        faults: list[tuple[int, str, str]] = []
-        for row, text in enumerate(paths):
-            file, fault = _find(f"{text}{suffix}" if text else "", places)
-            if file is None:
-                faults.append((row, fault, ""))
-                continue
-            ending = suffix_of(file, known)
-            if ending not in known:
-                faults.append(
-                    (row, f"no decoder reads files ending in {ending!r}", f"Known: {', '.join(sorted(known))}.")
-                )
-                continue
-            if first.setdefault(file, row) != row and not repeated:
-                again = f"names the recording of line {table.at(first[file]).line} again"
-                faults.append((row, again, "Remove one of the two, or give `cut:` to read pieces of recordings."))
-            files.append(file)
-            names.append(known[ending].name)
-        used = {one.name: one for one in known.values() if one.name in set(names)}
-        rows = _Rows(table, paths, files, names, tuple(used.values()))
-        refuse(list(each(faults, lambda one: rows.problem(*one), rest="rows with such faults")))
-        return rows
-
-    def problem(self, row: int, message: str, remedy: str) -> Problem:
-        """A problem of one recording, placed at its row."""
-        return Problem(message, self.paths[row] or PATH, self.table.at(row), remedy)
-
-    def placed(self, row: int, problem: Problem) -> Problem:
-        """A decoder's problem: where it has a line of its own it stays there, else it stands at the recording's row."""
-        if problem.location is not None and problem.location.line is not None:
-            return problem
-        path = ", ".join(one for one in (self.paths[row], problem.path) if one)
-        return Problem(problem.message, path, self.table.at(row), problem.remedy)
+    def pieces(self, recordings: Mapping[Path, Recording]) -> list[Recording]:
+        """The piece of each row with the common channels."""
+        where = zip(self.rows.files, self.starts, self.stops, strict=True)
+        return [_piece(recordings[file], self.common, start, stop) for file, start, stop in where]
 
 
-def _find(text: str, places: Places) -> tuple[Path | None, str]:
-    """The file of a row, or what is wrong with it."""
-    if not text:
-        return None, "the row names no file"
-    beside = os.path.join(places.beside, text)
-    if os.path.isfile(beside):
-        return Path(beside), ""
-    try:
-        return find_file(Path(text), places), ""
-    except DataInvalid as fault:
-        if any("environment" in one.message or "folder" in one.message for one in fault.problems):
-            return None, fault.problems[0].message
-        return None, "there is no such file beside the manifest or below a data root"
-
-
-def _each_file(rows: _Rows, look: Callable[[Path, str], T]) -> tuple[dict[Path, T], list[Problem]]:
-    """What `look` sees in every file (named by its decoder), and the faults of those that it refuses."""
-    seen: dict[Path, T] = {}
-    broken: dict[Path, list[Problem]] = {}
-    for row, (file, name) in enumerate(zip(rows.files, rows.names, strict=True)):
-        if file in seen or file in broken:
-            continue
-        try:
-            seen[file] = look(file, name)
-        except DataInvalid as fault:
-            broken[file] = [rows.placed(row, problem) for problem in fault.problems]
-    faults = [problem for problems in list(broken.values())[:MAX_SHOWN] for problem in problems]
-    if len(broken) > MAX_SHOWN:
-        faults.append(Problem(f"and {len(broken) - MAX_SHOWN} more recordings that cannot be read"))
-    return seen, faults
+def _left_out(rows: Rows) -> tuple[str, ...]:
+    """The note of rows that were left out."""
+    if not rows.left_out:
+        return ()
+    names = some([f"{path or 'a row without a path'} ({why})" for _, path, why in rows.left_out])
+    count = len(rows.left_out)
+    return (f"skip_bad leaves out {count:,} of {count + len(rows):,} recordings that cannot be used: {names}",)
 
 
 def _finite(recording: Recording, file: Path) -> Recording:
@@ -238,7 +230,7 @@ def _finite(recording: Recording, file: Path) -> Recording:
     return recording
 
 
-def _unstamped(rows: _Rows, recordings: Mapping[Path, Recording], options: DataOptions) -> list[Problem]:
+def _unstamped(rows: Rows, recordings: Mapping[Path, Recording], options: DataOptions) -> list[Problem]:
     if options.time is None:
         return []
     without = [row for row, file in enumerate(rows.files) if file in recordings and recordings[file].times is None]
@@ -252,20 +244,17 @@ def _piece(recording: Recording, common: Common, start: int, stop: int) -> Recor
     if recording.channels != common.channels:
         values = values[:, [recording.channels.index(name) for name in common.channels]]
     times = recording.times[start:stop] if recording.times is not None else None
-    return Recording(values, common.channels, common.rate, times)
+    kept = (recording.kept[0], recording.kept[1] + start) if recording.kept is not None else None
+    return Recording(values, common.channels, common.rate, times, kept=kept)
 
 
-def _packed(pieces: Sequence[Recording], table: pd.DataFrame, common: Common, options: DataOptions) -> Collection:
-    """All pieces one after another; sound beside other values becomes numbers between -1 and 1."""
-    kinds = {piece.values.dtype for piece in pieces}
-    mixed = len(kinds) > 1
-    values = [
-        piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
-        for piece in pieces
-    ]
+def _packed(
+    pieces: Sequence[Recording], table: pd.DataFrame, common: Common, options: DataOptions, store: Store
+) -> Collection:
+    """All pieces one after another; what the store keeps stays there where it can."""
     times = [piece.times for piece in pieces if piece.times is not None]
     return Collection(
-        values=torch.from_numpy(np.concatenate(values)),
+        values=_values(pieces, store),
         offsets=torch.from_numpy(np.cumsum([0, *(len(piece.values) for piece in pieces)])),
         table=table,
         channels=common.channels,
@@ -274,3 +263,18 @@ def _packed(pieces: Sequence[Recording], table: pd.DataFrame, common: Common, op
         targets=tuple(options.target),
         name=options.name,
     )
+
+
+def _values(pieces: Sequence[Recording], store: Store) -> Shaped[torch.Tensor, "total_time channel"]:
+    """The values of all pieces; sound beside other values becomes numbers between -1 and 1."""
+    kept = [(*piece.kept, len(piece.values)) for piece in pieces if piece.kept is not None]
+    if len(kept) == len(pieces):
+        runs = Runs.of((key, start, start + length) for key, start, length in kept)
+        return open_runs(runs, store, budget=free_room())
+    kinds = {piece.values.dtype for piece in pieces}
+    mixed = len(kinds) > 1
+    values = [
+        piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
+        for piece in pieces
+    ]
+    return torch.from_numpy(np.concatenate(values))

@@ -7,8 +7,8 @@ give them in `outline` without reading values, so that checks and plans stay che
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -27,12 +27,19 @@ C = TypeVar("C", bound=Config)
 @dataclass(frozen=True)
 class Outline:
     """What is known of a recording: channels as the data block calls them, samples a second, time steps (None: not told),
-    and the unit of each channel (empty: not told)."""
+    and the unit of each channel (empty: not told).
+
+    A decoder that resamples and mixes tells what it gives, and in `file_rate` and `file_channels` what it found.
+    """
 
     channels: tuple[str, ...]
     rate: float | None = None
     length: int | None = None
     units: tuple[str, ...] | None = None
+    file_rate: float | None = None
+    file_channels: int | None = None
+    shortest: int = 0
+    """Steps that a piece of it needs to be of use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +52,38 @@ class Recording:
     times: Int64[np.ndarray, "time"] | None = None
     """Stamps in nanoseconds since 1970, where the file has them."""
     units: tuple[str, ...] | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What its user should know, such as `samples beyond full scale were clipped`, and how often it was so."""
+    file_rate: float | None = None
+    file_channels: int | None = None
+    shortest: int = 0
+    kept: tuple[str, int] | None = None
+    """The entry of the store that its values are mapped from, and the first step there."""
 
     @property
     def outline(self) -> Outline:
         """What is known of it."""
-        return Outline(self.channels, self.rate, len(self.values), self.units)
+        found = (self.file_rate, self.file_channels, self.shortest)
+        return Outline(self.channels, self.rate, len(self.values), self.units, *found)
 
 
 class Decoder(ABC, Generic[C]):
     """Reads the files of some suffixes, one recording a file. `options` are those that every data block has."""
 
     suffixes: ClassVar[tuple[str, ...]]
+    kept: ClassVar[tuple[str, ...] | None] = None
+    """Options of the data block that values depend on, for a decoder whose recordings (one channel of int16) are decoded once
+    and kept in the store; None: recordings are read from their files every time."""
 
     def __init__(self, config: C) -> None:
         self.config = config
 
     def companions(self, path: Path) -> Sequence[Path]:
         """Other files that belong to the recording and whose content counts as the recording's own. Raises `DataInvalid`."""
+        return ()
+
+    def names(self, options: DataOptions) -> tuple[str, ...]:
+        """Channels of every recording, as the data block calls them; only of decoders whose recordings are kept."""
         return ()
 
     @abstractmethod
