@@ -127,6 +127,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
+    "preparation log_mel": [{"mels": 3, "unit": "samples", "window": 16.0, "hop": 4.0, "low": 0.0}],
     "preparation quality": [{"missing": "interpolate", "flat": "drop"}],
     "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],

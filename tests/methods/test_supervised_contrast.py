@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -418,3 +419,30 @@ def test_a_copy_of_the_method_trains_alike() -> None:
     again = copy.deepcopy(method)
     trained(method, part)
     assert bits(trained(method, part)[0]) == bits(trained(again, part)[0])
+
+
+def test_several_speakers_in_what_is_drawn_together_take_the_speaker_out_of_the_embeddings() -> None:
+    """Each class has speakers of its own, whose offsets are easier to hear than the class."""
+    who = [(f"c{one}", f"c{one}s{speaker}") for one in range(3) for speaker in range(5) for _ in range(16)]
+    part = spoken([label for label, _ in who], [speaker for _, speaker in who], noise=0.5)
+    seen, unseen = (Part(part.collection, part.spans[start::2]) for start in (0, 1))
+    found = {}
+    for groups in (1, None):
+        options: dict[str, Any] = {"classes_per_batch": 3, "items_per_class": 5, "groups_per_class": groups}
+        method = method_of(
+            "supervised", mode="contrast_then_probe", iterations=80, learning_rate=0.01, head=None, **options
+        )
+        model = trained(method, seen)[0].models[0].eval()
+        found[groups] = {column: probed(model, seen, unseen, column) for column in ("speaker", "label")}
+    assert found[None]["speaker"] < found[1]["speaker"] - 0.15
+    assert found[None]["label"] > found[1]["label"] + 0.15
+
+
+def probed(model: Model, seen: Part, unseen: Part, column: str) -> float:
+    """The accuracy of a logistic regression from unit embeddings to a column."""
+    z = []
+    for part in (seen, unseen):
+        x = torch.stack([part.collection.sequence(row) for row in part.spans[:, 0].tolist()])
+        z.append(torch.nn.functional.normalize(model.embed(x).detach(), dim=1).numpy())
+    probe = LogisticRegression(C=10, max_iter=500).fit(z[0], seen.codes(column).numpy())
+    return float(probe.score(z[1], unseen.codes(column).numpy()))

@@ -68,6 +68,7 @@ def _sampler(part: Part, label: str, config: SupervisedConfig, crop: Crop | None
             classes=config.classes_per_batch,
             items=config.items_per_class,
             seed=context.seed,
+            groups_per_class=config.groups_per_class,
         )
     if config.seconds is None:
         return None

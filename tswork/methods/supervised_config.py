@@ -85,6 +85,12 @@ class SupervisedConfig(MethodConfig):
         description="classes: column from whose different values the sequences of a class come; none: the first of `groups`",
         json_schema_extra=ADDED_LATER,
     )
+    groups_per_class: int | None = Field(
+        default=None,
+        ge=1,
+        description="classes: groups that the sequences of a class in a batch come from; none: as many as there are",
+        json_schema_extra=ADDED_LATER,
+    )
     seconds: float | None = Field(
         default=None,
         gt=0,

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
+from tswork.augment.spec_augment import SpecAugmentConfig, wiped
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames, full_lengths
 from tswork.encoders.front_ends.base import FrontEnd, marked, normalised, seen_frames, seen_samples
@@ -32,7 +34,10 @@ VARIANCE_FLOOR = 1e-5
 
 
 class LogMelConfig(MelConfig):
-    """Options of the front end."""
+    spec_augment: SpecAugmentConfig | None = Field(
+        default=None,
+        description="options of the view `spec_augment`, by which frames are changed in training; none: they are not",
+    )
 
 
 @register("front_end", "log_mel", version=1, config=LogMelConfig)
@@ -44,6 +49,7 @@ class LogMel(FrontEnd):
         self.energies = MelEnergies(config, _rate(config, info))
         self.stride, self.normalise = self.energies.hop, config.normalise
         self.channels = mel_names(info.channels, config.mels)
+        self.wipe = None if config.spec_augment is None else Wipe(config.spec_augment)
 
     def forward(
         self,
@@ -57,6 +63,8 @@ class LogMel(FrontEnd):
         known = ((full_lengths(x) if lengths is None else lengths) + self.stride - 1) // self.stride
         shown = seen_frames(seen.any(dim=2), self.stride)
         bands = normalised_bands(bands, shown, self.normalise)
+        if self.wipe is not None:
+            bands = self.wipe(bands, known)
         return Frames(marked(bands, None if lengths is None else known, shown), known)
 
     def bands(self, x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch frame band"]:
@@ -64,6 +72,19 @@ class LogMel(FrontEnd):
         batch, time, channels = x.shape
         frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time))
         return frames.reshape(batch, channels, -1, frames.shape[2]).transpose(1, 2).flatten(2)
+
+
+class Wipe(nn.modules.dropout._DropoutNd):
+    """SpecAugment in training. A kind of dropout, so that what turns dropouts off or looks for them finds it."""
+
+    def __init__(self, config: SpecAugmentConfig) -> None:
+        super().__init__(p=0.5)  # which is looked at for being above 0, and not used
+        self.config = config
+
+    def forward(
+        self, frames: Float[Tensor, "batch frame band"], lengths: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch frame band"]:
+        return wiped(frames, lengths, self.config) if self.training else frames
 
 
 def normalised_bands(
