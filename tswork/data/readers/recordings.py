@@ -201,6 +201,23 @@ class Recordings(Reader[R]):
         return pd.DataFrame({ID: own.astype(object).where(own.notna(), ids) if own.isna().any() else own, **others})
 
 
+def table_alone(spec: DataSpec, places: Places) -> Collection | None:
+    """The table of a listing with the label and the groups of a data block, and no values; None where there is no such table."""
+    reader = spec.reader.build()
+    if not isinstance(reader, Recordings):
+        return None
+    try:
+        frame = reader.listing(spec, places).table.frame
+    except DataInvalid:
+        return None
+    if column_problems([ID, *map(str, frame.columns)], spec.options):
+        return None
+    columns = {str(name): typed(frame[name]) for name in frame.columns if name != PATH}
+    table = pd.DataFrame({ID: frame[PATH], **columns})
+    empty = torch.zeros(len(table) + 1, dtype=torch.int64)
+    return Collection(torch.zeros(0, 1), empty, table, ("sound",), label=spec.options.label, groups=spec.options.groups)
+
+
 @dataclass(frozen=True)
 class _Agreed:
     """Rows that are read, what their recordings have in common, where each row starts and stops, and what is wrong."""
