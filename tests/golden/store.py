@@ -21,6 +21,7 @@ from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
 from tests.methods.toys import TINY, method_of, model_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
+from tests.protocols.varieties import toy_varieties
 from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
@@ -139,6 +140,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation bands": [{"column": "age", "edges": [30.0]}],
     "preparation parts_in_order": [{"group": "age", "last": {"a": [0, 1], "b": [0, 0]}}],
     "preparation select": [{"keep": {"label": ["b"]}}],
+    "protocol variety_analysis": [
+        {"permutations": 99},
+        {"distance": "cosine", "features": "statistics", "neighbours": 3, "leaks": False, "permutations": 99},
+    ],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -301,8 +306,13 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    classes = "classify" in name or name == "continual"
-    split = toy_classes() if classes else toy_patients() if "finetune" in name else toy_series()
+    makers = {
+        "probe_classify": toy_classes,
+        "continual": toy_classes,
+        "finetune_fraction": toy_patients,
+        "variety_analysis": toy_varieties,
+    }
+    split = makers.get(name, toy_series)()
     protocol = configure("protocol", {"uses": name, **options}).build()
     judged = toy_model(split.train)
     if "classify" in protocol.requires:
