@@ -6,7 +6,7 @@ field that holds another component, written in YAML as `{uses: NAME, ...}`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -50,6 +50,9 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 FilePath = Annotated[Path, Field(strict=False, json_schema_extra=NOT_KEYED)]
 """A path as text, relative to the file that names it; only the content it leads to is keyed."""
 
+Folder = Annotated[Path, Field(strict=False)]
+"""A folder as text, relative to the file that names it; its field says whether it is keyed."""
+
 
 class Config(BaseModel):
     """Frozen, strict, closed: a typing error in a config is an error, never a silent default."""
@@ -62,6 +65,10 @@ class Config(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+    def built(self, target: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        """What a component makes of this config; configs of a kind override it to add what every one of the kind can do."""
+        return target(self, *args, **keywords)
 
 
 class VariantConfig(Config):
@@ -96,7 +103,7 @@ class Configured:
 
     def build(self, *args: Any, **keywords: Any) -> Any:
         """The component's target called with its config first."""
-        return self.component.target(self.config, *args, **keywords)
+        return self.config.built(self.component.target, *args, **keywords)
 
     @property
     def name(self) -> str:
@@ -212,5 +219,5 @@ def _counts(field: FieldInfo, value: Any) -> bool:
     extra = field.json_schema_extra
     mark = extra.get("keyed", True) if isinstance(extra, dict) else True
     return (
-        bool(value != field.get_default(call_default_factory=False)) if mark == "unless default" else mark is not False
+        bool(value != field.get_default(call_default_factory=True)) if mark == "unless default" else mark is not False
     )

@@ -89,18 +89,23 @@ def open_collection(
 
 
 def build_encoder(
-    encoder: str | Mapping[str, Any], *, channels: int | Sequence[str], max_length: int = 0, seed: int = 0
+    encoder: str | Mapping[str, Any],
+    *,
+    channels: int | Sequence[str],
+    max_length: int = 0,
+    rate: float | None = None,
+    seed: int = 0,
 ) -> Encoder:
     """An untrained encoder by name or block (`{"uses": "tsai", "model": "TCN"}`), in evaluation mode.
 
-    `max_length` is needed by encoders of fixed length. Raises `InvalidInput` for wrong options, `ModelUnfit` when it
-    cannot take such data.
+    `max_length` is needed by encoders of fixed length, `rate` (samples a second) by the front end `log_mel`. Raises
+    `InvalidInput` for wrong options, `ModelUnfit` when it cannot take such data.
     """
     names = [f"channel_{number}" for number in range(channels)] if isinstance(channels, int) else channels
     block, problems = validate_block("encoder", Source({"encoder": encoder}), ("encoder",))
     if block is None:
         raise InvalidInput(problems)
-    info = DataInfo(tuple(names), max_length=max_length)
+    info = DataInfo(tuple(names), max_length=max_length, rate=rate)
     return build_configured(block, info, generator=generator(seed, "build")).eval()
 
 

@@ -17,12 +17,13 @@ from typing import Any, Literal, TypeVar, get_args
 from tswork.config import Config
 from tswork.errors import ComponentUnknown
 
-Kind = Literal["reader", "decoder", "preparation", "encoder", "view", "objective", "method", "protocol"]
+Kind = Literal["reader", "decoder", "preparation", "front_end", "encoder", "view", "objective", "method", "protocol"]
 
 PACKAGES: dict[Kind, str] = {
     "reader": "tswork.data.readers",
     "decoder": "tswork.data.readers.decoders",
     "preparation": "tswork.data.prepare",
+    "front_end": "tswork.encoders.front_ends",
     "encoder": "tswork.encoders",
     "view": "tswork.augment",
     "objective": "tswork.objectives",

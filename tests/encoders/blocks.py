@@ -31,6 +31,26 @@ TIME_FREQUENCY: dict[str, Any] = {
     "frequency": PATCHES,
     "pooling": "mean",
 }
+ECAPA: dict[str, Any] = {
+    "uses": "ecapa_small",
+    "front_end": "none",
+    "dim": 16,
+    "channels": 8,
+    "groups": 2,
+    "dilations": [1, 2],
+    "squeeze": 4,
+    "attention": 4,
+    "embedding": 6,
+}
+CONFORMER: dict[str, Any] = {
+    "uses": "conformer_small",
+    "front_end": "none",
+    "dim": 16,
+    "layers": 2,
+    "widening": 2,
+    "kernel": 5,
+    "subsampling": 2,
+}
 OWN = {
     "dilated_conv": DILATED_CONV,
     "causal_mixture": CAUSAL_MIXTURE,
@@ -42,6 +62,8 @@ OWN = {
     "normalised": NORMALISED,
     "trend_seasonal": TREND_SEASONAL,
     "time_frequency": TIME_FREQUENCY,
+    "ecapa_small": ECAPA,
+    "conformer_small": CONFORMER,
 }
 
 TSAI_OPTIONS: dict[str, dict[str, Any]] = {

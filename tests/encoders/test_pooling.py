@@ -8,7 +8,7 @@ import torch
 from tests.encoders.blocks import DILATED_CONV, PATCHES, TSAI, build
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames
-from tswork.encoders.pooling import POOLINGS, Pooling, pool, pooled, seen_frames
+from tswork.encoders.pooling import POOLINGS, FramePooling, pool, pooled, seen_frames
 from tswork.methods.model import Model
 
 VALUES = torch.tensor([[[1.0, -5.0], [3.0, -7.0], [100.0, 100.0]], [[2.0, 4.0], [100.0, 100.0], [100.0, 100.0]]])
@@ -25,7 +25,7 @@ LENGTHS = torch.tensor([2, 1])
         ("mean_std", [[2.0, -6.0, 1.0, 1.0], [2.0, 4.0, 0.0, 0.0]]),
     ],
 )
-def test_values_by_hand(pooling: Pooling, expected: list[list[float]]) -> None:
+def test_values_by_hand(pooling: FramePooling, expected: list[list[float]]) -> None:
     torch.testing.assert_close(pool(Frames(VALUES, LENGTHS), pooling), torch.tensor(expected), atol=2e-6, rtol=0)
 
 
@@ -42,12 +42,12 @@ def test_masked_leaves_out_frames_that_saw_nothing() -> None:
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_a_sequence_without_frames_gives_zeros(pooling: Pooling) -> None:
+def test_a_sequence_without_frames_gives_zeros(pooling: FramePooling) -> None:
     assert not pool(Frames(VALUES, torch.tensor([0, 1])), pooling)[0].any()
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_padding_of_any_value_changes_nothing_and_receives_no_gradient(pooling: Pooling) -> None:
+def test_padding_of_any_value_changes_nothing_and_receives_no_gradient(pooling: FramePooling) -> None:
     values = torch.randn(3, 6, 4, dtype=torch.float64)
     lengths = torch.tensor([6, 3, 1])
     padding = torch.arange(6) >= lengths[:, None]
@@ -62,7 +62,7 @@ def test_padding_of_any_value_changes_nothing_and_receives_no_gradient(pooling: 
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_half_precision_keeps_its_type(pooling: Pooling) -> None:
+def test_half_precision_keeps_its_type(pooling: FramePooling) -> None:
     assert pool(Frames(VALUES.bfloat16(), LENGTHS), pooling).dtype == torch.bfloat16
 
 
@@ -97,7 +97,7 @@ def test_a_step_with_some_values_counts_as_seen() -> None:
     "block", [PATCHES, TSAI["PatchTST"], TSAI["RNN_FCNPlus"]], ids=["patches", "PatchTST", "vector"]
 )
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_encoders_with_fewer_frames_than_steps_are_pooled(block: dict[str, object], pooling: Pooling) -> None:
+def test_encoders_with_fewer_frames_than_steps_are_pooled(block: dict[str, object], pooling: FramePooling) -> None:
     encoder, x = build(block), torch.randn(2, 22, 3)
     with torch.no_grad():
         frames = encoder(x)

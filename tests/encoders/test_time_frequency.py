@@ -66,7 +66,7 @@ def test_half_precision_is_transformed_in_single(dtype: torch.dtype) -> None:
     assert torch.equal(spectrum(x), spectrum(x.float()))
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("pooling", [pooling for pooling in POOLINGS if pooling != "mean_std"])
 def test_any_pooling_gives_both_features_side_by_side(pooling: Pooling) -> None:
     encoder, x = built(frequency=PATCHES, pooling="mean"), torch.randn(3, 24, 2)
     assert encoder.dim == encoder.time.dim + encoder.frequency.dim
@@ -74,6 +74,12 @@ def test_any_pooling_gives_both_features_side_by_side(pooling: Pooling) -> None:
         time = pooled(encoder.time, x, pooling=pooling)
         whole = pooled(encoder.frequency, spectrum(x), pooling="mean")
         torch.testing.assert_close(pooled(encoder, x, pooling=pooling), torch.cat([time, whole], dim=1))
+
+
+def test_mean_and_deviation_of_a_spectrum_are_twice_as_wide() -> None:
+    encoder, x = built(frequency=PATCHES, pooling="mean_std"), torch.randn(3, 24, 2)
+    assert encoder.dim == encoder.time.dim + 2 * encoder.frequency.dim
+    assert encoder(x).values.shape[2] == encoder.dim
 
 
 def test_the_second_encoder_is_as_the_first_with_weights_of_its_own() -> None:

@@ -29,12 +29,17 @@ from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
 VALUES = Path(__file__).with_name("values.json")
-KINDS: tuple[Kind, ...] = ("encoder", "view", "objective", "method", "preparation", "protocol")
+KINDS: tuple[Kind, ...] = ("front_end", "encoder", "view", "objective", "method", "preparation", "protocol")
 
 Numbers = dict[str, float]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "front_end log_mel": [
+        {"mels": 4, "unit": "samples", "window": 16.0, "hop": 5.0, "normalise": how} for how in ("utterance", "none")
+    ],
     "encoder causal_mixture": [{"dim": 32}],
+    "encoder conformer_small": [{"front_end": "none", "dim": 16, "layers": 1}],
+    "encoder ecapa_small": [{"front_end": "none", "dim": 16, "channels": 8}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder relative": [
         {},
@@ -92,6 +97,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
+    "preparation log_mel": [{"mels": 3, "unit": "samples", "window": 16.0, "hop": 4.0, "low": 0.0}],
     "preparation quality": [{"missing": "interpolate", "flat": "drop"}],
     "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
@@ -169,6 +175,13 @@ def _batch() -> tuple[Tensor, Tensor]:
     x[0, 5], x[1, 2, 0] = torch.nan, torch.nan
     lengths = torch.tensor([24, 17, 9])
     return torch.where((torch.arange(24) < lengths[:, None])[..., None], x, 0.0), lengths
+
+
+def _front_end(name: str, options: dict[str, Any]) -> Numbers:
+    front = configure("front_end", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24, rate=8000.0))
+    x, lengths = _batch()
+    frames = front(x, lengths, keep=torch.rand(3, 24) < 0.8)
+    return _shape(frames.values) | {"lengths": int(frames.lengths.sum()), "channels": len(front.channels)}
 
 
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
@@ -257,6 +270,7 @@ def _protocol(name: str, options: dict[str, Any]) -> Numbers:
 
 
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
+    "front_end": _front_end,
     "encoder": _encoder,
     "view": _view,
     "objective": _objective,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tswork.cli.options import DataRoot, Json, Root, print_json
+from tswork.cli.options import DataRoot, Json, Root, SkipBad, print_json
 
 if TYPE_CHECKING:
     from tswork.data.places import Places
@@ -72,6 +72,7 @@ def check(
     name: Card,
     member: Set = None,
     values: Annotated[bool, typer.Option("--values/--no-values", help="Also read the values.")] = True,
+    skip_bad: SkipBad = False,
     root: Root = None,
     data_root: DataRoot = None,
     as_json: Json = False,
@@ -80,7 +81,7 @@ def check(
     from tswork.cli.console import console
     from tswork.data.checking import check_data
 
-    spec, places = _spec(name, member, root, data_root)
+    spec, places = _spec(name, member, root, data_root, skip_bad=skip_bad)
     findings = check_data(spec, places, read_values=values)
     facts = [one for one in findings if one.fact]
     findings = [one for one in findings if not one.fact]
@@ -147,12 +148,15 @@ def add(
     typer.echo(f"wrote {written}", err=True)
 
 
-def _spec(name: str, member: str | None, root: Path | None, data_root: Path | None) -> tuple[DataSpec, Places]:
+def _spec(
+    name: str, member: str | None, root: Path | None, data_root: Path | None, *, skip_bad: bool = False
+) -> tuple[DataSpec, Places]:
     from tswork.data.opening import resolve_spec
     from tswork.data.places import Places
 
     places = Places.here(root, data_root=data_root)
-    return resolve_spec({"card": name, **({"set": member} if member else {})}, places), places
+    chosen = {**({"set": member} if member else {}), **({"skip_bad": True} if skip_bad else {})}
+    return resolve_spec({"card": name, **chosen}, places), places
 
 
 def _recipe(spec: DataSpec) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +20,7 @@ from tswork.cli.failing import report
 from tswork.cli.gc import gc
 from tswork.cli.init import init
 from tswork.cli.listing import list_components
+from tswork.cli.long_work import LongWork
 from tswork.cli.plan import plan
 from tswork.cli.predict import predict
 from tswork.cli.report import report_page
@@ -29,6 +30,7 @@ from tswork.cli.show import show
 from tswork.cli.ui import ui
 from tswork.cli.validate import validate
 from tswork.errors import TsworkWarning
+from tswork.progress import telling
 
 app = typer.Typer(
     help="Contrastive representation learning on time series and speech: a pipeline file in, an honest table out.",
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _plain_warnings():
+        with _plain_warnings(), closing(LongWork()) as work, telling(work):
             sys.exit(app(given, prog_name="tswork", standalone_mode=False))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

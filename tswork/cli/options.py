@@ -29,7 +29,16 @@ Root = Annotated[
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="Folder of data sets, before $TSWORK_DATA.", show_default=False)
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out recordings that cannot be used (the same as -s data.skip_bad=true)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def with_skip_bad(overrides: list[str] | None, skip_bad: bool) -> list[str]:
+    """The overrides of a pipeline, with the one that `--skip-bad` stands for."""
+    return [*(overrides or []), *(["data.skip_bad=true"] if skip_bad else [])]
 
 
 def print_json(document: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
+from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, SkipBad, print_json, with_skip_bad
 
 
 def plan(
@@ -14,6 +14,7 @@ def plan(
     overrides: Overrides = None,
     root: Root = None,
     data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
     verify: Annotated[bool, typer.Option(help="Rehash data files and stored results.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -24,7 +25,7 @@ def plan(
     from tswork.pipeline.plan import make_plan
 
     places = Places.here(root, data_root=data_root)
-    loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
+    loaded = load_pipeline(pipeline, places=places, overrides=with_skip_bad(overrides, skip_bad))
     planned = make_plan(loaded, verify=verify)
     if as_json:
         stages = [

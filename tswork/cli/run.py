@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
+from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, SkipBad, print_json, with_skip_bad
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,7 @@ def run(
     overrides: Overrides = None,
     root: Root = None,
     data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
     verify: Annotated[bool, typer.Option(help="Rehash data files and stored results first.")] = False,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda or cuda:N; none: the pipeline's.", show_default=False)
@@ -45,7 +46,7 @@ def run(
 
     screen = console(stderr=as_json)
     places = Places.here(root, data_root=data_root)
-    loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
+    loaded = load_pipeline(pipeline, places=places, overrides=with_skip_bad(overrides, skip_bad))
     plan = make_plan(loaded, verify=verify, world_size=process_count())
     if own_rank():
         run_plan(plan, reporter=Unreported(), device=device, checkpoint_seconds=checkpoint_every)

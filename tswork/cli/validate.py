@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tswork.cli.failing import failure_document
-from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, print_json
+from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, SkipBad, print_json, with_skip_bad
 from tswork.errors import InvalidInput
 
 
@@ -14,6 +14,7 @@ def validate(
     overrides: Overrides = None,
     root: Root = None,
     data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Check a pipeline file, its card and its data files without reading values; tells all faults at once."""
@@ -24,7 +25,7 @@ def validate(
 
     places = Places.here(root, data_root=data_root)
     try:
-        loaded = load_pipeline(pipeline, places=places, overrides=overrides or [])
+        loaded = load_pipeline(pipeline, places=places, overrides=with_skip_bad(overrides, skip_bad))
         check_files(loaded)
     except InvalidInput as fault:
         if not as_json:

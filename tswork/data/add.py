@@ -15,13 +15,12 @@ from ruamel.yaml import YAML
 
 from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.faults import fault, refuse
-from tswork.data.group_splits import PARTS
+from tswork.data.part_words import parts_by_word
 from tswork.data.places import Places
 from tswork.data.readers.comet_npy import FEATURES, LABELS
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
-from tswork.data.splits import ALIASES
 from tswork.data.tables import SEPARATORS, Form, Table, read_header, read_json_lines, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.source import Source
@@ -124,8 +123,9 @@ def _manifest(
         raise DataInvalid([Problem("has no column of files", location=table.head, remedy=remedy)])
     renamed = {"columns": {"path": column}} if column != "path" else {}
     suffix = _left_out(table, column)
-    words = set(table.frame["split"].dropna().astype(str).str.lower()) if "split" in table.columns else set()
-    official = {"train", "test"} <= {ALIASES.get(word, word) for word in words} <= set(PARTS)
+    words = set(table.frame["split"].dropna().astype(str)) if "split" in table.columns else set()
+    known = parts_by_word(words)
+    official = words == set(known) and {"train", "test"} <= set(known.values())
     return {
         "reader": "manifest",
         **renamed,

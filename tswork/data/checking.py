@@ -37,10 +37,8 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
         files = reader.files(spec, places)
     except InvalidInput as fault:
         return _faults("files", fault)
-    findings = [
-        *_digests(spec, files),
-        *(Finding("files", f"{file} is empty", True) for file in files if not file.stat().st_size),
-    ]
+    empty = [] if reader.tells_rows else [file for file in files if not file.stat().st_size]
+    findings = [*_digests(spec, files), *(Finding("files", f"{file} is empty", True) for file in empty)]
     if not any(one.severe for one in findings):
         try:
             reader.inspect(spec, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tswork.data.places import Places
@@ -27,9 +28,7 @@ def find_file(path: Path, places: Places, *, card: str = "") -> Path:
 
     `.gz` may be added. Raises `DataInvalid` with every place that was looked at.
     """
-    expanded = expand(path)
-    below = [folder / name for folder in places.data_folders for name in dict.fromkeys((".", card or "."))]
-    tried = [base / expanded for base in (places.beside, *below)] if not expanded.is_absolute() else [expanded]
+    tried = _candidates(path, places, card)
     for candidate in tried:
         for file in (candidate, candidate.with_name(candidate.name + ".gz")):
             if file.is_file():
@@ -37,8 +36,30 @@ def find_file(path: Path, places: Places, *, card: str = "") -> Path:
     folder = next((candidate for candidate in tried if candidate.is_dir()), None)
     if folder is not None:
         raise DataInvalid([Problem("is a folder, not a file", location=Location(str(folder)))])
+    raise _absent("file", path, tried)
+
+
+def find_folder(path: Path, places: Places, *, card: str = "") -> Path:
+    """A folder of data, sought where `find_file` seeks files. Raises `DataInvalid` with every place that was looked at."""
+    tried = _candidates(path, places, card)
+    found = next((candidate for candidate in tried if candidate.is_dir()), None)
+    if found is None:
+        raise _absent("folder", path, tried)
+    return found
+
+
+def _candidates(path: Path, places: Places, card: str) -> list[Path]:
+    """Beside the file that names the path, then below the data roots, there also in a folder of the card's name."""
+    expanded = expand(path)
+    if expanded.is_absolute():
+        return [expanded]
+    below = [folder / name for folder in places.data_folders for name in dict.fromkeys((".", card or "."))]
+    return [base / expanded for base in (places.beside, *below)]
+
+
+def _absent(what: str, path: Path, tried: Sequence[Path]) -> DataInvalid:
     looked = ", ".join(dict.fromkeys(map(str, tried)))
     remedy = "Mend the path, set $TSWORK_DATA or --data-root, or get the set with `tswork data fetch`."
-    raise DataInvalid(
-        [Problem(f"there is no such file (looked at {looked})", location=Location(str(path)), remedy=remedy)]
+    return DataInvalid(
+        [Problem(f"there is no such {what} (looked at {looked})", location=Location(str(path)), remedy=remedy)]
     )

@@ -12,13 +12,14 @@ from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse, some
 from tswork.data.grouping import assign, class_labels, group_units, scaled
 from tswork.data.ids import Ids
+from tswork.data.label_splits import by_label
 from tswork.data.leaks import repeated
 from tswork.data.locating import named
+from tswork.data.part_words import PARTS
 from tswork.data.split_spec import SplitLists, SplitSpec
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import derive
 
-PARTS = ("train", "validation", "test")
 SHARES = (0.6, 0.2, 0.2)
 """Shares of a split by groups that names none."""
 OTHERS = (0.8, 0.2)
@@ -40,14 +41,25 @@ def by_groups(collection: Collection, spec: SplitSpec, seed: int) -> Iterator[Sp
     dealt = seed if spec.index != "seed" else spec.seed or 0
     folds = _folds(units, labels, spec, count, dealt) if spec.folds else None
     for index in _indices(spec, count, seed):
+        if spec.rule == "per_label":
+            columns = collection.groups if spec.group is None else (spec.group,)
+            drawn = derive(dealt, "repeat", index) if spec.repeats else dealt
+            kept, part_of = by_label(collection, spec, units, columns=columns, seed=drawn)
+            yield _split(kept, part_of, _numbered(spec, index))
+            continue
         if folds is not None:
             part_of = _fold(folds, index, units, labels, spec, dealt)
             name = f"fold {index + 1} of {int(folds.max()) + 1}"
         else:
             shares = tuple(number / count for number in spec.counts) if spec.counts else spec.fractions or SHARES
             part_of = assign(units, labels, shares, seed=derive(dealt, "repeat", index), counts=spec.counts)
-            name = f"repeat {index + 1} of {spec.repeats}" if spec.repeats else spec.by
+            name = _numbered(spec, index)
         yield _split(collection, part_of, name)
+
+
+def _numbered(spec: SplitSpec, index: int) -> str:
+    """The name of a split that may be one of several repeats."""
+    return f"repeat {index + 1} of {spec.repeats}" if spec.repeats else spec.by
 
 
 def units_of(collection: Collection, spec: SplitSpec) -> Int[Tensor, "sequence"]:
@@ -96,13 +108,20 @@ def _check_parts(collection: Collection, rows: Sequence[Tensor], name: str) -> N
     """Raises `DataInvalid` for empty parts and for classes that training does not see."""
     empty = [part for part, found in (("training", rows[0]), ("test", rows[2])) if not len(found)]
     refuse([Problem(f"the {part} part is empty", "data.split") for part in empty])
-    if collection.label:
-        names, codes = collection.categories(collection.label), collection.codes(collection.label)[rows[0]]
-        seen = torch.bincount(codes[codes >= 0], minlength=len(names))
-        absent = [names[code] for code in torch.nonzero(seen == 0).flatten().tolist()]
-        if absent:
-            text = f"classes without training data in {name}: {some(absent)}"
-            raise DataInvalid([Problem(text, "data.split", remedy="Use fewer folds or more groups.")])
+    check_classes(collection, rows[0], name, "Use fewer folds or more groups.")
+
+
+def check_classes(collection: Collection, training: Int[Tensor, "row"], name: str, remedy: str) -> None:
+    """Raises `DataInvalid` when some classes of the collection are in no sequence of the training part."""
+    if collection.label is None:
+        return
+    names, codes = collection.classes, collection.codes(collection.label)[training]
+    seen = torch.bincount(codes[codes >= 0], minlength=len(names))
+    absent = [names[code] for code in torch.nonzero(seen == 0).flatten().tolist()]
+    if absent:
+        raise DataInvalid(
+            [Problem(f"classes without training data in {name}: {some(absent)}", "data.split", remedy=remedy)]
+        )
 
 
 def _folds(units: Tensor, labels: Tensor, spec: SplitSpec, count: int, seed: int) -> Int[Tensor, "sequence"]:

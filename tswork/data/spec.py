@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tswork.config import NOT_KEYED, Config, Configured, Many, Uses, keyed
-from tswork.data.files import find_file
+from tswork.data.files import find_file, find_folder
 from tswork.data.places import Places
 from tswork.data.split_spec import SplitSpec, Value, split_faults
 from tswork.errors import ComponentUnknown, DataInvalid, Problem, did_you_mean
@@ -90,6 +90,12 @@ class DataSpec:
         wanted: Path = path if path is not None else getattr(self.reader.config, key)
         card = self.options.name if "name" in self.options.model_fields_set else ""
         return find_file(wanted, places.moved(self.beside.get(key, places.beside)), card=card)
+
+    def folder(self, key: str, places: Places) -> Path:
+        """The folder that an option of the reader names, sought where `file` seeks files. Raises `DataInvalid`."""
+        wanted: Path = getattr(self.reader.config, key)
+        card = self.options.name if "name" in self.options.model_fields_set else ""
+        return find_folder(wanted, places.moved(self.beside.get(key, places.beside)), card=card)
 
     @property
     def split(self) -> SplitSpec | None:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tswork.config import Config, Many
+from tswork.config import ADDED_LATER, Config, Many
 
+ROUNDING = 1e-9
 Value = int | float | str
 """A value of a group column, as a number or as text."""
 
@@ -66,6 +67,17 @@ class SplitSpec(Config):
         default=None,
         description="one fold or repeat of the above (from 0); none: all, as a sweep; `seed`: the pipeline's seed modulo their number",
     )
+    rule: Literal["shares", "per_label"] = Field(
+        default="shares",
+        json_schema_extra=ADDED_LATER,
+        description="by groups: deal all groups together by shares, or divide the groups of each label by themselves,"
+        " at least one of them for each part",
+    )
+    few: Literal["drop", "train"] = Field(
+        default="drop",
+        json_schema_extra=ADDED_LATER,
+        description="rule per_label: labels with fewer groups than parts are left out, or train only",
+    )
     stratify: bool = Field(default=True, description="by groups: keep class shares alike in the parts where possible")
     seed: int | None = Field(default=None, ge=0, description="seed of random splits; none: the pipeline's seed")
     allow_leak: str | None = Field(
@@ -92,6 +104,7 @@ def split_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
     if len(several) > 1:
         faults.append(((), "give folds or repeats, not both"))
     faults += _group_faults(spec, several)
+    faults += _rule_faults(spec)
     if spec.dates is not None and spec.by != "time":
         faults.append((("dates",), "goes with `by: time`"))
     if spec.counts is not None and (spec.by == "official" or spec.folds):
@@ -137,6 +150,19 @@ def _group_faults(spec: SplitSpec, several: Sequence[str]) -> list[tuple[tuple[s
         faults.append((("index",), "should not be negative"))
     elif isinstance(spec.index, int) and isinstance(count, int) and spec.index >= count:
         faults.append((("index",), f"should be below {several[0]} ({count})"))
+    return faults
+
+
+def _rule_faults(spec: SplitSpec) -> list[tuple[tuple[str, ...], str]]:
+    """What goes with one rule alone."""
+    if spec.rule == "shares":
+        return [(("few",), "goes with `rule: per_label`")] if spec.few != "drop" else []
+    others = [name for name in ("counts", "lists", "folds") if getattr(spec, name) is not None]
+    faults: list[tuple[tuple[str, ...], str]] = [((name,), "does not go with `rule: per_label`") for name in others]
+    if spec.by != "groups":
+        faults.append((("rule",), "per_label goes with `by: groups`"))
+    if spec.fractions is not None and abs(sum(spec.fractions) - 1) > ROUNDING:
+        faults.append((("fractions",), "should sum to 1 with `rule: per_label`, whose rest trains"))
     return faults
 
 

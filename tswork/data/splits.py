@@ -11,16 +11,14 @@ from torch import Tensor
 
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse, some
-from tswork.data.group_splits import PARTS, by_groups
+from tswork.data.group_splits import by_groups, check_classes
 from tswork.data.grouping import assign, class_labels, group_units, scaled
 from tswork.data.leaks import CHANNEL, ORIGIN, guard
 from tswork.data.locating import named
+from tswork.data.part_words import PARTS, parts_by_word
 from tswork.data.split_spec import SplitSpec, date_stamps, split_faults
 from tswork.errors import DataInvalid, Problem
 from tswork.random import derive
-
-ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
-"""Other words for the parts in a column `split`."""
 
 
 def make_splits(
@@ -100,20 +98,22 @@ def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
             [Problem("the data have no official split", "data.split.by", remedy="Use `by: groups` or `by: time`.")]
         )
     cells = collection.table["split"]
-    words = cells.astype(str).str.strip().str.lower().replace(ALIASES)
+    known = parts_by_word(cells.dropna().astype(str).unique())
+    words = cells.astype(str).map(known)
     problems = []
     without = np.flatnonzero(cells.isna()).tolist()
     if without:
         problems.append(
             Problem(f"{len(without)} sequences are in no part: {named(collection, without)}", "data.split.by")
         )
-    unknown = sorted(set(cells[~words.isin(PARTS) & cells.notna()].astype(str)))
+    unknown = sorted(set(cells[words.isna() & cells.notna()].astype(str)))
     if unknown:
         text = f"the column 'split' holds {some([repr(one) for one in unknown])}; {', '.join(PARTS)} are known"
         problems.append(Problem(text, "data.split.by"))
     refuse(problems)
     rows = {name: torch.from_numpy(np.flatnonzero(words == name)) for name in PARTS}
     refuse([Problem(f"the {name} part is empty", "data.split.by") for name in ("train", "test") if not len(rows[name])])
+    check_classes(collection, rows["train"], "the official split", "Leave these classes out, or use `by: groups`.")
     if spec.fractions is not None:
         if len(rows["validation"]):
             text = "the official split has a validation part already"

@@ -18,6 +18,17 @@ class Frames(NamedTuple):
     lengths: Int[Tensor, "batch"]
 
 
+class OwnPooling(nn.Module, ABC):
+    """From frames to one vector a sequence, by weights of its own. Padding frames never take part."""
+
+    dim: int
+    """Width of a vector."""
+
+    @abstractmethod
+    def forward(self, frames: Frames) -> Float[Tensor, "batch dim"]:
+        """One vector a sequence; zeros where it has no frame."""
+
+
 class Ends(NamedTuple):
     """Steps at which windows end: a stretch of a series, and which of its steps; none: all."""
 
@@ -58,6 +69,11 @@ class Encoder(nn.Module, ABC):
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
     why_not_exportable: str = "does not declare itself exportable"
+
+    @property
+    def own_pooling(self) -> OwnPooling | None:
+        """How it pools frames by itself (`pooling: own`), with weights that are trained with it; None: it does not."""
+        return None
 
     @property
     def frame_dropout(self) -> nn.Dropout | None:

@@ -28,19 +28,20 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from tswork.config import Config, Many
+from tswork.config import Many
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Ends, Frames
 from tswork.encoders.dilated_conv import Block, DilatedConv, DilatedConvConfig
 from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows, last_block_and_sum
 from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.registry import register
 
 KERNELS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class CausalMixtureConfig(Config):
+class CausalMixtureConfig(EncoderConfig):
     dim: int = Field(default=320, ge=1, description="width of a frame")
     hidden: int = Field(default=64, ge=1, description="width of the trunk's hidden blocks")
     depth: int = Field(

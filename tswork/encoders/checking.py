@@ -18,17 +18,19 @@ TIME = 24
 CHANNELS = 3
 
 
-def check_encoder(build: Callable[[DataInfo], Encoder], *, tolerance: float = 1e-5) -> None:
-    """Raise `AssertionError` with what an encoder breaks.
+def check_encoder(
+    build: Callable[[DataInfo], Encoder], *, tolerance: float = 1e-5, steps: int = TIME, rate: float | None = None
+) -> None:
+    """Raise `AssertionError` with what an encoder breaks; `steps` and `rate` are those of the data it is built for.
 
     Checked: shapes and lengths, a frame a step at stride 1, sequences that do not see each other, single steps and odd
     lengths, a limit that is kept, evaluation twice alike, the input left alone, missing values that do not spread, hidden
     steps that are hidden, padding without effect (where declared), `last` equal to the last frame, and finite gradients.
     """
-    info = DataInfo(tuple(f"channel_{number}" for number in range(CHANNELS)), max_length=TIME)
+    info = DataInfo(tuple(f"channel_{number}" for number in range(CHANNELS)), max_length=steps, rate=rate)
     with seeded(0):
         encoder = build(info).eval()
-        x = torch.randn(4, TIME, CHANNELS)
+        x = torch.randn(4, steps, CHANNELS)
     with torch.no_grad():
         _check_frames(encoder, x)
         _check_lengths(encoder, x, tolerance)
@@ -56,7 +58,8 @@ def _check_frames(encoder: Encoder, x: torch.Tensor) -> None:
 
 
 def _check_lengths(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
-    for time in (TIME, TIME - 1, 7, 2, 1):
+    whole = x.shape[1]
+    for time in (whole, whole - 1, 7, 2, 1):
         cut = x[:, :time]
         frames, full = encoder(cut), torch.full((len(x),), time)
         if encoder.stride == 1:
@@ -118,11 +121,12 @@ def _check_last(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
 
 
 def _check_padding(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
-    lengths = torch.tensor([TIME, TIME - 1, TIME // 2, 1])
+    time = x.shape[1]
+    lengths = torch.tensor([time, time - 1, time // 2, 1])
     keep = torch.ones(x.shape[:2], dtype=torch.bool)
     keep[:, 3] = False
     for filling in (1e3, torch.nan):
-        padded = torch.where((torch.arange(TIME) < lengths[:, None])[..., None], x, filling)
+        padded = torch.where((torch.arange(time) < lengths[:, None])[..., None], x, filling)
         frames, hidden = encoder(padded, lengths), encoder(padded, lengths, keep=keep)
         last = encoder.last(padded, lengths)
         for row, length in enumerate(lengths.tolist()):

@@ -28,14 +28,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Ends, Frames, full_lengths, valid_steps
 from tswork.encoders.latent import project_series, project_visible
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.registry import register
 
 
-class DilatedConvConfig(Config):
+class DilatedConvConfig(EncoderConfig):
     dim: int = Field(default=320, ge=1, description="width of a frame")
     hidden: int = Field(default=64, ge=1, description="width of the hidden blocks")
     depth: int = Field(

@@ -7,6 +7,7 @@
 | last | the last of them |
 | mean_std | their mean and, behind it, their standard deviation (of the population; 0 for one frame): twice as wide |
 | masked | the mean over those that saw a value: frames whose steps are all missing or hidden are left out too |
+| own | what the encoder's own pooling makes of them, where it has one (the attentive statistics of `ecapa_small`) |
 """
 
 from __future__ import annotations
@@ -17,16 +18,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tswork.encoders.base import Encoder, Frames, valid_steps
+from tswork.encoders.base import Encoder, Frames, OwnPooling, valid_steps
+from tswork.errors import ModelUnfit
 
-Pooling = Literal["max", "mean", "last", "mean_std", "masked"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+FramePooling = Literal["max", "mean", "last", "mean_std", "masked"]
+"""Poolings of any frames."""
+POOLINGS: tuple[FramePooling, ...] = get_args(FramePooling)
+Pooling = FramePooling | Literal["own"]
 TINY = 1e-12
 """Added to variances before their root, whose slope at 0 is infinite."""
 
 
 def pooled_dim(encoder: Encoder, pooling: Pooling) -> int:
-    """Width of one pooled vector."""
+    """Width of one pooled vector. Raises `ModelUnfit` for `own` where the encoder has no pooling of its own."""
+    if pooling == "own":
+        return own_pooling(encoder).dim
     return 2 * encoder.dim if pooling == "mean_std" else encoder.dim
 
 
@@ -38,8 +44,10 @@ def pooled(
     pooling: Pooling,
     keep: Bool[Tensor, "batch time"] | None = None,
 ) -> Float[Tensor, "batch dim"]:
-    """One vector a sequence from an encoder's frames."""
+    """One vector a sequence from an encoder's frames. Raises `ModelUnfit` as `pooled_dim` does."""
     frames: Frames = encoder(x, lengths, keep=keep)
+    if pooling == "own":
+        return pool_by(encoder, frames, pooling)
     if pooling != "masked":
         return pool(frames, pooling)
     present = ~torch.isnan(x).all(dim=2)
@@ -47,8 +55,24 @@ def pooled(
     return pool(frames, pooling, seen=seen)
 
 
+def pool_by(encoder: Encoder, frames: Frames, pooling: Pooling) -> Float[Tensor, "batch dim"]:
+    """Frames that an encoder gave to one vector each."""
+    if pooling != "own":
+        return pool(frames, pooling)
+    vectors: Tensor = own_pooling(encoder)(frames)
+    return vectors
+
+
+def own_pooling(encoder: Encoder) -> OwnPooling:
+    """The pooling that an encoder brings. Raises `ModelUnfit` where there is none."""
+    if encoder.own_pooling is None:
+        reason = "it has no pooling of its own, as `pooling: own` asks for"
+        raise ModelUnfit("the encoder", reason, "Use `ecapa_small`, or another pooling, such as `mean_std`.")
+    return encoder.own_pooling
+
+
 def pool(
-    frames: Frames, pooling: Pooling, *, seen: Bool[Tensor, "batch frame"] | None = None
+    frames: Frames, pooling: FramePooling, *, seen: Bool[Tensor, "batch frame"] | None = None
 ) -> Float[Tensor, "batch dim"]:
     """Frames to one vector each; `masked` leaves out what was not `seen` (None: all was). Nothing to pool gives zeros."""
     values, lengths = frames

@@ -14,14 +14,14 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.latent import project_visible
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.registry import register
 
 
-class RecurrentConfig(Config):
+class RecurrentConfig(EncoderConfig):
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="kind of recurrent cell")
     dim: int = Field(default=128, ge=2, description="width of a frame")
     layers: int = Field(default=2, ge=1, description="layers")

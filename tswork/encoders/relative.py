@@ -30,15 +30,16 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from tswork.config import Config, Configured, Uses, configure
+from tswork.config import Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, valid_steps
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.registry import register
 
 Reference = Literal["last", "mean", "none"]
 
 
-class RelativeConfig(Config):
+class RelativeConfig(EncoderConfig):
     encoder: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", "dilated_conv"), description="what reads the relative values"
     )

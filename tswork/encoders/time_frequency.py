@@ -25,15 +25,16 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from tswork.config import Config, Configured, Uses, configure
+from tswork.config import Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, valid_steps
-from tswork.encoders.pooling import Pooling, pooled
+from tswork.encoders.pooling import Pooling, pooled, pooled_dim
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.precision import wide
 from tswork.registry import register
 
 
-class TimeFrequencyConfig(Config):
+class TimeFrequencyConfig(EncoderConfig):
     time: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", "dilated_conv"), description="reads the steps"
     )
@@ -52,11 +53,11 @@ class TimeFrequency(Encoder):
 
     def __init__(self, config: TimeFrequencyConfig, info: DataInfo) -> None:
         super().__init__()
-        of_spectrum = replace(info, max_length=frequencies(info.max_length), missing=False)
+        of_spectrum = replace(info, max_length=frequencies(info.max_length), missing=False, rate=None)
         self.time: Encoder = config.time.build(info)
         self.frequency: Encoder = (config.frequency or config.time).build(of_spectrum)
         self.pooling: Pooling = config.pooling
-        self.dim = self.time.dim + self.frequency.dim
+        self.dim = self.time.dim + pooled_dim(self.frequency, config.pooling)
         self.stride, self.masks = self.time.stride, self.time.masks
         # The spectrum of 2n - 1 steps is the longest of n frequencies.
         most = self.frequency.max_length and 2 * self.frequency.max_length - 1

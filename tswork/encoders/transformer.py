@@ -16,15 +16,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
 from tswork.encoders.latent import project_visible
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
 
 
-class TransformerConfig(Config):
+class TransformerConfig(EncoderConfig):
     dim: int = Field(default=128, ge=2, description="width of a frame; even, and a multiple of `heads`")
     layers: int = Field(default=3, ge=1, description="layers")
     heads: int = Field(default=4, ge=1, description="attention heads")
@@ -90,14 +90,30 @@ class Layer(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch frame dim"], seen: Bool[Tensor, "batch 1 1 frame"] | None
     ) -> Float[Tensor, "batch frame dim"]:
-        batch, frames, dim = hidden.shape
-        parts = self.queries_keys_values(self.first(hidden)).reshape(batch, frames, 3, self.heads, dim // self.heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        dropout = self.dropout.p if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout)
-        hidden = hidden + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, dim)))
+        mixed = attended(
+            self.queries_keys_values(self.first(hidden)),
+            heads=self.heads,
+            seen=seen,
+            dropout=self.dropout.p if self.training else 0.0,
+        )
+        hidden = hidden + self.dropout(self.out(mixed))
         result: Tensor = hidden + self.dropout(self.narrow(functional.gelu(self.widen(self.second(hidden)))))
         return result
+
+
+def attended(
+    joined: Float[Tensor, "batch frame three_dim"],
+    *,
+    heads: int,
+    seen: Bool[Tensor, "batch 1 1 frame"] | None,
+    dropout: float,
+) -> Float[Tensor, "batch frame dim"]:
+    """Values mixed by attention, from queries, keys and values side by side; frames that are not seen are no keys."""
+    batch, frames, three = joined.shape
+    parts = joined.reshape(batch, frames, 3, heads, three // 3 // heads)
+    queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+    mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout)
+    return mixed.transpose(1, 2).reshape(batch, frames, three // 3)
 
 
 def positions(hidden: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "frame dim"]:

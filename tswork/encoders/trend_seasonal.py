@@ -34,7 +34,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config, Many
+from tswork.config import Many
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Ends, Frames, full_lengths
 from tswork.encoders.causal_mixture import KERNELS
@@ -43,12 +43,13 @@ from tswork.encoders.dilated_ends import frames_at_end, frames_at_end_of_windows
 from tswork.encoders.fourier import complex_rows, waves, waves_back
 from tswork.encoders.latent import project_series
 from tswork.encoders.mean_of_convolutions import MeanOfConvolutions
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
 from tswork.registry import register
 
 
-class TrendSeasonalConfig(Config):
+class TrendSeasonalConfig(EncoderConfig):
     dim: int = Field(default=320, ge=2, multiple_of=2, description="width of a frame, half trend and half seasonal")
     hidden: int = Field(default=64, ge=1, description="width of the trunk's hidden blocks")
     depth: int = Field(default=10, ge=1, le=20, description="hidden blocks of the trunk, as in `dilated_conv`")

@@ -34,9 +34,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from tswork.config import Config
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths
+from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit, PackageMissing, did_you_mean
 from tswork.registry import register
 
@@ -47,7 +47,7 @@ SET_HERE = ("c_in", "c_out", "seq_len")
 """Arguments that follow from the data."""
 
 
-class TsaiConfig(Config):
+class TsaiConfig(EncoderConfig):
     model: str = Field(pattern=r"^[A-Za-z_]\w*$", description="name of a tsai model, such as InceptionTimePlus")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="further arguments of that model")
     length: int | None = Field(

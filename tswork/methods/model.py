@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
-from tswork.encoders.pooling import Pooling, pooled
+from tswork.encoders.pooling import Pooling, own_pooling, pooled
 from tswork.errors import ModelUnfit
 
 
@@ -82,6 +82,8 @@ class Model(nn.Module):
         provides: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
+        if pooling == "own":
+            own_pooling(encoder)  # refused here where it has none
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads or {})
         self.info = info

@@ -37,7 +37,7 @@ from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Frames
-from tswork.encoders.pooling import Pooling, pool
+from tswork.encoders.pooling import Pooling, pool_by
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.base import (
     Averaging,
@@ -111,7 +111,8 @@ class TS2Vec(Method[TS2VecConfig]):
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
         z1, z2, overlap = self._overlap(model, batch, context, purpose="panel")
         lengths = overlap.to(z1.device)
-        return pool(Frames(z1, lengths), model.pooling), pool(Frames(z2, lengths), model.pooling)
+        first, second = (pool_by(model.encoder, Frames(one, lengths), model.pooling) for one in (z1, z2))
+        return first, second
 
     def _overlap(
         self, model: Model, batch: Batch, context: Context, *, purpose: str

@@ -126,7 +126,12 @@ class _MemberRun:
             self._publish(stage, status, report)
             report.stages.append(StageReport(stage.spec.name, status, stage.key, seconds))
             self._observer.stage_finished(stage, seconds)
-        self._reporter.data(self._store.about(self._planned.stages[0].key)["data"])
+        data = self._store.about(self._planned.stages[0].key)["data"]
+        self._reporter.data(data)
+        if data.get("left_out"):
+            count = len(data["left_out"])
+            of = f"{count:,} of {count + data['sequences']:,} recordings"
+            self._observer.warning(f"{of} were left out because they cannot be used; the run's left_out.csv lists them")
         self._reporter.metrics(report.metrics)
         return report
 
@@ -199,7 +204,7 @@ class _MemberRun:
 
     def _about(self, stage: PlannedStage) -> dict[str, Any]:
         member = self._planned.member
-        collection = self.data.collection
+        collection, split = self.data.collection, self.data.splits[0]
         chosen: str | None = getattr(member.data.reader.config, "set", None)  # a set of a family
         return {
             "pipeline": self._plan.pipeline.name,
@@ -212,8 +217,9 @@ class _MemberRun:
                 "sequences": len(collection),
                 "steps": len(collection.values),
                 "channels": list(collection.channels),
-                "notes": list(collection.notes),
-                "leaks": list(self.data.splits[0].leaks),
+                "notes": list(split.train.collection.notes),
+                "left_out": [list(row) for row in collection.left_out],
+                "leaks": list(split.leaks),
             },
             **provenance(),
         }

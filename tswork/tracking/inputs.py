@@ -1,9 +1,12 @@
-"""The data of a member as an MLflow dataset with our own digest of their full content, and their card as an artifact."""
+"""The data of a member as an MLflow dataset with our own digest of their full content, and their card as an artifact; recordings
+that were left out are listed in one of their own."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tswork.pipeline.spec import Member
@@ -18,7 +21,7 @@ CONTEXTS = "train, validation, test"
 
 
 def log_data(tracking: Tracking, run_id: str, member: Member, about: Mapping[str, Any]) -> None:
-    """Log the data set as the input of a run, and `data_card.yaml`."""
+    """Log the data set as the input of a run, `data_card.yaml`, and `left_out.csv` where recordings were left out."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     card = resolved(member)["data"]
@@ -33,7 +36,17 @@ def log_data(tracking: Tracking, run_id: str, member: Member, about: Mapping[str
         profile=json.dumps({"num_rows": about["steps"], "num_sequences": about["sequences"], "num_elements": elements}),
     )
     tracking.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", CONTEXTS)])])
-    tracking.client.log_dict(run_id, {**card, "content": dict(about)}, "data_card.yaml")
+    left_out = about.get("left_out") or []
+    content = {key: value for key, value in about.items() if key != "left_out"}
+    tracking.client.log_dict(run_id, {**card, "content": content}, "data_card.yaml")
+    if left_out:
+        tracking.client.log_text(run_id, _csv([("where", "path", "reason"), *left_out]), "left_out.csv")
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def data_tags(about: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tswork.config import Config
 from tswork.data.collection import Collection
@@ -20,6 +20,9 @@ C = TypeVar("C", bound=Config)
 
 class Reader(ABC, Generic[C]):
     """Reads one layout of files. `spec` carries the options that all readers share (label, groups, target, ...)."""
+
+    tells_rows: ClassVar[bool] = False
+    """`inspect` tells of every file that is empty or cannot be read, at the row that names it."""
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -14,20 +14,27 @@ from tswork.errors import Problem
 
 SLACK_SECONDS = 0.01
 """A piece may end this much after its recording: times in manifests are rounded."""
+PIECES = frozenset(("start", "duration"))
+"""Columns that say of a listing that its rows are pieces of recordings, in seconds."""
+
+Unit = Literal["seconds", "steps"]
 
 
 def cut_rows(
     table: Table,
-    unit: Literal["seconds", "steps"],
+    unit: Unit,
     rate: float | None,
     lengths: Sequence[int | None],
-    shortest: Sequence[int],
+    *,
+    file_rates: Sequence[float | None] = (),
+    shortest: Sequence[int] = (),
 ) -> tuple[list[int], list[int | None], dict[int, str], list[Problem]]:
-    """First step and the one after the last of each row, from its columns `start` and `stop`, rows in which these do not fit,
-    and what is wrong with the columns.
+    """First step and the one after the last of each row, from its columns `start` and `stop` or `duration`; rows in which they
+    do not fit the recording; and the faults of the columns.
 
-    `shortest` are the steps that a piece needs. An empty `start` is the beginning, an empty `stop` the end; a stop is None while
-    the length of the file is not known.
+    An empty `start` is the beginning, an empty `stop` the end; a stop is None while the length of the file is not known. Steps
+    are those of the file: where a decoder brought it from `file_rates` to another rate, they are brought along. `shortest` are the
+    steps that each piece needs.
     """
     faults: list[Problem] = []
     if not {"start", "stop"} & set(table.columns):
@@ -39,13 +46,14 @@ def cut_rows(
             {},
             [Problem("cutting in seconds needs a rate", "data.cut", remedy="Give `rate:`, or cut in steps.")],
         )
-    scale = rate if unit == "seconds" and rate is not None else 1.0
-    slack = int(SLACK_SECONDS * scale) if unit == "seconds" else 0
-    start, stop = (_numbers(table, name, faults) for name in ("start", "stop"))
-    begins = np.nan_to_num(np.round(start * scale)).astype(np.int64)
+    scales = _scales(unit, rate, file_rates, len(lengths))
+    start, stop = _bounds(table, faults)
+    begins = np.nan_to_num(np.round(start * scales)).astype(np.int64)
     ends: list[int | None] = []
     wrong: dict[int, str] = {}
     for row, length in enumerate(lengths):
+        scale = float(scales[row])
+        slack = int(SLACK_SECONDS * scale) if unit == "seconds" else 0
         end = length if np.isnan(stop[row]) else round(float(stop[row]) * scale)
         if end is not None and length is not None and length < end <= length + slack:
             end = length
@@ -56,9 +64,26 @@ def cut_rows(
             wrong[row] = f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"
         elif end is not None and length is not None and end > length:
             wrong[row] = f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"
-        elif end is not None and end - begins[row] < shortest[row]:
+        elif end is not None and shortest and end - begins[row] < shortest[row]:
             wrong[row] = f"has {end - begins[row]} steps, and the shortest that can be used has {shortest[row]}"
     return begins.tolist(), ends, wrong, faults
+
+
+def _scales(unit: Unit, rate: float | None, file_rates: Sequence[float | None], rows: int) -> np.ndarray:
+    """Steps of a recording as it is read that one unit of each row stands for."""
+    if unit == "seconds":
+        assert rate is not None
+        return np.full(rows, rate)
+    told = [rate / own if own and rate else 1.0 for own in file_rates]
+    return np.array(told) if told else np.ones(rows)
+
+
+def _bounds(table: Table, faults: list[Problem]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row starts and stops, in its own unit; `duration` counts where there is no column `stop`."""
+    start = _numbers(table, "start", faults)
+    if "stop" in table.columns:
+        return start, _numbers(table, "stop", faults)
+    return start, np.nan_to_num(start) + _numbers(table, "duration", faults)
 
 
 def _numbers(table: Table, name: str, faults: list[Problem]) -> np.ndarray:
@@ -67,9 +92,10 @@ def _numbers(table: Table, name: str, faults: list[Problem]) -> np.ndarray:
     column = table.frame[name]
     read = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(read.isna() & column.notna())
+    remedy = "" if "stop" in table.columns else "Where it tells no piece of the recording, give `cut: none`."
     faults += each(
         wrong,
-        lambda row: Problem(f"{column.iloc[row]!r} is not a number", name, table.at(row)),
+        lambda row: Problem(f"{column.iloc[row]!r} is not a number", name, table.at(row), remedy),
         rest=f"cells of {name!r} that are not numbers",
     )
     return read.to_numpy(np.float64)

@@ -1,16 +1,18 @@
 """Recordings in files of their own, named by a manifest: a CSV or JSON lines with one row a recording.
 
 The column `path` is relative to the manifest's folder, then to the places of data files; the suffix of each file chooses its
-decoder. All other columns become the collection's table. With `cut`, the columns `start` and `stop` take a piece out of each
-recording, and pieces of one recording stay together in a split.
+decoder. All other columns become the collection's table, `id` (by default the path) is unique. Columns `start` and `duration`
+(seconds), or with `cut` also `start` and `stop`, take a piece out of each recording, and pieces of one recording stay together in
+a split. Readers of published layouts (`kaldi`, `audiofolder`, ...) turn these into the same table and share everything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ import torch
 from jaxtyping import Shaped
 from pydantic import Field
 
-from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, FilePath, Many, Uses
+from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, FilePath, Folder, Many, Uses
 from tswork.data.backends import INT16_SCALE
 from tswork.data.cells import typed
 from tswork.data.channels import column_problems, renaming_problems
@@ -30,12 +32,12 @@ from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import Reader
-from tswork.data.readers.cutting import cut_rows
+from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
-from tswork.data.readers.manifest_rows import PATH, Finding, Rows
+from tswork.data.readers.listing import ID, PATH, Listing, Rows
 from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
-from tswork.data.tables import Form, read_json_lines, read_table
+from tswork.data.tables import Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.registry import Component, register
 from tswork.store import Store
@@ -43,25 +45,16 @@ from tswork.store import Store
 JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
-class ManifestConfig(Config):
-    path: FilePath = Field(description="the manifest: a CSV (.csv, .csv.gz) or JSON lines (.jsonl, .jsonl.gz)")
-    separator: str = Field(default=",", min_length=1, max_length=1, description="between cells of the manifest")
+class RecordingsConfig(Config):
+    """Options of every reader of recordings in files of their own."""
+
     decoders: Many[Annotated[Configured, Uses("decoder")]] = Field(
         default=(), description="decoders with options; others are used with their defaults"
-    )
-    cut: Literal["seconds", "steps"] | None = Field(
-        default=None,
-        description="unit of the columns start and stop, which cut a piece out of each recording; none: whole",
-    )
-    suffix: str = Field(
-        default="",
-        pattern=r"^(\.\w+)*$",
-        description="added to every path, where the manifest leaves it out, such as .hea",
     )
     strict_paths: bool = Field(
         default=False,
         json_schema_extra=NOT_KEYED,
-        description="refuse files outside the manifest's folder and the data roots (absolute paths, `..`, links)",
+        description="refuse files outside the folder of the recordings and the data roots (absolute paths, `..`, links)",
     )
     skip_bad: bool = Field(
         default=False,
@@ -70,17 +63,37 @@ class ManifestConfig(Config):
     )
 
 
-@register("reader", "manifest", version=1, config=ManifestConfig)
-class Manifest(Reader[ManifestConfig]):
-    """Recordings in files of their own, one row of a manifest each; the suffix chooses the decoder."""
+R = TypeVar("R", bound=RecordingsConfig)
+
+
+class Recordings(Reader[R]):
+    """Recordings in files of their own, whatever lists them; the suffix of each file chooses its decoder."""
+
+    tells_rows = True
+
+    @abstractmethod
+    def listing(self, spec: DataSpec, places: Places) -> Listing:
+        """The canonical table of the recordings, and the files that it was read from. Raises `DataInvalid`."""
+
+    def cut_unit(self, table: Table) -> Unit | None:
+        """The unit in which rows are pieces of their recordings; None: they are whole recordings."""
+        return "seconds" if set(table.columns) >= PIECES else None
+
+    def outlines(self, spec: DataSpec, places: Places) -> Iterator[tuple[str, Outline]]:
+        """The name of each file and what its header tells, without reading values; files that cannot be read are left out."""
+        rows = self._rows(spec, places)
+        decoders = self._decoders(rows)
+        found, _ = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
+        yield from ((file.name, found[file]) for file in rows.files if file in found)
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
         beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
-        rows = self._usable(rows, broken)
+        rows, faults = self._without_broken(rows, broken)
+        refuse(faults)
         files = (one for file in dict.fromkeys(rows.files) for one in (file, *beside[file]))
-        return [rows.table.path, *dict.fromkeys(files)]
+        return [*rows.sources, *dict.fromkeys(files)]
 
     def used(self, spec: DataSpec, places: Places) -> Sequence[Component]:
         return self._rows(spec, places).components
@@ -107,22 +120,16 @@ class Manifest(Reader[ManifestConfig]):
         return collection.replaced(notes=(*notes, *_left_out(rows)), left_out=rows.left_out)
 
     def _rows(self, spec: DataSpec, places: Places) -> Rows:
-        """The manifest with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
-        path = spec.file("path", places)
-        if path.name.endswith(JSON_LINES):
-            table = read_json_lines(path, columns=spec.options.columns)
-        else:
-            table = read_table(path, Form(self.config.separator), text="all", columns=spec.options.columns)
-        if PATH not in table.columns:
-            remedy = f"{did_you_mean(PATH, table.columns)} Name it with `columns: {{path: THEIRS}}`."
-            raise DataInvalid([Problem("has no column 'path'", location=table.head, remedy=remedy)])
-        how = Finding(
-            suffix=self.config.suffix,
-            repeated=self.config.cut is not None,
+        """The listing with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
+        listing = self.listing(spec, places)
+        return Rows.of(
+            listing,
+            spec.options,
+            places,
+            repeated=self.cut_unit(listing.table) is not None,
             strict=self.config.strict_paths,
             skip_bad=self.config.skip_bad,
         )
-        return Rows.of(table, places.moved(path.parent), how)
 
     def _decoders(self, rows: Rows) -> dict[str, Decoder[Any]]:
         given = {one.name: one.build() for one in self.config.decoders}
@@ -149,12 +156,6 @@ class Manifest(Reader[ManifestConfig]):
         """Rows whose files can be used where others are left out; else all rows, and what is wrong with files."""
         return (rows.without_files(broken), []) if self.config.skip_bad else (rows, rows.placed_all(broken))
 
-    def _usable(self, rows: Rows, broken: Mapping[Path, Sequence[Problem]]) -> Rows:
-        """Rows whose files can be used. Raises `DataInvalid` where others are not left out."""
-        rows, faults = self._without_broken(rows, broken)
-        refuse(faults)
-        return rows
-
     def _agreed(self, rows: Rows, outlines: Mapping[Path, Outline], options: DataOptions) -> _Agreed:
         """What the recordings have in common, where each row starts and stops, and what is wrong with either."""
         known = [(row, outlines[file]) for row, file in enumerate(rows.files) if file in outlines]
@@ -166,33 +167,42 @@ class Manifest(Reader[ManifestConfig]):
             faults += renaming_problems(sorted(names), options, rows.table.head)
         told = [outlines.get(file, Outline(())) for file in rows.files]
         lengths = [one.length for one in told]
-        if self.config.cut is None:
+        unit = self.cut_unit(rows.table)
+        if unit is None:
             return _Agreed(rows, common, [0] * len(rows), [length or 0 for length in lengths], faults)
-        shortest = [one.shortest for one in told]
-        starts, stops, wrong, columns = cut_rows(rows.table, self.config.cut, common.rate, lengths, shortest)
+        starts, stops, wrong, columns = cut_rows(
+            rows.table,
+            unit,
+            common.rate,
+            lengths,
+            file_rates=[one.file_rate for one in told],
+            shortest=[one.shortest for one in told],
+        )
         faults += columns
-        if self.config.skip_bad and not columns:
+        if wrong and self.config.skip_bad:
             keep = [row for row in range(len(rows)) if row not in wrong]
-            rows, starts, stops, wrong = (
-                rows.without(wrong),
-                [starts[row] for row in keep],
-                [stops[row] for row in keep],
-                {},
-            )
+            rows, starts, stops = rows.without(wrong), [starts[row] for row in keep], [stops[row] for row in keep]
+            wrong = {}
         told_wrong = [(row, text, "") for row, text in wrong.items()]
         faults += each(told_wrong, lambda one: rows.problem(*one), rest="pieces that do not fit their recordings")
-        return _Agreed(rows, common, starts, [stop or 0 for stop in stops], faults)
+        ends = [stop or 0 for stop in stops]
+        fit = not columns and not wrong
+        faults += _repeated(rows, starts, ends) if fit and ID not in rows.table.columns else []
+        return _Agreed(rows, common, starts, ends, faults)
 
     def _table(self, agreed: _Agreed) -> pd.DataFrame:
-        """The manifest's columns; `id` is the path (and the piece) where the manifest has no ids of its own."""
+        """The columns of the listing; `id` is the path (and the piece) of rows without an id of their own."""
         rows, frame = agreed.rows, agreed.rows.table.frame
-        others = {name: typed(frame[name]) for name in frame.columns if name != PATH}
-        ids = rows.paths
-        if self.config.cut is not None:
+        others = {name: typed(frame[name]) for name in frame.columns if name not in (PATH, ID)}
+        ids = pd.Series(rows.paths)
+        if self.cut_unit(rows.table) is not None:
             pieces = zip(rows.paths, agreed.starts, agreed.stops, strict=True)
-            ids = [f"{path}:{start}-{stop}" for path, start, stop in pieces]
+            ids = pd.Series([f"{path}:{start}-{stop}" for path, start, stop in pieces])
             others.setdefault(ORIGIN, pd.Series(rows.paths))
-        return pd.DataFrame({"id": ids, **others})
+        if ID in frame.columns:
+            own = typed(frame[ID])
+            ids = own if not own.isna().any() else own.astype(object).where(own.notna(), ids)
+        return pd.DataFrame({ID: ids, **others})
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,48 @@ class _Agreed:
         """The piece of each row with the common channels."""
         where = zip(self.rows.files, self.starts, self.stops, strict=True)
         return [_piece(recordings[file], self.common, start, stop) for file, start, stop in where]
+
+
+class ManifestConfig(RecordingsConfig):
+    path: FilePath = Field(description="the manifest: a CSV (.csv, .csv.gz) or JSON lines (.jsonl, .jsonl.gz)")
+    separator: str = Field(default=",", min_length=1, max_length=1, description="between cells of the manifest")
+    cut: Literal["seconds", "steps", "none"] | None = Field(
+        default=None,
+        description="unit of the columns start and stop or duration, which cut a piece out of each recording (`none`:"
+        " whole recordings); without it seconds, where the manifest has both start and duration",
+    )
+    suffix: str = Field(
+        default="",
+        pattern=r"^(\.\w+)*$",
+        description="added to every path, where the manifest leaves it out, such as .hea",
+    )
+    root: Folder | None = Field(
+        default=None,
+        json_schema_extra=NOT_KEYED,
+        description="folder that relative paths start from, and that {root} stands for; none: that of the manifest",
+    )
+
+
+@register("reader", "manifest", version=2, config=ManifestConfig)
+class Manifest(Recordings[ManifestConfig]):
+    """Recordings in files of their own, one row of a manifest each; the suffix chooses the decoder."""
+
+    def listing(self, spec: DataSpec, places: Places) -> Listing:
+        path = spec.file("path", places)
+        if path.name.endswith(JSON_LINES):
+            table = read_json_lines(path, columns=spec.options.columns)
+        else:
+            table = read_table(path, Form(self.config.separator), text="all", columns=spec.options.columns)
+        if PATH not in table.columns:
+            remedy = f"{did_you_mean(PATH, table.columns)} Name it with `columns: {{path: THEIRS}}`."
+            raise DataInvalid([Problem("has no column 'path'", location=table.head, remedy=remedy)])
+        folder = path.parent if self.config.root is None else spec.folder("root", places)
+        return Listing(table, folder, (path,), suffix=self.config.suffix)
+
+    def cut_unit(self, table: Table) -> Unit | None:
+        if self.config.cut is None:
+            return super().cut_unit(table)
+        return None if self.config.cut == "none" else self.config.cut
 
 
 def _left_out(rows: Rows) -> tuple[str, ...]:
@@ -228,6 +280,19 @@ def _finite(recording: Recording, file: Path) -> Recording:
         text = f"{len(infinite)} values are infinite (the first at step {step} of {recording.channels[channel]!r})"
         raise fault(file, text)
     return recording
+
+
+def _repeated(rows: Rows, starts: Sequence[int], stops: Sequence[int]) -> Iterator[Problem]:
+    """Rows without ids that name a piece of a recording again."""
+    first: dict[tuple[Path, int, int], int] = {}
+    pieces = enumerate(zip(rows.files, starts, stops, strict=True))
+    pairs = [(row, first[piece]) for row, piece in pieces if first.setdefault(piece, row) != row]
+
+    def problem(pair: tuple[int, int]) -> Problem:
+        text = f"is the piece of line {rows.table.at(pair[1]).line} again"
+        return rows.problem(pair[0], text, "Remove one of the two.")
+
+    yield from each(pairs, problem, rest="pieces that are named again")
 
 
 def _unstamped(rows: Rows, recordings: Mapping[Path, Recording], options: DataOptions) -> list[Problem]:
@@ -271,8 +336,7 @@ def _values(pieces: Sequence[Recording], store: Store) -> Shaped[torch.Tensor, "
     if len(kept) == len(pieces):
         runs = Runs.of((key, start, start + length) for key, start, length in kept)
         return open_runs(runs, store, budget=free_room())
-    kinds = {piece.values.dtype for piece in pieces}
-    mixed = len(kinds) > 1
+    mixed = len({piece.values.dtype for piece in pieces}) > 1
     values = [
         piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
         for piece in pieces

@@ -1,0 +1,107 @@
+"""Log-mel frames of sound, computed in batch on the device of the encoder that reads them.
+
+Davis and Mermelstein, "Comparison of Parametric Representations for Monosyllabic Word Recognition in Continuously Spoken
+Sentences", IEEE Transactions on Acoustics, Speech, and Signal Processing 1980, for bands on the mel scale. `mel` says what a
+frame is. Normalisation is over the frames of a clip that saw a sample, and over nothing else: mean and population variance of
+each band (`utterance`), or of all bands together, which keeps the shape of the spectrum (`level`).
+
+| what | convention |
+| --- | --- |
+| frames of `n` samples | `ceil(n / hop)`, so never none |
+| frame `t` | a Hann window around the middle of the samples `t * hop` to `(t + 1) * hop` |
+| beyond both ends of a clip | zeros |
+| missing (NaN) or hidden samples | read as 0; a frame that has none but such among its own `hop` samples is missing |
+| several channels | the bands of each, one channel after another |
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from tswork.augment.spec_augment import SpecAugmentConfig, wiped
+from tswork.data.collection import DataInfo
+from tswork.encoders.base import Frames, full_lengths
+from tswork.encoders.front_ends.base import FrontEnd, marked, normalised, seen_frames, seen_samples
+from tswork.encoders.front_ends.mel import MelConfig, MelEnergies, mel_names, rate_faults
+from tswork.errors import ModelUnfit
+from tswork.precision import wide
+from tswork.registry import register
+
+VARIANCE_FLOOR = 1e-5
+
+
+class LogMelConfig(MelConfig):
+    spec_augment: SpecAugmentConfig | None = Field(
+        default=None,
+        description="options of the view `spec_augment`, by which frames are changed in training; none: they are not",
+    )
+
+
+@register("front_end", "log_mel", version=1, config=LogMelConfig)
+class LogMel(FrontEnd):
+    """Logarithms of the energies of mel bands, frame by frame."""
+
+    def __init__(self, config: LogMelConfig, info: DataInfo) -> None:
+        super().__init__()
+        self.energies = MelEnergies(config, _rate(config, info))
+        self.stride, self.normalise = self.energies.hop, config.normalise
+        self.channels = mel_names(info.channels, config.mels)
+        self.wipe = None if config.spec_augment is None else Wipe(config.spec_augment)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        keep: Bool[Tensor, "batch time"] | None = None,
+    ) -> Frames:
+        seen = seen_samples(x, lengths, keep)
+        bands = self.bands(wide(torch.where(seen, x, 0.0)))
+        known = ((full_lengths(x) if lengths is None else lengths) + self.stride - 1) // self.stride
+        shown = seen_frames(seen.any(dim=2), self.stride)
+        bands = normalised_bands(bands, shown, self.normalise)
+        if self.wipe is not None:
+            bands = self.wipe(bands, known)
+        return Frames(marked(bands, None if lengths is None else known, shown), known)
+
+    def bands(self, x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch frame band"]:
+        """The bands of every channel, one channel after another."""
+        batch, time, channels = x.shape
+        frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time))
+        return frames.reshape(batch, channels, -1, frames.shape[2]).transpose(1, 2).flatten(2)
+
+
+class Wipe(nn.modules.dropout._DropoutNd):
+    """SpecAugment in training. A kind of dropout, so that what turns dropouts off or looks for them finds it."""
+
+    def __init__(self, config: SpecAugmentConfig) -> None:
+        super().__init__(p=0.5)  # which is looked at for being above 0, and not used
+        self.config = config
+
+    def forward(
+        self, frames: Float[Tensor, "batch frame band"], lengths: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch frame band"]:
+        return wiped(frames, lengths, self.config) if self.training else frames
+
+
+def normalised_bands(
+    bands: Float[Tensor, "batch frame band"], shown: Bool[Tensor, "batch frame"], normalise: str
+) -> Float[Tensor, "batch frame band"]:
+    """Bands as `normalise` says, over the frames that are shown."""
+    if normalise == "none":
+        return bands
+    over = (1,) if normalise == "utterance" else (1, 2)
+    return normalised(bands, shown[..., None].expand_as(bands), floor=VARIANCE_FLOOR, over=over)
+
+
+def _rate(config: LogMelConfig, info: DataInfo) -> float:
+    """Samples a second. Raises `ModelUnfit` where the data have no rate, or one that does not suit."""
+    if info.rate is None:
+        reason = "needs to know how many samples a second there are, and the data have no rate"
+        raise ModelUnfit("the front end log_mel", reason, "Give `rate:` in the data block.")
+    if faults := rate_faults(config, info.rate):
+        raise ModelUnfit("the front end log_mel", "; ".join(faults), "Change `mels`, `low`, `high`, `window` or `hop`.")
+    return info.rate

@@ -1,0 +1,133 @@
+"""Energies of mel bands: how a stretch of sound is cut into frames, and what is computed of each.
+
+A frame is a Hann window around the middle of `hop` samples, each hop following the one before, so `n` samples give `ceil(n / hop)`
+frames. What a window reaches beyond its clip, on either side, is 0, in a batch as alone: padding cannot leak in. The power
+spectrum (of a window filled up with zeros to a power of two) is summed in triangles that are even on O'Shaughnessy's mel scale
+`2595 log10(1 + f / 700)`, of height 1 each, and `log(max(energy, floor))` is taken.
+
+torchaudio's `MelSpectrogram` gives these energies too, where it is handed the same padded stretches (`center=False`); so does
+librosa (`htk=True, norm=None`). The transform here is the one below both (`torch.stft`) and asks for neither package.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tswork.config import Config
+
+
+class MelConfig(Config):
+    mels: int = Field(default=80, ge=1, le=512, description="bands")
+    window: float = Field(default=0.025, gt=0, description="length of the window a frame is computed from, in `unit`")
+    hop: float = Field(default=0.01, gt=0, description="from one frame to the next, in `unit`; at most the window")
+    unit: Literal["seconds", "samples"] = Field(
+        default="seconds", description="of `window` and `hop`; seconds are rounded to whole samples"
+    )
+    low: float = Field(default=20.0, ge=0, description="lower edge of the lowest band, in Hz")
+    high: float | None = Field(
+        default=None, gt=0, description="upper edge of the highest band, in Hz; none: half of the rate"
+    )
+    floor: float = Field(
+        default=1e-6, gt=0, description="energies below it count as this much; samples lie between -1 and 1"
+    )
+    normalise: Literal["utterance", "level", "none"] = Field(
+        default="utterance",
+        description="to mean 0 and variance 1 over a clip's own frames: each band, all bands together, or not at all",
+    )
+
+    @model_validator(mode="after")
+    def _whole_samples(self) -> MelConfig:
+        if self.unit == "samples" and not (self.window.is_integer() and self.hop.is_integer()):
+            raise ValueError(f"`window` ({self.window:g}) and `hop` ({self.hop:g}) should be whole numbers of samples")
+        if self.hop > self.window:
+            raise ValueError(
+                f"`hop` ({self.hop:g}) is longer than `window` ({self.window:g}), so samples would be left out"
+            )
+        if self.high is not None and self.low >= self.high:
+            raise ValueError(f"`low` ({self.low:g} Hz) should be below `high` ({self.high:g} Hz)")
+        return self
+
+    def samples(self, length: float, rate: float) -> int:
+        """A length of these options in samples."""
+        return round(length if self.unit == "samples" else length * rate)
+
+
+def rate_faults(config: MelConfig, rate: float) -> list[str]:
+    """Why sound of this rate cannot be turned into these bands; nothing: it can."""
+    window, hop, high = config.samples(config.window, rate), config.samples(config.hop, rate), config.high or rate / 2
+    faults = []
+    if hop < 1:
+        faults.append(f"a hop of {config.hop:g} s is less than one of {rate:g} samples a second")
+    if high > rate / 2:
+        faults.append(f"`high` ({high:g} Hz) is above half of the {rate:g} samples a second")
+    if config.low >= high:
+        faults.append(f"`low` ({config.low:g} Hz) is not below {high:g} Hz")
+    if faults:
+        return faults
+    empty = int((triangles(config, rate, transform_size(window)).sum(dim=0) == 0).sum())
+    if empty:
+        faults.append(
+            f"{empty} of {config.mels} bands are narrower than what a window of {window} samples tells apart, and would be empty"
+        )
+    return faults
+
+
+def transform_size(window: int) -> int:
+    """Samples of the Fourier transform: the next power of two."""
+    return int(1 << (window - 1).bit_length())
+
+
+def triangles(config: MelConfig, rate: float, size: int) -> Float[Tensor, "frequency mel"]:
+    """The weight of each frequency of a transform of `size` samples in each band."""
+    frequencies = torch.arange(size // 2 + 1, dtype=torch.float64) * (rate / size)
+    ends = torch.tensor([config.low, config.high or rate / 2], dtype=torch.float64)
+    low, high = (2595 * torch.log10(1 + ends / 700)).tolist()
+    edges = 700 * (10 ** (torch.linspace(low, high, config.mels + 2, dtype=torch.float64) / 2595) - 1)
+    rising = (frequencies[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequencies[:, None]) / (edges[2:] - edges[1:-1])
+    return rising.minimum(falling).clamp(min=0).float()
+
+
+class MelEnergies(nn.Module):
+    """Samples of sound to the logarithms of the energies of mel bands."""
+
+    def __init__(self, config: MelConfig, rate: float) -> None:
+        super().__init__()
+        self.hop, self.window = config.samples(config.hop, rate), config.samples(config.window, rate)
+        self.size, self.floor = transform_size(self.window), config.floor
+        self.hann: Tensor
+        self.weights: Tensor
+        self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
+        self.register_buffer("weights", triangles(config, rate, self.size), persistent=False)
+
+    def forward(self, samples: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
+        """The frames of whole sequences of float32 or float64 samples; zeros beyond a shorter sequence are its end."""
+        time = samples.shape[1]
+        before = (self.size - self.hop) // 2
+        behind = -time % self.hop + self.size - self.hop - before
+        with torch.autocast(samples.device.type, enabled=False):
+            spectrum = torch.stft(
+                functional.pad(samples, (before, behind)),
+                self.size,
+                self.hop,
+                self.window,
+                self.hann.to(samples.dtype),
+                center=False,
+                return_complex=True,
+            )
+            power = torch.view_as_real(spectrum).square().sum(dim=3).transpose(1, 2)
+            return (power @ self.weights.to(samples.dtype)).clamp(min=self.floor).log()
+
+
+def mel_names(channels: tuple[str, ...], mels: int) -> tuple[str, ...]:
+    """`mel_00`, `mel_01`, ...; of several channels, behind the name of each."""
+    digits = max(2, int(math.log10(max(mels - 1, 1))) + 1)
+    prefixes = [""] if len(channels) == 1 else [f"{channel}_" for channel in channels]
+    return tuple(f"{prefix}mel_{band:0{digits}d}" for prefix in prefixes for band in range(mels))
