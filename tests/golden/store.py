@@ -24,7 +24,7 @@ from tests.protocols.varieties import toy_varieties
 from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
-from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.collection import Collection, DataInfo, Part, Split
 from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
@@ -261,7 +261,11 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    makers = {"probe_classify": toy_classes, "finetune_fraction": toy_patients, "variety_analysis": toy_varieties}
+    makers: dict[str, Callable[[], Split]] = {
+        "probe_classify": toy_classes,
+        "finetune_fraction": toy_patients,
+        "variety_analysis": toy_varieties,
+    }
     split = makers.get(name, toy_series)()
     protocol = configure("protocol", {"uses": name, **options}).build()
     rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
