@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
+from tswork.data.samplers import ByLength
 from tswork.metrics.bandwidth import rolloffs
 from tswork.metrics.mfcc_statistics import FEATURES, WINDOW_SECONDS
-from tswork.protocols.embedding import ByLength
 from tswork.protocols.plain_features import plain_features
 
 TINY = 1e-10
