@@ -25,7 +25,7 @@ from tests.protocols.varieties import toy_varieties
 from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
-from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.collection import Collection, DataInfo, Part, Split
 from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
@@ -306,7 +306,7 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    makers = {
+    makers: dict[str, Callable[[], Split]] = {
         "probe_classify": toy_classes,
         "continual": toy_classes,
         "finetune_fraction": toy_patients,

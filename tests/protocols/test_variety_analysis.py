@@ -274,6 +274,29 @@ def test_what_the_data_cannot_serve_is_refused(rate: float | None, options: dict
         VarietyAnalysis(VarietyAnalysisConfig(**options)).check(other)
 
 
+def test_coordinates_are_numbers() -> None:
+    split = toy_varieties(speakers=1, clips=2)
+    table = split.train.collection.table
+    other = split.on(split.train.collection.replaced(table=table.assign(lat="45° 30'")))
+    with pytest.raises(
+        DataInvalid, match="latitude: the column 'lat' should hold degrees as numbers, and has \"45° 30'\""
+    ):
+        VarietyAnalysis(VarietyAnalysisConfig()).check(other)
+
+
+def test_classes_that_are_places_have_one_tree() -> None:
+    split = toy_varieties(speakers=1, clips=4)
+    by_place = split.on(
+        split.train.collection.replaced(table=split.train.collection.table.assign(region=lambda one: one["location"]))
+    )
+    items = torch.arange(len(split.train.collection))
+    train, none, test = (Part.of(by_place.train.collection, items[rest::3]) for rest in range(3))
+    mixed = Split(train, none, test)
+    result = judge(mixed, models={}, place="region", leaks=False)
+    assert "linkage/region" in result.tables
+    assert "places" not in result.tables
+
+
 def test_a_second_analysis_gives_the_same_rows() -> None:
     split, model, result, _ = analysed()
     again = judge(split, models={"ours": model})

@@ -20,6 +20,14 @@ from jaxtyping import Float, Int16
 from tswork.figures.points import look
 
 FULL_SCALE = 32767
+SHAPES = {
+    "o": "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0z",
+    "s": "M-4.5,-4.5h9v9h-9z",
+    "v": "M0,5.5L5.5,-4.5H-5.5z",
+    "^": "M0,-5.5L5.5,4.5H-5.5z",
+    "D": "M0,-6L6,0L0,6L-6,0z",
+}
+"""Marks of the figures as paths about the origin."""
 
 
 def point_page(
@@ -39,7 +47,7 @@ def point_page(
         "classes": list(classes),
         "about": [dict(one) for one in about],
         "sounds": list(sounds) if sounds is not None else [None] * len(points),
-        "look": {name: colour for name, colour, _ in look(classes)},
+        "look": {name: [colour, SHAPES[mark]] for name, colour, mark in look(classes)},
     }
     return PAGE.replace("%TITLE%", escape(title)).replace("%NOTE%", escape(note)).replace("%CONTENT%", _json(content))
 
@@ -75,13 +83,13 @@ PAGE = """<!doctype html>
 body { margin: 1rem; font: 14px/1.4 system-ui, sans-serif; color: #222; }
 main { display: flex; gap: 1rem; align-items: flex-start; flex-wrap: wrap; }
 svg { border: 1px solid #ddd; touch-action: manipulation; }
-circle { stroke: white; stroke-width: 0.5; cursor: default; }
-circle.sounding { cursor: pointer; }
-circle.faint { opacity: 0.08; }
-circle:focus { outline: none; stroke: black; stroke-width: 2; }
+path { stroke: white; stroke-width: 0.5; cursor: default; }
+path.sounding { cursor: pointer; }
+path.faint { opacity: 0.08; }
+path:focus { outline: none; stroke: black; stroke-width: 2; }
 button { display: block; border: 0; background: none; font: inherit; padding: 1px 4px; cursor: pointer; }
 button.off { opacity: 0.35; }
-i { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 50%; margin-right: 0.5em; }
+button svg { border: 0; vertical-align: -1px; margin-right: 0.5em; }
 #about { min-height: 6em; white-space: pre-line; }
 </style>
 </head>
@@ -97,38 +105,44 @@ i { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 50%; marg
 "use strict";
 const data = JSON.parse(document.getElementById("content").textContent);
 const plane = document.getElementById("plane"), about = document.getElementById("about");
-const hidden = new Set(), circles = [], player = new Audio();
+const hidden = new Set(), marks = [], player = new Audio();
 const width = 760, height = 620, margin = 18;
 function tell(item) {
   about.textContent = Object.entries(data.about[item]).map(([name, value]) => name + ": " + value).join("\\n")
     + (data.sounds[item] ? "\\nclick to hear it" : "");
 }
+function draw(kind) { return document.createElementNS("http://www.w3.org/2000/svg", kind); }
+function marked(name) {
+  const [colour, shape] = data.look[name], mark = draw("path");
+  mark.setAttribute("d", shape);
+  mark.setAttribute("fill", colour);
+  return mark;
+}
 function play(item) {
   if (data.sounds[item]) { player.src = data.sounds[item]; player.play(); }
 }
 data.points.forEach(([x, y], item) => {
-  const circle = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  circle.setAttribute("cx", margin + x * (width - 2 * margin));
-  circle.setAttribute("cy", margin + y * (height - 2 * margin));
-  circle.setAttribute("r", 5);
-  circle.setAttribute("fill", data.look[data.classes[item]]);
-  circle.setAttribute("tabindex", 0);
-  if (data.sounds[item]) circle.classList.add("sounding");
-  circle.addEventListener("mouseenter", () => tell(item));
-  circle.addEventListener("focus", () => tell(item));
-  circle.addEventListener("click", () => play(item));
-  circle.addEventListener("keydown", event => { if (event.key === "Enter") play(item); });
-  circles.push(circle);
-  plane.append(circle);
+  const mark = marked(data.classes[item]);
+  const place = [margin + x * (width - 2 * margin), margin + y * (height - 2 * margin)];
+  mark.setAttribute("transform", "translate(" + place + ")");
+  mark.setAttribute("tabindex", 0);
+  if (data.sounds[item]) mark.classList.add("sounding");
+  mark.addEventListener("mouseenter", () => tell(item));
+  mark.addEventListener("focus", () => tell(item));
+  mark.addEventListener("click", () => play(item));
+  mark.addEventListener("keydown", event => { if (event.key === "Enter") play(item); });
+  marks.push(mark);
+  plane.append(mark);
 });
-for (const [name, colour] of Object.entries(data.look)) {
-  const button = document.createElement("button"), dot = document.createElement("i");
-  dot.style.background = colour;
-  button.append(dot, name);
+for (const name of Object.keys(data.look)) {
+  const button = document.createElement("button"), sign = draw("svg");
+  for (const [key, value] of [["width", 12], ["height", 12], ["viewBox", "-6 -6 12 12"]]) sign.setAttribute(key, value);
+  sign.append(marked(name));
+  button.append(sign, name);
   button.addEventListener("click", () => {
     if (!hidden.delete(name)) hidden.add(name);
     button.classList.toggle("off", hidden.has(name));
-    circles.forEach((circle, item) => circle.classList.toggle("faint", hidden.has(data.classes[item])));
+    marks.forEach((mark, item) => mark.classList.toggle("faint", hidden.has(data.classes[item])));
   });
   document.getElementById("classes").append(button);
 }

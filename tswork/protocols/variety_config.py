@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pandas.api.types import is_numeric_dtype
 from pydantic import Field
 
 from tswork.config import Config, Many
@@ -86,10 +87,11 @@ class Columns:
         there = set(collection.table.columns)
         latitude, longitude = (config.latitude or "lat", config.longitude or "lon")
         recording = RECORDING if config.recording is None else config.recording
+        place = config.place or ("location" if "location" in there else None)
         return Columns(
             label=collection.label,
             speaker=config.speaker or ("speaker" if "speaker" in there else None),
-            place=config.place or ("location" if "location" in there else None),
+            place=None if place == collection.label else place,
             coordinates=(latitude, longitude) if {latitude, longitude} <= there else None,
             recording=tuple(name for name in recording if name in there and name != collection.label),
             groups=collection.groups,
@@ -108,8 +110,8 @@ class Columns:
 
 
 def column_problems(config: VarietyAnalysisConfig, collection: Collection) -> Iterator[Problem]:
-    """Columns that are named and are not there."""
-    named = {
+    """Columns that are named and are not there, and coordinates that are no numbers."""
+    named: dict[str, Sequence[str | None]] = {
         "speaker": [config.speaker],
         "place": [config.place],
         "latitude": [config.latitude],
@@ -122,3 +124,13 @@ def column_problems(config: VarietyAnalysisConfig, collection: Collection) -> It
         for name in names:
             if name is not None and name not in there:
                 yield Problem(f"the table has no column {name!r}", option, remedy=did_you_mean(name, there))
+    for option, usual in (("latitude", "lat"), ("longitude", "lon")):
+        name = named[option][0] or usual
+        if name in there and not is_numeric_dtype(collection.table[name]):
+            first = collection.table[name].dropna().iloc[:1].tolist()
+            text = (
+                f"the column {name!r} should hold degrees as numbers, and has {first[0]!r}"
+                if first
+                else f"the column {name!r} is empty"
+            )
+            yield Problem(text, option, remedy="Write 45.5 for 45° 30' north or east, -45.5 for south or west.")
