@@ -40,7 +40,7 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
 
 def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
     """The digest of the content of every file. `verify` reads every file again."""
-    memory = DigestMemory(places.root)
+    memory = _Memory(places.root / ".tswork" / MEMORY)
     digests = {file: memory.digest(file, verify=verify) for file in dict.fromkeys(files)}
     memory.save()
     return digests
