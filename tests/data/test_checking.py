@@ -196,9 +196,18 @@ def test_a_set_is_described_in_numbers() -> None:
     )  # fmt: skip
     assert describe(data) == {
         "sequences": 3, "time steps": 9, "channels": ["channel_0"], "targets": ["channel_0"], "rate": 2.0,
-        "lengths": {"shortest": 2, "median": 3, "longest": 4}, "missing values": 1, "classes": {"a": 2, "b": 1},
+        "lengths": {"shortest": 2, "median": 3, "longest": 4},
+        "duration": {"total": "0:00:04", "shortest": "1 s", "median": "1.5 s", "longest": "2 s"},
+        "missing values": 1, "classes": {"a": 2, "b": 1},
         "group g": "2 values", "official split": {"train": 2, "test": 1}, "digest": data.digest,
     }  # fmt: skip
+
+
+def test_sound_is_described_by_how_long_it_lasts() -> None:
+    lengths = (8000, 16000, 24000)
+    data = Collection.from_sequences([np.zeros((length, 1), np.int16) for length in lengths], rate=16000.0)
+    assert describe(data)["duration"] == {"total": "0:00:03", "shortest": "0.5 s", "median": "1 s", "longest": "1.5 s"}
+    assert "missing values" not in describe(data)
 
 
 def test_of_many_classes_the_rarest_are_summed_up() -> None:

@@ -7,9 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocols.toys import toy_classes, toy_model
+from tests.protocols.toys import Filters, toy_classes, toy_model
 from tswork.context import Context
+from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.samplers import ByLength
+from tswork.methods.model import Model
 from tswork.protocols.embedding import embed_part
 
 
@@ -35,6 +37,36 @@ def test_embeddings_equal_those_of_single_items(padding_invariant: bool, pooling
         with torch.no_grad():
             expected = model.embed(alone, pooling=pooling)  # type: ignore[arg-type]
         torch.testing.assert_close(found[index], expected[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stride", "most"), [(1, 32_768), (4, 131_072), (160, 1_048_576), (320, 1_048_576), (10_000, 1_048_576)]
+)
+def test_frames_are_bounded_and_behind_a_stride_samples_are(stride: int, most: int) -> None:
+    encoder = Filters(1, 2)
+    encoder.stride = stride
+    assert encoder.steps_at_once == most
+
+
+def test_an_encoder_that_shortens_time_takes_more_sound_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    sound = [torch.randint(-9999, 9999, (16_000, 1), generator=drawn, dtype=torch.int16).numpy() for _ in range(6)]
+    part = Part.whole(Collection.from_sequences(sound, rate=16000.0))
+    sizes: list[int] = []
+    usual = Model.embed
+
+    def embed(self: Model, x: torch.Tensor, *rest: object, **more: object) -> torch.Tensor:
+        sizes.append(len(x))
+        return usual(self, x, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Model, "embed", embed)
+    found = []
+    for stride in (1, 160):
+        model = Model(Filters(1, 3), DataInfo.of(part))
+        model.encoder.stride = stride
+        found.append(embed_part(model, part, Context(), pooling="max"))
+    assert sizes == [2, 2, 2, 6], "two seconds in 32,768 samples, 65 behind a stride"
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_an_empty_part_has_no_embeddings() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ def describe(collection: Collection) -> dict[str, Any]:
     if len(collection):
         middle = int(lengths.float().median())
         facts["lengths"] = {"shortest": int(lengths.min()), "median": middle, "longest": int(lengths.max())}
+        if collection.rate:
+            facts["duration"] = duration(collection)
     if collection.values.is_floating_point():
         missing = torch.isnan(collection.values)
         facts["missing values"] = int(missing.sum())
@@ -37,6 +40,15 @@ def describe(collection: Collection) -> dict[str, Any]:
         facts["official split"] = counts(collection, "split")
     facts["digest"] = collection.digest
     return facts
+
+
+def duration(collection: Collection) -> dict[str, str]:
+    """How long a collection with a rate lasts, and its sequences."""
+    assert collection.rate
+    seconds = collection.lengths.double() / collection.rate
+    each = {"shortest": seconds.min(), "median": seconds.median(), "longest": seconds.max()}
+    total = timedelta(seconds=round(len(collection.values) / collection.rate))
+    return {"total": str(total), **{name: f"{float(value):.4g} s" for name, value in each.items()}}
 
 
 def counts(collection: Collection, column: str) -> dict[str, int]:

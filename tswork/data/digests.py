@@ -32,12 +32,15 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
         digest.update(known[file].encode())
     for component in sorted(reader.used(spec, places), key=lambda one: one.name):
         digest.update(f"{component.kind} {component.name} {component.version}".encode())
+    told = reader.told(spec, places)
+    if told is not None:
+        digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 
 def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
     """The digest of the content of every file. `verify` reads every file again."""
-    memory = _Memory(places.root / ".tswork" / MEMORY)
+    memory = DigestMemory(places.root)
     digests = {file: memory.digest(file, verify=verify) for file in dict.fromkeys(files)}
     memory.save()
     return digests
@@ -51,7 +54,8 @@ class _Memory:
         with suppress(OSError, ValueError):
             self._known = json.loads(path.read_text())
 
-    def digest(self, file: Path, *, verify: bool) -> str:
+    def digest(self, file: Path, *, verify: bool = False) -> str:
+        """sha256 of a file's content; `verify` reads it again in any case."""
         status = file.stat()
         mark = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._known.get(str(file))

@@ -200,7 +200,8 @@ class ClassBalanced(Sampler):
 
     Classes are dealt from a shuffled pack, so all come equally often. A class goes round its groups, and each group round its
     items, both in an order that is random in every epoch: K items in a row are of `min(K, groups)` groups, and an item comes
-    again in a batch only when its group has no other left. Without groups every item is a group of its own, so a class goes
+    again in a batch only when its group has no other left. `groups_per_class` makes these fewer groups: with 1, the items of a class
+    in a batch are of one group, another one in the next batch. Without groups every item is a group of its own, so a class goes
     through all of its items before one comes again. Items without a label (-1) are left out. With fewer classes than P, all of
     them are in every batch. An epoch has as many batches as hold the labelled items once.
     """
@@ -213,6 +214,7 @@ class ClassBalanced(Sampler):
         classes: int,
         items: int,
         seed: int,
+        groups_per_class: int | None = None,
     ) -> None:
         self._items = torch.nonzero(labels >= 0).flatten().numpy()
         _, self._label, sizes = np.unique(labels.numpy()[self._items], return_inverse=True, return_counts=True)
@@ -221,6 +223,7 @@ class ClassBalanced(Sampler):
         self._group = np.where(known >= 0, known, known.max(initial=0) + 1 + np.arange(len(known)))
         self._classes = min(classes, len(sizes))
         self._per_class = items
+        self._together = groups_per_class
         self.batch_size = self._classes * items
         self._steps = -(-len(self._items) // self.batch_size) if self.batch_size else 0
         self._seed = seed
@@ -237,8 +240,8 @@ class ClassBalanced(Sampler):
         draw = random.generator(self._seed, "classes", epoch, pack)
         order = torch.randperm(len(rounds.group_count), generator=draw).numpy()
         chosen = order[place * self._classes : (place + 1) * self._classes]
-        turn = pack * self._per_class + np.arange(self._per_class)
-        return torch.from_numpy(self._items[rounds.at(chosen[:, None], turn[None, :]).reshape(-1)])
+        found = rounds.at(chosen[:, None], pack, self._per_class, self._together)
+        return torch.from_numpy(self._items[found.reshape(-1)])
 
     def _drawn(self, epoch: int) -> _Rounds:
         draw = random.generator(self._seed, "class balanced", epoch)
@@ -288,9 +291,16 @@ class _Rounds:
         )
 
     def at(
-        self, classes: Int64[np.ndarray, "class 1"], turn: Int64[np.ndarray, "1 turn"]
-    ) -> Int64[np.ndarray, "class turn"]:
-        """The items that classes give at their turns."""
-        groups = self.group_count[classes]
-        group = self._first_group[classes] + turn % groups
-        return np.asarray(self._order[self._first_item[group] + turn // groups % self._item_count[group]])
+        self, classes: Int64[np.ndarray, "class 1"], pack: int, items: int, together: int | None
+    ) -> Int64[np.ndarray, "class item"]:
+        """The items that classes give when it is their turn for the so manieth time, from at most `together` groups."""
+        groups, place = self.group_count[classes], np.arange(items)[None, :]
+        if together is None:
+            turn = pack * items + place
+            group, item = turn % groups, turn // groups
+        else:
+            several = np.minimum(together, groups)
+            turn = pack * several + place % several
+            group, item = turn % groups, turn // groups * -(-items // several) + place // several
+        group = self._first_group[classes] + group
+        return np.asarray(self._order[self._first_item[group] + item % self._item_count[group]])

@@ -119,7 +119,7 @@ class ClassTable:
     def _units(self) -> pd.DataFrame:
         """Test items with what a test of a difference needs: hits, and for other metrics truth, prediction and scores."""
         items = np.arange(len(self._truth))
-        group = _resampled_together(self._test)
+        group = resampled_together(self._test)
         frames: dict[tuple[str, str], pd.DataFrame] = {}
         for one in self._judged:
             empty = pd.DataFrame({"row": one.row, "at": one.at, "unit": items, "group": group, "truth": self._truth})
@@ -175,7 +175,7 @@ def _mean_of_all(values: pd.Series) -> float:
     return float(values.mean(skipna=False))
 
 
-def _resampled_together(part: Part) -> np.ndarray:
+def resampled_together(part: Part) -> np.ndarray:
     """The group of each item: its value of the only group column, else a number that tells what belongs together.
 
     Segments of one recording belong together also where no group was named.

@@ -146,7 +146,8 @@ class Scored:
     """A part in batches that are made once, so that many networks can be scored on it."""
 
     def __init__(self, part: Part, encoder: Encoder, context: Context) -> None:
-        self._sampler = ByLength(part.lengths, equal=not encoder.padding_invariant)
+        equal = not encoder.padding_invariant
+        self._sampler = ByLength(part.lengths, steps=encoder.steps_at_once, equal=equal)
         self._batches = Batches(part, sampler=self._sampler, device=context.device, seed=context.seed)
         self._items = len(part)
 

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
-
-import pandas as pd
+from typing import TypeVar
 
 from tswork.data.faults import MAX_SHOWN, each, refuse
 from tswork.data.files import find_file
@@ -35,45 +33,6 @@ ID = "id"
 ROOT = "{root}/"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Placed(Table):
-    """A table whose rows come from several files, or from lines that do not follow one another."""
-
-    places: Sequence[Location] = ()
-
-    def at(self, row: int) -> Location:
-        """Where a row stands."""
-        return self.places[int(row)]
-
-    def only(self, rows: Sequence[int]) -> Table:
-        """Some of the rows, which still stand where they stood."""
-        frame = self.frame.iloc[list(rows)].reset_index(drop=True)
-        return Placed(self.path, frame, list, [self.places[row] for row in rows])
-
-
-@dataclass
-class Gathered:
-    """Rows of a listing with the place of each, before they become a table."""
-
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
-    places: list[Location] = field(default_factory=list)
-
-    def add(self, row: Mapping[str, Any], place: Location) -> None:
-        """One more row."""
-        self.rows.append(row)
-        self.places.append(place)
-
-    def table(self, path: Path, *, columns: Mapping[str, str]) -> Table:
-        """All rows as a table, columns renamed (`our name: name there`); cells that a row lacks are missing.
-
-        Raises `DataInvalid` when there are no rows.
-        """
-        if not self.rows:
-            raise DataInvalid([Problem("lists no recordings", location=Location(str(path)))])
-        frame = pd.DataFrame(self.rows).rename(columns={theirs: ours for ours, theirs in columns.items()})
-        return Placed(path, frame, list, self.places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +92,7 @@ class Rows:
             elif file is not None and ending not in known:
                 fault, remedy = f"no decoder reads files ending in {ending!r}", f"Known: {', '.join(sorted(known))}."
             elif file is not None and first.setdefault(file, row) != row and not repeated:
-                fault = f"names the recording of line {table.at(first[file]).line} again"
+                fault = f"names the recording of {line_of(table, first[file])} again"
                 remedy = "Remove one of the two, or give `cut:` to read pieces of recordings."
             if fault:
                 faults[row] = (fault, remedy)
@@ -213,7 +172,8 @@ class Rows:
 
 
 def _line(place: Location) -> str:
-    return f"{Path(place.file).name}:{place.line}"
+    name = Path(place.file).name
+    return name if place.line is None else f"{name}:{place.line}"
 
 
 def _reason(problems: Sequence[Problem]) -> str:
@@ -224,6 +184,12 @@ def _inside(file: Path, places: Places) -> bool:
     """Whether a file, links followed, lies below the listing's folder or a data root."""
     real = file.resolve()
     return any(real.is_relative_to(folder.resolve()) for folder in (places.beside, *places.data_folders))
+
+
+def line_of(table: Table, row: int) -> str:
+    """Where another row stands, in a few words."""
+    line = table.at(row).line
+    return f"line {line}" if line is not None else "another row"
 
 
 def _find(text: str, places: Places) -> tuple[Path | None, str]:

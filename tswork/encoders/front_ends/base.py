@@ -68,24 +68,30 @@ def seen_samples(
 
 def seen_frames(seen: Bool[Tensor, "batch time"], stride: int) -> Bool[Tensor, "batch frame"]:
     """Whether one of a frame's own samples was seen."""
-    filled = functional.pad(seen, (0, -seen.shape[1] % stride))
-    found: Tensor = filled.unflatten(1, (-1, stride)).any(dim=2)
+    filled = functional.pad(seen.to(torch.uint8), (0, -seen.shape[1] % stride))
+    found: Tensor = filled.unflatten(1, (-1, stride)).amax(dim=2) > 0
     return found
 
 
 def normalised(
     values: Float[Tensor, "batch frame channel"],
-    seen: Bool[Tensor, "batch frame channel"],
+    seen: Bool[Tensor, "batch frame #channel"],
     *,
     floor: float,
     over: tuple[int, ...] = (1,),
 ) -> Float[Tensor, "batch frame channel"]:
-    """Mean 0 and variance 1 of each sequence over what was seen of it (population variance, `floor` added); the rest is 0."""
-    count = seen.sum(dim=over, keepdim=True).clamp(min=1)
-    centred = values
+    """Mean 0 and variance 1 of each sequence over what was seen of it (population variance, `floor` added); the rest is 0.
+
+    Of values in float32 or wider, all finite.
+    """
+    weights = seen.to(values.dtype)
+    bands = values.shape[2] // seen.shape[2] if 2 in over else 1
+    count = (weights.sum(dim=over, keepdim=True) * bands).clamp(min=1)
+    centred = values * weights
     for _ in range(2):  # the second time takes away what rounding left of a mean that is large beside the deviation
-        centred = torch.where(seen, centred - torch.where(seen, centred, 0.0).sum(dim=over, keepdim=True) / count, 0.0)
-    variance = centred.square().sum(dim=over, keepdim=True) / count
+        mean = centred.sum(dim=over, keepdim=True) / count
+        centred = torch.addcmul(centred, weights, mean, value=-1)
+    variance = torch.linalg.vector_norm(centred, dim=over, keepdim=True).square() / count
     return centred * torch.rsqrt(variance + floor)
 
 
@@ -95,8 +101,8 @@ def marked(
     seen: Bool[Tensor, "batch frame"],
 ) -> Float[Tensor, "batch frame channel"]:
     """Frames with NaN in those that saw nothing and 0 in padding."""
-    missing = ~seen
+    instead = values.new_full((), torch.nan)
     if lengths is not None:
         inside = valid_steps(lengths, values.shape[1])
-        values, missing = values.masked_fill(~inside[..., None], 0.0), missing & inside
-    return values.masked_fill(missing[..., None], torch.nan)
+        seen, instead = seen & inside, torch.where(inside, instead, 0.0)[..., None]
+    return torch.where(seen[..., None], values, instead)

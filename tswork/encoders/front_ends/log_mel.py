@@ -59,18 +59,21 @@ class LogMel(FrontEnd):
         keep: Bool[Tensor, "batch time"] | None = None,
     ) -> Frames:
         seen = seen_samples(x, lengths, keep)
-        bands = self.bands(wide(torch.where(seen, x, 0.0)))
         known = ((full_lengths(x) if lengths is None else lengths) + self.stride - 1) // self.stride
+        bands = self.bands(wide(torch.where(seen, x, 0.0)), None if lengths is None else known)
         shown = seen_frames(seen.any(dim=2), self.stride)
         bands = normalised_bands(bands, shown, self.normalise)
         if self.wipe is not None:
             bands = self.wipe(bands, known)
         return Frames(marked(bands, None if lengths is None else known, shown), known)
 
-    def bands(self, x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch frame band"]:
+    def bands(
+        self, x: Float[Tensor, "batch time channel"], lengths: Int[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch frame band"]:
         """The bands of every channel, one channel after another."""
         batch, time, channels = x.shape
-        frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time))
+        of_channels = None if lengths is None else lengths.repeat_interleave(channels)
+        frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time), of_channels)
         return frames.reshape(batch, channels, -1, frames.shape[2]).transpose(1, 2).flatten(2)
 
 
@@ -94,7 +97,7 @@ def normalised_bands(
     if normalise == "none":
         return bands
     over = (1,) if normalise == "utterance" else (1, 2)
-    return normalised(bands, shown[..., None].expand_as(bands), floor=VARIANCE_FLOOR, over=over)
+    return normalised(bands, shown[..., None], floor=VARIANCE_FLOOR, over=over)
 
 
 def _rate(config: LogMelConfig, info: DataInfo) -> float:

@@ -15,12 +15,15 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tswork.config import Config
+
+PORTION = 512
+"""Frames that a CPU transforms at once."""
 
 
 class MelConfig(Config):
@@ -105,25 +108,45 @@ class MelEnergies(nn.Module):
         self.hann: Tensor
         self.weights: Tensor
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
-        self.register_buffer("weights", triangles(config, rate, self.size), persistent=False)
+        # A spectrum has the real and the imaginary part of each frequency in turn, whose squares add up to its power.
+        weights = triangles(config, rate, self.size).repeat_interleave(2, dim=0)
+        self.register_buffer("weights", weights, persistent=False)
 
-    def forward(self, samples: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
-        """The frames of whole sequences of float32 or float64 samples; zeros beyond a shorter sequence are its end."""
-        time = samples.shape[1]
+    def forward(
+        self, samples: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch frame mel"]:
+        """The frames of float32 or float64 samples, zeros beyond a sequence's end; `lengths` (in frames) may spare those behind them."""
         before = (self.size - self.hop) // 2
-        behind = -time % self.hop + self.size - self.hop - before
+        behind = -samples.shape[1] % self.hop + self.size - self.hop - before
+        filled = functional.pad(samples, (before, behind))
         with torch.autocast(samples.device.type, enabled=False):
-            spectrum = torch.stft(
-                functional.pad(samples, (before, behind)),
-                self.size,
-                self.hop,
-                self.window,
-                self.hann.to(samples.dtype),
-                center=False,
-                return_complex=True,
-            )
-            power = torch.view_as_real(spectrum).square().sum(dim=3).transpose(1, 2)
-            return (power @ self.weights.to(samples.dtype)).clamp(min=self.floor).log()
+            if samples.device.type != "cpu" or samples.requires_grad or torch.compiler.is_exporting():
+                return self._energies(filled)
+            return self._in_portions(filled, lengths)
+
+    def _energies(self, filled: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
+        """Of every window that lies in these samples."""
+        spectrum = torch.stft(
+            filled, self.size, self.hop, self.window, self.hann.to(filled.dtype), center=False, return_complex=True
+        )
+        squares = torch.view_as_real(spectrum.transpose(1, 2)).square().flatten(2)
+        return (squares @ self.weights.to(filled.dtype)).clamp(min=self.floor).log()
+
+    def _in_portions(
+        self, filled: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch frame mel"]:
+        """The same in stretches of time whose spectra stay in a processor's cache, without sequences that are over."""
+        frames, step = (filled.shape[1] - self.size) // self.hop + 1, max(1, PORTION // max(1, len(filled)))
+        found = filled.new_zeros(len(filled), frames, self.weights.shape[1])
+        for first in range(0, frames, step):
+            stop = min(first + step, frames)
+            stretch = filled[:, first * self.hop : (stop - 1) * self.hop + self.size]
+            if lengths is None:
+                found[:, first:stop] = self._energies(stretch)
+            else:
+                rows = torch.nonzero(lengths > first).flatten()
+                found[rows, first:stop] = self._energies(stretch[rows])
+        return found
 
 
 def mel_names(channels: tuple[str, ...], mels: int) -> tuple[str, ...]:
