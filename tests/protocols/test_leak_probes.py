@@ -45,7 +45,7 @@ def test_nothing_planted_nothing_told() -> None:
     assert told == []
     asked = table[table["asks"] == "region"].set_index("probe")
     assert set(asked.index) == {"metadata", "bandwidth", "beginning", "silence"}
-    assert asked.loc["silence", "balanced_accuracy"] < 0.55
+    assert (asked["balanced_accuracy"] < 0.5).all()
     assert (asked["groups"] == 18).all()
 
 
@@ -76,7 +76,7 @@ def test_a_sample_rate_that_goes_with_the_class_is_found_in_the_table_and_after_
     table, told = probed(told_by_column)
     found = table.set_index("probe")
     assert found.loc["metadata", "balanced_accuracy"] == 1
-    assert found.loc["bandwidth", "balanced_accuracy"] > 0.95
+    assert (found["balanced_accuracy"][["metadata", "bandwidth"]] > 0.95).all()
     assert sum(line.startswith("leak alarm") for line in told) >= 2
 
 
