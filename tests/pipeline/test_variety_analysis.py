@@ -90,9 +90,7 @@ def test_from_recordings_to_an_analysis_and_classes_of_new_ones(tmp_path: Path) 
     known = new_classes(tmp_path, table)
     pd.testing.assert_frame_equal(known, predicted)
     foreign = table.assign(region=["region9"] * 2 + table["region"].tolist()[2:])
-    told = (
-        r"region: 'region9' in the new data; the model knows region0, region1, region2. Correct or remove these rows of"
-    )
+    told = r"region: 'region9' is no class of the model \(region0, region1, region2\)\. Correct or remove the row of"
     with pytest.raises(DataInvalid, match=told):
         new_classes(tmp_path, foreign)
     pd.testing.assert_frame_equal(new_classes(tmp_path, foreign, ignore_unknown=True), predicted)
@@ -111,7 +109,7 @@ def test_numbers_are_known_by_their_value() -> None:
     for digits, fits in (([1.0, 2.0, 10.0, None], True), (["1", "02", "10", "2"], False)):
         table = pd.DataFrame({"digit": (digits * len(collection))[: len(collection)]})
         part = Part.whole(collection.replaced(table=table, label=None, groups=()))
-        with nullcontext() if fits else pytest.raises(DataInvalid, match="digit: '02' in the new data"):
+        with nullcontext() if fits else pytest.raises(DataInvalid, match="digit: '02' is no class"):
             refuse_unknown_classes(part, info, Path("new.csv"))
 
 

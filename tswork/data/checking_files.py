@@ -20,7 +20,6 @@ from tswork.data.findings import Finding
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.readers.decoders.base import Outline
-from tswork.data.readers.recordings import Recordings
 from tswork.data.spec import DataSpec
 
 STRONG = 0.3
@@ -32,8 +31,6 @@ def check_files(
     reader: Reader[Any], collection: Collection | None, spec: DataSpec, places: Places
 ) -> Iterator[Finding]:
     """How many files have which rate, channels and format, and which of these go with the label."""
-    if not isinstance(reader, Recordings):
-        return
     outlines = reader.outlines(spec, places)
     if not any(outline is not None and outline.file_rate is not None for _, outline in outlines):
         return  # no sound among them

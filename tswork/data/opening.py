@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tswork.config import Configured, keyed
+from tswork.config import Configured, configure, keyed
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.digests import source_digest
@@ -93,17 +93,16 @@ def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ..
 
 
 def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: Store | None = None) -> Part:
-    """New data in the layout of the spec's own, prepared as the training data were (fitted on those, not on the new).
+    """New data in the layout of the spec's own (of a join: a manifest), prepared as the training data were, fitted on those.
 
     Raises `DataInvalid` when the new data have other channels.
     """
     spec = _located(spec, places)
     unfitted, fitted = _preparations(spec)
     known = open_collection(spec, places, store=store)
-    moved = spec.reader.config.model_copy(update={"path": path})
     new_spec = DataSpec(
         spec.options.model_copy(update={"split": None, "label": None, "label_per": None, "groups": (), "aliases": {}}),
-        type(spec.reader)(spec.reader.component, moved),
+        _reader_of_new(spec, path),
     )
     new = _prepared(new_spec, places, unfitted)
     if new.channels != known.channels:
@@ -121,6 +120,14 @@ def _located(spec: DataSpec, places: Places) -> DataSpec:
     if prepare is spec.options.prepare:
         return spec
     return replace(spec, options=spec.options.model_copy(update={"prepare": prepare}))
+
+
+def _reader_of_new(spec: DataSpec, path: Path) -> Configured:
+    """The reader of the spec at another path; of several sets in one, which have no path of their own, a manifest."""
+    config = spec.reader.config
+    if "path" in type(config).model_fields:
+        return Configured(spec.reader.component, config.model_copy(update={"path": path}))
+    return configure("reader", {"uses": "manifest", "path": str(path)})
 
 
 def _preparations(spec: DataSpec) -> tuple[list[Configured], list[Configured]]:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part
-from tswork.data.faults import some
+from tswork.data.faults import each, refuse, some
 from tswork.data.ids import NUMERAL, WHOLE
+from tswork.data.locating import called
 from tswork.data.opening import open_new
-from tswork.errors import DataInvalid, Problem
+from tswork.errors import Problem
 from tswork.pipeline.finding import FinishedMember, RunNotFound
 from tswork.pipeline.results import load_result
 from tswork.pipeline.stages import load_models
@@ -52,15 +53,19 @@ def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
 
     Numbers are compared by value: a column with gaps is read as 1.0 where one without is read as 1.
     """
-    collection = part.collection
-    if info.label is None or info.label not in collection.table:
+    collection, label = part.collection, info.label
+    if label is None or label not in collection.table:
         return
     known = {_plain(name) for name in info.classes}
-    unknown = [name for name in collection.categories(info.label) if _plain(name) not in known]
-    if unknown:
-        text = f"{some([repr(name) for name in unknown])} in the new data; the model knows {some(list(info.classes))}"
-        remedy = f"Correct or remove these rows of {data}, or predict with `--ignore-unknown`."
-        raise DataInvalid([Problem(text, info.label, remedy=remedy)])
+    names, codes = collection.categories(label), collection.codes(label).tolist()
+    wrong = [row for row, code in enumerate(codes) if code >= 0 and _plain(names[code]) not in known]
+
+    def problem(row: int) -> Problem:
+        text = f"{names[codes[row]]!r} is no class of the model ({some(list(info.classes))})"
+        remedy = f"Correct or remove the row of {data}, or predict with `--ignore-unknown`."
+        return Problem(text, f"{called(collection, row)}, {label}", remedy=remedy)
+
+    refuse(list(each(wrong, problem, rest="rows of classes that the model does not know")))
 
 
 def _plain(name: str) -> str:

@@ -76,8 +76,7 @@ class Recordings(Reader[R]):
         """The unit in which rows are pieces of their recordings; None: they are whole recordings."""
         return "seconds" if set(table.columns) >= PIECES else None
 
-    def outlines(self, spec: DataSpec, places: Places) -> list[tuple[Path, Outline | None]]:
-        """The file of every row and what its header tells, without reading values (None: it cannot be read)."""
+    def outlines(self, spec: DataSpec, places: Places) -> Sequence[tuple[Path, Outline | None]]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
         found, _ = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
