@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tswork.config import Configured, keyed
+from tswork.config import Configured, configure, keyed
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.digests import source_digest
+from tswork.data.faults import each, refuse, some
 from tswork.data.group_splits import units_of
+from tswork.data.locating import called
 from tswork.data.places import Places
 from tswork.data.prepare.base import Preparation
 from tswork.data.reading import read_collection
@@ -90,26 +92,52 @@ def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ..
     return open_data(spec, places, seed=seed).splits
 
 
-def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: Store | None = None) -> Part:
-    """New data in the layout of the spec's own, prepared as the training data were (fitted on those, not on the new).
+def open_new(
+    spec: DataSpec, path: Path, places: Places, *, seed: int, store: Store | None = None, ignore_unknown: bool = False
+) -> Part:
+    """New data in the layout of the spec's own (of a join: a manifest), prepared as the training data were, fitted on those.
 
-    Raises `DataInvalid` when the new data have other channels.
+    Raises `DataInvalid` when the new data have other channels, or unless `ignore_unknown` labels that training does not know.
     """
     unfitted, fitted = _preparations(spec)
     known = open_collection(spec, places, store=store)
-    moved = spec.reader.config.model_copy(update={"path": path})
     new_spec = DataSpec(
         spec.options.model_copy(update={"split": None, "label": None, "label_per": None, "groups": (), "aliases": {}}),
-        type(spec.reader)(spec.reader.component, moved),
+        _reader_of_new(spec, path),
     )
     new = _prepared(new_spec, places, unfitted)
     if new.channels != known.channels:
         text = f"has the channels {', '.join(new.channels)}; the model was trained on {', '.join(known.channels)}"
         raise DataInvalid([Problem(text, str(path))])
-    _, steps = _fit(_divide(spec, known, seed)[0], fitted)
+    split = _divide(spec, known, seed)[0]
+    if not ignore_unknown and spec.options.label is not None:
+        refuse(list(_unknown_labels(new, spec.options.label, split.train.collection.classes)))
+    _, steps = _fit(split, fitted)
     for step in steps:
         new = step.apply(new)
     return Part.whole(new)
+
+
+def _reader_of_new(spec: DataSpec, path: Path) -> Configured:
+    """The reader of the spec at another path; of several sets in one, which have no path of their own, a manifest."""
+    config = spec.reader.config
+    if "path" in type(config).model_fields:
+        return Configured(spec.reader.component, config.model_copy(update={"path": path}))
+    return configure("reader", {"uses": "manifest", "path": str(path)})
+
+
+def _unknown_labels(new: Collection, label: str, known: Sequence[str]) -> Iterator[Problem]:
+    """Rows of new data with a label that no training row has, which every prediction of theirs must miss."""
+    if label not in new.table.columns:
+        return
+    names, codes = new.categories(label), new.codes(label).tolist()
+    wrong = [row for row, code in enumerate(codes) if code >= 0 and names[code] not in known]
+
+    def problem(row: int) -> Problem:
+        text = f"{names[codes[row]]!r} is no class of the model ({some(list(known), 20)})"
+        return Problem(text, f"{called(new, row)}, {label}", remedy="Mend the label, or give --ignore-unknown.")
+
+    yield from each(wrong, problem, rest="rows with labels that the model does not know")
 
 
 def _preparations(spec: DataSpec) -> tuple[list[Configured], list[Configured]]:

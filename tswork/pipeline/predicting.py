@@ -19,11 +19,17 @@ from tswork.store import Store
 
 
 def predict_new(
-    finished: FinishedMember, data: Path, *, stage: str | None = None, horizon: int | None = None
+    finished: FinishedMember,
+    data: Path,
+    *,
+    stage: str | None = None,
+    horizon: int | None = None,
+    ignore_unknown: bool = False,
 ) -> pd.DataFrame:
     """What the protocol stage predicts for a file of new data, for each stage it judged.
 
-    Raises `RunNotFound` when the stage is not there or has no predictions, `DataInvalid` when the data do not fit.
+    Raises `RunNotFound` when the stage is not there or has no predictions, `DataInvalid` when the data do not fit, or unless
+    `ignore_unknown` when they have labels that the training data do not.
     """
     spec, folder = finished.stage(stage, trains=False)
     protocol: Protocol[Any] = spec.component.build()
@@ -31,7 +37,8 @@ def predict_new(
         raise RunNotFound(spec.name, f"the protocol {spec.component.name} predicts nothing")
     candidates = {name: load_models(finished.folders[name]) for name in spec.needs}
     context = Context(seed=finished.member.header.seed)
-    return protocol.predict(candidates, load_result(folder).heads, _open(finished, data), context, horizon=horizon)
+    part = _open(finished, data, ignore_unknown=ignore_unknown)
+    return protocol.predict(candidates, load_result(folder).heads, part, context, horizon=horizon)
 
 
 def embed_new(finished: FinishedMember, data: Path, *, stage: str | None = None) -> pd.DataFrame:
@@ -43,6 +50,7 @@ def embed_new(finished: FinishedMember, data: Path, *, stage: str | None = None)
     return pd.concat([part.table.reset_index(drop=True), columns], axis=1)
 
 
-def _open(finished: FinishedMember, data: Path) -> Part:
+def _open(finished: FinishedMember, data: Path, *, ignore_unknown: bool = True) -> Part:
     places, member = finished.places, finished.member
-    return open_new(member.data, data, places, seed=member.header.seed, store=Store(places.store))
+    store = Store(places.store)
+    return open_new(member.data, data, places, seed=member.header.seed, store=store, ignore_unknown=ignore_unknown)

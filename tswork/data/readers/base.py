@@ -13,6 +13,7 @@ from tswork.data.places import Places
 from tswork.registry import Component
 
 if TYPE_CHECKING:
+    from tswork.data.readers.decoders.base import Outline
     from tswork.data.spec import DataSpec
 
 C = TypeVar("C", bound=Config)
@@ -37,6 +38,11 @@ class Reader(ABC, Generic[C]):
     def told(self, spec: DataSpec, places: Places) -> object:
         """What decides the result beside the contents of the files, as plain data: names that become labels, other blocks."""
         return None
+
+    def outlines(self, spec: DataSpec, places: Places) -> Sequence[tuple[Path, Outline | None]]:
+        """The file of every sequence and what its header tells without its values (None: it cannot be read); of readers that
+        read a file a sequence."""
+        return ()
 
     def inspect(self, spec: DataSpec, places: Places) -> None:
         """Refuse what is wrong and can be seen without reading values: files, names of columns, headers.
