@@ -21,6 +21,7 @@ from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
 from tests.methods.toys import TINY, method_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
+from tests.protocols.varieties import toy_varieties
 from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
@@ -138,6 +139,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation bands": [{"column": "age", "edges": [30.0]}],
     "preparation parts_in_order": [{"group": "age", "last": {"a": [0, 1], "b": [0, 0]}}],
     "preparation select": [{"keep": {"label": ["b"]}}],
+    "protocol variety_analysis": [
+        {"permutations": 99},
+        {"distance": "cosine", "features": "statistics", "neighbours": 3, "leaks": False, "permutations": 99},
+    ],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -300,7 +305,8 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    split = toy_classes() if "classify" in name else toy_patients() if "finetune" in name else toy_series()
+    makers = {"probe_classify": toy_classes, "finetune_fraction": toy_patients, "variety_analysis": toy_varieties}
+    split = makers.get(name, toy_series)()
     protocol = configure("protocol", {"uses": name, **options}).build()
     rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)

@@ -30,8 +30,11 @@ def gc(
         removed, freed = removed + 1, freed + size
         if not dry_run:
             store.discard(path)
-    for entry in list(store.entries()):
-        if older_than is not None and time.time() - entry.finished > older_than * 86400:
+    entries = list(store.entries())
+    oldest = time.time() - older_than * 86400 if older_than is not None else 0.0
+    needed = {key for entry in entries if entry.finished >= oldest for key in entry.about.get("needs", ())}
+    for entry in entries:
+        if entry.finished < oldest and entry.key not in needed:
             removed, freed = removed + 1, freed + entry.bytes
             if not dry_run:
                 store.remove(entry.key)

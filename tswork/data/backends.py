@@ -78,8 +78,13 @@ def map_values(values: Tensor, path: Path) -> Tensor:
 def open_mapped(path: Path) -> Tensor:
     """The values of a `.npy` file, mapped; changes would stay in this process."""
     mapped = torch.from_numpy(np.load(path, mmap_mode="c"))
-    mapped._tswork_mapped = True  # type: ignore[attr-defined]
+    mark_mapped(mapped)
     return mapped
+
+
+def mark_mapped(values: Tensor) -> None:
+    """Say of values that they lie in a file, so that they are gathered from there instead of being copied as a whole."""
+    values._tswork_mapped = True  # type: ignore[attr-defined]
 
 
 class Resident:

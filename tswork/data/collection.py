@@ -57,6 +57,9 @@ class Collection:
     name: str = "data"
     notes: tuple[str, ...] = ()
     """What preparations left out or filled, in words; every run records it with its data. No part of the content."""
+    left_out: tuple[tuple[str, str, str], ...] = ()
+    """Recordings that could not be used and that `skip_bad` left out: where each is named, its path, and what is wrong with it.
+    Every run records them as a table. No part of the content."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
@@ -162,7 +165,7 @@ class Collection:
     def replaced(self, **changes: Any) -> Collection:
         """A copy with some fields replaced."""
         copy = replace(self, **changes)
-        if set(changes) <= {"name", "affine", "notes"} and "digest" in self.__dict__:
+        if set(changes) <= {"name", "affine", "notes", "left_out"} and "digest" in self.__dict__:
             copy.__dict__["digest"] = self.digest  # none of these is content
         return copy
 

@@ -26,14 +26,24 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
     """
     reader: Reader[Any] = spec.reader.build()
     files: Sequence[Path] = reader.files(spec, places)
-    memory = DigestMemory(places.root)
+    known = file_digests(files, places, verify=verify)
     digest = hashlib.sha256()
     for file in files:
-        digest.update(memory.digest(file, verify=verify).encode())
+        digest.update(known[file].encode())
     for component in sorted(reader.used(spec, places), key=lambda one: one.name):
         digest.update(f"{component.kind} {component.name} {component.version}".encode())
-    memory.save()
+    told = reader.told(spec, places)
+    if told is not None:
+        digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     return digest.hexdigest()
+
+
+def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
+    """The digest of the content of every file. `verify` reads every file again."""
+    memory = DigestMemory(places.root)
+    digests = {file: memory.digest(file, verify=verify) for file in dict.fromkeys(files)}
+    memory.save()
+    return digests
 
 
 class DigestMemory:

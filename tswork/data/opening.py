@@ -20,7 +20,7 @@ from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec, read_spec
 from tswork.data.split_spec import split_count
 from tswork.data.splits import make_splits
-from tswork.data.stored import FORMAT, load_collection, save_collection
+from tswork.data.stored import FORMAT, is_whole, load_collection, save_collection
 from tswork.encoders.checkpoints import located_in
 from tswork.errors import DataInvalid, Problem
 from tswork.source import Source
@@ -53,10 +53,17 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
     if store is None:
         return _prepared(spec, places, unfitted)
     key = _key(spec, unfitted, source_digest(spec, places))
-    found = store.get(key) or store.compute(
-        key, lambda folder: save_collection(folder, _prepared(spec, places, unfitted)), about={"kind": "collection"}
-    )
-    return load_collection(found).replaced(name=spec.options.name)
+    about: dict[str, Any] = {"kind": "collection"}
+
+    def write(folder: Path) -> None:
+        about["needs"] = list(save_collection(folder, _prepared(spec, places, unfitted), store=store))
+
+    found = store.get(key)
+    if found is not None and not is_whole(found, store):
+        store.remove(key)
+        found = None
+    found = found or store.compute(key, write, about=about)
+    return load_collection(found, store=store).replaced(name=spec.options.name)
 
 
 def open_data(

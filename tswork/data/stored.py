@@ -1,4 +1,7 @@
-"""A collection as files: `values.npy` that can be mapped, the table as Parquet, and the rest as JSON."""
+"""A collection as files: `values.npy` that can be mapped, the table as Parquet, and the rest as JSON.
+
+Values that lie in other entries of the store (decoded sound) are told by their places there and not written again.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 from torch import Tensor
 
 from tswork.data.backends import open_mapped
 from tswork.data.collection import Affine, Collection
+from tswork.data.joined import Runs, free_room, open_runs, runs_of
+from tswork.store import Store
 
 FORMAT = 1
-SHARE = 0.5
-"""Share of the free memory up to which values are loaded; larger ones stay on disk and are mapped."""
 
 
-def save_collection(folder: Path, collection: Collection) -> None:
-    """Write a collection into a folder that exists."""
+def save_collection(folder: Path, collection: Collection, *, store: Store | None = None) -> tuple[str, ...]:
+    """Write a collection into a folder that exists; gives the keys of the entries of the store that hold its values, if any do."""
+    runs = runs_of(collection.values, store) if store is not None else None
     arrays = {"values": collection.values, "offsets": collection.offsets, "times": collection.times}
+    if runs is not None:
+        del arrays["values"]
     if collection.affine is not None:
         arrays |= {"scale": collection.affine.scale, "offset": collection.affine.offset}
     for name, tensor in arrays.items():
@@ -37,17 +42,32 @@ def save_collection(folder: Path, collection: Collection) -> None:
         "targets": collection.targets,
         "digest": collection.digest,
         "notes": collection.notes,
+        "left_out": collection.left_out,
+        "runs": runs.dump() if runs is not None else None,
     }
     (folder / "collection.json").write_text(json.dumps(about))
+    return runs.keys if runs is not None else ()
 
 
-def load_collection(folder: Path, *, budget: int | None = None) -> Collection:
-    """The collection of a folder; values of more than `budget` bytes (default: half of the free memory) are mapped."""
+def is_whole(folder: Path, store: Store) -> bool:
+    """Whether the entries that hold the values of a stored collection are still there."""
+    runs = json.loads((folder / "collection.json").read_text()).get("runs")
+    return runs is None or Runs.parse(runs).there(store)
+
+
+def load_collection(folder: Path, *, budget: int | None = None, store: Store | None = None) -> Collection:
+    """The collection of a folder; values of more than `budget` bytes (default: half of the free memory) are mapped.
+
+    `store` has the values that are not in the folder.
+    """
     about: dict[str, Any] = json.loads((folder / "collection.json").read_text())
-    room = budget if budget is not None else int(psutil.virtual_memory().available * SHARE)
-    large = (folder / "values.npy").stat().st_size > room
+    room = budget if budget is not None else free_room()
     scale, offset = _array(folder / "scale.npy"), _array(folder / "offset.npy")
-    values, offsets = _array(folder / "values.npy", mapped=large), _array(folder / "offsets.npy")
+    offsets = _array(folder / "offsets.npy")
+    if store is not None and about.get("runs") is not None:
+        values: Tensor | None = open_runs(Runs.parse(about["runs"]), store, budget=room, load=True)
+    else:
+        values = _array(folder / "values.npy", mapped=(folder / "values.npy").stat().st_size > room)
     assert values is not None
     assert offsets is not None
     collection = Collection(
@@ -62,6 +82,7 @@ def load_collection(folder: Path, *, budget: int | None = None) -> Collection:
         groups=tuple(about["groups"]),
         targets=tuple(about["targets"]),
         notes=tuple(about.get("notes", ())),
+        left_out=tuple((place, name, why) for place, name, why in about.get("left_out", ())),
     )
     collection.__dict__["digest"] = about["digest"]  # known, so it need not be computed over all values again
     return collection

@@ -36,6 +36,13 @@ class Form:
     header: bool = True
     wording: str = "{}"
     """How a person gives these options, such as `decoders: [{{uses: csv, {}}}]`."""
+    quotes: bool = True
+    """Whether cells may stand between quotation marks; without, such marks are part of their text."""
+
+    @property
+    def quoting(self) -> Literal[0, 3]:
+        """The same in the words of the modules csv and pandas."""
+        return csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
 
     def option(self, text: str) -> str:
         """An option as it is written in a data block."""
@@ -67,6 +74,12 @@ class Table:
     def at(self, row: int) -> Location:
         """Where a row stands, with its line."""
         return Location(str(self.path), self._lines[int(row)])
+
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of the rows, which still stand where they stood."""
+        return Table(
+            self.path, self.frame.iloc[list(rows)].reset_index(drop=True), lambda: [self._lines[row] for row in rows]
+        )
 
     @cached_property
     def _lines(self) -> Sequence[int]:
@@ -158,7 +171,7 @@ def _parsed(path: Path, form: Form, names: list[str], as_text: list[bool], rows:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                path, sep=form.separator, decimal=form.decimal, header=0 if form.header else None, names=places,
+                path, sep=form.separator, quoting=form.quoting, decimal=form.decimal, header=0 if form.header else None, names=places,
                 index_col=False, nrows=rows, skipinitialspace=True, low_memory=False, float_precision="round_trip",
                 encoding="utf-8-sig", dtype={place: str for place in places if text[place]}, keep_default_na=False,
                 na_values={place: [""] if text[place] else MISSING for place in places},
@@ -211,7 +224,7 @@ def _records(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not blank, each with the line it begins at."""
     try:
         with _open(path) as file:
-            reader = csv.reader(file, delimiter=form.separator, skipinitialspace=True)
+            reader = csv.reader(file, delimiter=form.separator, skipinitialspace=True, quoting=form.quoting)
             line = 1
             for cells in reader:
                 if len(cells) > 1 or (cells and cells[0].strip()):

@@ -32,6 +32,6 @@ def figure_intervals(units: pd.DataFrame, metric: str, *, seed: int = 0, resampl
             values = np.stack([cell.values for cell in cells.values()]).mean(axis=0)
             error = math.sqrt(float(np.nanvar(values, ddof=1)) * groups / (groups - 1))
             known = Difference(value, error, float(groups))
-        low, high = max(0.0, known.low), min(1.0, known.high)
+        low, high = (float(end) for end in np.clip([known.low, known.high], 0, 1))
         lines.append((row, metric, value, known.error, low, high, groups, known.note))
     return pd.DataFrame(lines, columns=["row", "metric", "value", "error", "low", "high", "groups", "note"])

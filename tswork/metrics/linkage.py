@@ -36,7 +36,7 @@ def cophenetic_correlation(joins: Float[np.ndarray, "join 4"], distances: Float[
 
 def linkage_table(joins: Float[np.ndarray, "join 4"], names: Sequence[str]) -> pd.DataFrame:
     """The joins to read: columns step, one, other (names, several joined by `+`), height, size."""
-    members = [(name,) for name in names]
+    members: list[tuple[str, ...]] = [(name,) for name in names]
     lines = []
     for step, (one, other, height, size) in enumerate(joins, start=1):
         pair = members[int(one)], members[int(other)]

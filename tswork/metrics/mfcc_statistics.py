@@ -12,11 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 COEFFICIENTS = 20
+FEATURES = 4 * COEFFICIENTS
+"""Numbers a channel."""
 MELS = 40
 WINDOW_SECONDS = 0.032
 HOP_SECONDS = 0.01
 SLOPE_FRAMES = 9
-LEAST_RATE = 2000.0
+LEAST_RATE = 4000.0
 """Samples a second below which 40 mel bands are no description of a sound."""
 
 

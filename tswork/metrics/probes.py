@@ -108,7 +108,7 @@ def fit_balanced(
 
 def fit_nearest(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) -> dict[str, np.ndarray]:
     """The nearest training item by Euclidean distance of standardised features."""
-    mean, scale = _standard(x)
+    mean, scale = standard(x)
     classes, codes = np.unique(truth, return_inverse=True)
     return {"classes": classes, "items": (x - mean) / scale, "codes": codes, "mean": mean, "scale": scale}
 
@@ -147,7 +147,7 @@ def _logistic(x: np.ndarray, truth: np.ndarray, cost: float, *, balanced: bool =
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = _standard(x)
+    mean, scale = standard(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         weight = "balanced" if balanced else None
@@ -186,7 +186,8 @@ def _gamma(x: np.ndarray) -> float:
     return 1.0 / (x.shape[1] * variance) if variance > 0 else 1.0
 
 
-def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standard(x: Float[np.ndarray, "item dim"]) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim"]]:
+    """Mean and deviation of every dimension; a constant one has the deviation 1."""
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     constant = deviation <= 1e-9 * np.maximum(np.abs(mean), 1e-30)
     return mean, np.where(constant, 1.0, deviation)

@@ -1,6 +1,9 @@
-"""One vector for every item of a part, in batches of bounded memory."""
+"""One vector, or the logits of a head, for every item of a part, in batches of bounded memory."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -14,17 +17,29 @@ from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.model import Model
 
 
-@torch.no_grad()
 def embed_part(
     model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int = MAX_STEPS
 ) -> Float[Tensor, "item dim"]:
     """The embeddings of a part's spans in their order, float32 on the CPU; `pooling=None` takes the model's own."""
+    width = pooled_dim(model.encoder, pooling or model.pooling)
+    return _by_length(model, part, context, partial(model.embed, pooling=pooling), width, steps)
+
+
+def classify_part(model: Model, part: Part, context: Context, *, steps: int = MAX_STEPS) -> Float[Tensor, "item class"]:
+    """The logits of a model's own head for a part's spans in their order, float32 on the CPU. Raises `ModelUnfit` without one."""
+    return _by_length(model, part, context, model.classify, len(model.info.classes), steps)
+
+
+@torch.no_grad()
+def _by_length(
+    model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int
+) -> Float[Tensor, "item width"]:
+    """What `read` makes of the items, which are brought to it by their length."""
     model.to(context.device).eval()
     sampler = ByLength(part.lengths, steps=steps, equal=not model.encoder.padding_invariant)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
-    found = torch.empty(len(part), pooled_dim(model.encoder, pooling or model.pooling))
+    found = torch.empty(len(part), width)
     for step in range(batches.steps(0)):
         batch = batches.at(0, step)
-        embedded = model.embed(batch.x.float(), batch.lengths, pooling=pooling)
-        found[sampler.at(0, step)] = embedded.float().cpu()
+        found[sampler.at(0, step)] = read(batch.x.float(), batch.lengths).float().cpu()
     return found

@@ -31,6 +31,10 @@ class Reader(ABC, Generic[C]):
         Raises `DataInvalid` when one cannot be found.
         """
 
+    def told(self, spec: DataSpec, places: Places) -> object:
+        """What decides the result beside the contents of the files, as plain data: names that become labels, other blocks."""
+        return None
+
     def inspect(self, spec: DataSpec, places: Places) -> None:
         """Refuse what is wrong and can be seen without reading values: files, names of columns, headers.
 

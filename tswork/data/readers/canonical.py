@@ -39,12 +39,17 @@ def _repeated_ids(table: Table) -> Iterator[Problem]:
         return
     cells = table.frame[ID].dropna()
     first = cells.drop_duplicates()
-    line = {value: table.at(row).line for row, value in zip(first.index.tolist(), first.tolist(), strict=True)}
+    row_of = dict(zip(first.tolist(), first.index.tolist(), strict=True))
     remedy = "Give every row an id of its own; a column of persons has another name (`columns: {patient: id}`)."
 
     def problem(row: int) -> Problem:
-        value = cells.loc[row]
-        return Problem(f"{value!r} is the id of line {line[value]} already", ID, table.at(row), remedy)
+        line = table.at(row_of[cells.loc[row]]).line
+        return Problem(
+            f"{cells.loc[row]!r} is the id of {f'line {line}' if line else 'another row'} already",
+            ID,
+            table.at(row),
+            remedy,
+        )
 
     yield from each(cells.index[cells.duplicated()].to_numpy(), problem, rest="rows with the id of another")
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from tswork.data.faults import each
-from tswork.data.readers.agreement import RowProblem
 from tswork.data.tables import Table
 from tswork.errors import Problem
 
@@ -26,25 +25,32 @@ def cut_rows(
     unit: Unit,
     rate: float | None,
     lengths: Sequence[int | None],
-    problem: RowProblem,
+    shortest: Sequence[int],
     *,
     file_rates: Sequence[float | None] = (),
-) -> tuple[list[int], list[int | None], list[Problem]]:
-    """First step and the one after the last of each row, from its columns `start` and `stop` or `duration`, and their faults.
+) -> tuple[list[int], list[int | None], dict[int, str], list[Problem]]:
+    """First step and the one after the last of each row, from its columns `start` and `stop` or `duration`, rows in which these
+    do not fit, and what is wrong with the columns.
 
-    An empty `start` is the beginning, an empty `stop` the end; a stop is None while the length of the file is not known. Steps
-    are those of the file: where a decoder brought it from `file_rates` to another rate, they are brought along.
+    `shortest` are the steps that a piece needs. An empty `start` is the beginning, an empty `stop` the end; a stop is None while
+    the length of the file is not known. Steps are those of the file: where a decoder brought it from `file_rates` to another
+    rate, they are brought along.
     """
     faults: list[Problem] = []
     if not {"start", "stop"} & set(table.columns):
-        return [], [], [Problem("has neither a column 'start' nor 'stop'", "data.cut", table.head)]
+        return [], [], {}, [Problem("has neither a column 'start' nor 'stop'", "data.cut", table.head)]
     if unit == "seconds" and rate is None:
-        return [], [], [Problem("cutting in seconds needs a rate", "data.cut", remedy="Give `rate:`, or cut in steps.")]
+        return (
+            [],
+            [],
+            {},
+            [Problem("cutting in seconds needs a rate", "data.cut", remedy="Give `rate:`, or cut in steps.")],
+        )
     scales = _scales(unit, rate, file_rates, len(lengths))
     start, stop = _bounds(table, faults)
     begins = np.nan_to_num(np.round(start * scales)).astype(np.int64)
     ends: list[int | None] = []
-    wrong: list[tuple[int, str]] = []
+    wrong: dict[int, str] = {}
     for row, length in enumerate(lengths):
         scale = float(scales[row])
         slack = int(SLACK_SECONDS * scale) if unit == "seconds" else 0
@@ -53,13 +59,14 @@ def cut_rows(
             end = length
         ends.append(end)
         if begins[row] < 0:
-            wrong.append((row, f"starts at {start[row]:g} {unit}"))
+            wrong[row] = f"starts at {start[row]:g} {unit}"
         elif end is not None and end <= begins[row]:
-            wrong.append((row, f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"))
+            wrong[row] = f"stops at {end / scale:g} {unit}, not after its start at {begins[row] / scale:g}"
         elif end is not None and length is not None and end > length:
-            wrong.append((row, f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"))
-    faults += each(wrong, lambda one: problem(one[0], one[1], ""), rest="pieces that do not fit their recordings")
-    return begins.tolist(), ends, faults
+            wrong[row] = f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"
+        elif end is not None and end - begins[row] < shortest[row]:
+            wrong[row] = f"has {end - begins[row]} steps, and the shortest that can be used has {shortest[row]}"
+    return begins.tolist(), ends, wrong, faults
 
 
 def _scales(unit: Unit, rate: float | None, file_rates: Sequence[float | None], rows: int) -> np.ndarray:

@@ -38,6 +38,8 @@ class Outline:
     units: tuple[str, ...] | None = None
     file_rate: float | None = None
     file_channels: int | None = None
+    shortest: int = 0
+    """Steps that a piece of it needs to be of use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +56,34 @@ class Recording:
     """What its user should know, such as `samples beyond full scale were clipped`, and how often it was so."""
     file_rate: float | None = None
     file_channels: int | None = None
+    shortest: int = 0
+    kept: tuple[str, int] | None = None
+    """The entry of the store that its values are mapped from, and the first step there."""
 
     @property
     def outline(self) -> Outline:
         """What is known of it."""
-        return Outline(self.channels, self.rate, len(self.values), self.units, self.file_rate, self.file_channels)
+        found = (self.file_rate, self.file_channels, self.shortest)
+        return Outline(self.channels, self.rate, len(self.values), self.units, *found)
 
 
 class Decoder(ABC, Generic[C]):
     """Reads the files of some suffixes, one recording a file. `options` are those that every data block has."""
 
     suffixes: ClassVar[tuple[str, ...]]
+    kept: ClassVar[tuple[str, ...] | None] = None
+    """Options of the data block that values depend on, for a decoder whose recordings (one channel of int16) are decoded once
+    and kept in the store; None: recordings are read from their files every time."""
 
     def __init__(self, config: C) -> None:
         self.config = config
 
     def companions(self, path: Path) -> Sequence[Path]:
         """Other files that belong to the recording and whose content counts as the recording's own. Raises `DataInvalid`."""
+        return ()
+
+    def names(self, options: DataOptions) -> tuple[str, ...]:
+        """Channels of every recording, as the data block calls them; only of decoders whose recordings are kept."""
         return ()
 
     @abstractmethod

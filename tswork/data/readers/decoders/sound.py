@@ -52,6 +52,10 @@ class Sound(Decoder[SoundConfig]):
     suffixes = (
         ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".sph",
     )  # fmt: skip
+    kept = ("rate",)
+
+    def names(self, options: DataOptions) -> tuple[str, ...]:
+        return called(("sound",), options)
 
     def outline(self, path: Path, options: DataOptions) -> Outline:
         """Rate and length are those that `read` gives; the header is not believed to be true."""
@@ -61,7 +65,14 @@ class Sound(Decoder[SoundConfig]):
         length = None if header.length is None else resampled_length(header.length, header.rate, rate)
         if length is not None:
             self._check_length(length, rate, path)
-        return Outline(_names(options), rate, length, file_rate=header.rate, file_channels=header.channels)
+        return Outline(
+            self.names(options),
+            rate,
+            length,
+            file_rate=header.rate,
+            file_channels=header.channels,
+            shortest=self._shortest(rate),
+        )
 
     def read(self, path: Path, options: DataOptions) -> Recording:
         header = read_header(path)
@@ -74,12 +85,17 @@ class Sound(Decoder[SoundConfig]):
         _check_audible(values, path, cancelled=quieter < CANCELLED**2)
         return Recording(
             values[:, None],
-            _names(options),
+            self.names(options),
             rate,
             notes=_notes(clipped, quieter),
             file_rate=header.rate,
             file_channels=header.channels,
+            shortest=self._shortest(rate),
         )
+
+    def _shortest(self, rate: float) -> int:
+        """Samples that a recording needs."""
+        return round(self.config.shortest * rate)
 
     def _one_channel(self, path: Path) -> tuple[Float32[np.ndarray, "time"], float]:
         """The samples of one channel, and the power of a mix as a share of the channels' mean power (1: nothing is mixed)."""
@@ -128,7 +144,7 @@ class Sound(Decoder[SoundConfig]):
     def _check_length(self, length: int, rate: float, path: Path) -> None:
         if length == 0:
             raise fault(path, "holds no samples")
-        needed = round(self.config.shortest * rate)
+        needed = self._shortest(rate)
         if length < needed:
             remedy = "Leave it out, or give the decoder 'sound' a smaller `shortest`."
             text = f"has {length} samples at {rate:g} Hz, and an analysis frame of {self.config.shortest:g} s needs {needed}"
@@ -158,7 +174,3 @@ def _notes(clipped: int, mixed: float) -> Mapping[str, int]:
     if mixed < CANCELLED**2:
         notes["mix is far quieter than its channels, which nearly cancel each other"] = 1
     return notes
-
-
-def _names(options: DataOptions) -> tuple[str, ...]:
-    return called(("sound",), options)
