@@ -42,7 +42,7 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
 
 def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
     """The digest of the content of every file. `verify` reads every file again. Raises `DataInvalid` where that is not allowed."""
-    memory = _Memory(places.root / ".tswork" / MEMORY)
+    memory = DigestMemory(places.root)
     digests: dict[Path, str] = {}
     faults: list[Problem] = []
     for file in dict.fromkeys(files):
@@ -55,15 +55,18 @@ def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False)
     return digests
 
 
-class _Memory:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class DigestMemory:
+    """Digests of files that were read before; a file that changed since is read again."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = path = root / ".tswork" / MEMORY
         self._known: dict[str, list[str | int]] = {}
         self._changed = False
         with suppress(OSError, ValueError):
             self._known = json.loads(path.read_text())
 
-    def digest(self, file: Path, *, verify: bool) -> str:
+    def digest(self, file: Path, *, verify: bool = False) -> str:
+        """sha256 of a file's content; `verify` reads it again in any case."""
         status = file.stat()
         mark = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._known.get(str(file))
