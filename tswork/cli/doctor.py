@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the installation: versions, device, two real steps of training, sounds and medical records written and read, every encoder."""
+    """Check the installation: versions, device, two real steps of training, sounds, medical records, and every encoder."""
     import typer
 
     checks: dict[str, Callable[[], str]] = {
