@@ -30,7 +30,7 @@ def test_a_pipeline_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert member.stage("probe").needs == ("ts2vec",)
     config = member.stage("ts2vec").component.config
     assert config.model_dump()["encoder"] == {
-        "uses": "dilated_conv", "dim": 8, "hidden": 4, "depth": 2, "dropout": 0.1,
+        "uses": "dilated_conv", "front_end": {"uses": "none"}, "dim": 8, "hidden": 4, "depth": 2, "dropout": 0.1,
     }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
 
 def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
     """The digest of the content of every file. `verify` reads every file again. Raises `DataInvalid` where that is not allowed."""
-    memory = DigestMemory(places.root)
+    memory = _Memory(places.root / ".tswork" / MEMORY)
     digests: dict[Path, str] = {}
     faults: list[Problem] = []
     for file in dict.fromkeys(files):
