@@ -157,6 +157,8 @@ def test_check_says_that_the_rate_tells_the_language(tmp_path: Path) -> None:
     told = [one.text for one in check_data(DataSpec.parse(block), places(tmp_path)) if one.severe]
     assert len(told) == 1
     assert told[0].startswith("every label has files of one sample rate only, and these differ: german (16000 Hz 100%)")
+    block["parts"]["emovo"]["prepare"] = [{"uses": "select", "drop": [{"level": 1}]}]
+    assert [one.text for one in check_data(DataSpec.parse(block), places(tmp_path)) if one.severe] == told
 
 
 def test_new_data_for_a_join_are_a_manifest(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,7 @@ from tswork.data.collection import Collection
 from tswork.data.faults import some
 from tswork.data.findings import Finding
 from tswork.data.places import Places
-from tswork.data.readers.base import Reader
-from tswork.data.readers.decoders.base import Outline
+from tswork.data.readers.base import FileOutline, Reader
 from tswork.data.spec import DataSpec
 
 STRONG = 0.3
@@ -31,22 +29,32 @@ def check_files(
     reader: Reader[Any], collection: Collection | None, spec: DataSpec, places: Places
 ) -> Iterator[Finding]:
     """How many files have which rate, channels and format, and which of these go with the label."""
-    outlines = reader.outlines(spec, places)
-    if not any(outline is not None and outline.file_rate is not None for _, outline in outlines):
+    files = reader.outlines(spec, places)
+    if not any(one.outline is not None and one.outline.file_rate is not None for one in files):
         return  # no sound among them
-    traits = {name: [_trait(name, file, outline) for file, outline in outlines] for name in TRAITS}
-    for name, values in traits.items():
-        counted = Counter(value for value in values if value)
+    rows = _rows(files, collection) if collection is not None else None
+    for name, called in TRAITS.items():
+        traits = [_trait(name, one) for one in files]
+        counted = Counter(value for value in traits if value)
         text = some([f"{count:,} {value}" for value, count in counted.most_common()], 12)
-        yield Finding("files", f"{TRAITS[name]}: {text}", fact=True)
-        if collection is not None and len(collection) == len(values):
-            yield from _confounded(collection, TRAITS[name], values)
+        yield Finding("files", f"{called}: {text}", fact=True)
+        if collection is not None and rows is not None:
+            yield from _confounded(collection, called, [traits[row] for row in rows])
 
 
-def _trait(name: str, file: Path, outline: Outline | None) -> str:
+def _rows(files: Sequence[FileOutline], collection: Collection) -> list[int] | None:
+    """The file of each sequence of a collection, from which some may have been left out; None: it cannot be known."""
+    place = {one.id: row for row, one in enumerate(files) if one.id is not None}
+    ids = collection.table["id"].astype(str).tolist()
+    if set(ids) <= place.keys():
+        return [place[one] for one in ids]
+    return list(range(len(files))) if len(files) == len(ids) else None
+
+
+def _trait(name: str, one: FileOutline) -> str:
     if name == "format":
-        return file.suffix.lower()
-    told = None if outline is None else outline.file_rate if name == "rate" else outline.file_channels
+        return one.file.suffix.lower()
+    told = None if one.outline is None else one.outline.file_rate if name == "rate" else one.outline.file_channels
     return "" if told is None else f"{told:g} Hz" if name == "rate" else f"{told}"
 
 

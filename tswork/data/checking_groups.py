@@ -65,4 +65,4 @@ def check_absent(split: Split) -> Iterator[Finding]:
         absent = [collection.classes[code] for code in sorted(trained - found)]
         if len(part) and absent and len(found) > 1:
             text = f"{len(absent)} of {len(trained)} classes are absent from the {name} part of {split.name}: {some(absent)}"
-            yield Finding("split", f"{text}; averages over classes leave them out, or use `rule: per_label`")
+            yield Finding("split", f"{text}; averages over classes leave them out")

@@ -29,8 +29,7 @@ from tswork.data.leaks import ORIGIN
 from tswork.data.opening import open_collection
 from tswork.data.places import Places
 from tswork.data.prepare.resample import Resample, ResampleConfig
-from tswork.data.readers.base import Reader
-from tswork.data.readers.decoders.base import Outline
+from tswork.data.readers.base import FileOutline, Reader
 from tswork.data.spec import DataSpec, read_spec
 from tswork.errors import InvalidInput, Problem
 from tswork.registry import Component, register
@@ -102,9 +101,12 @@ class Join(Reader[JoinConfig]):
             lambda part: [part.name, part.spec.keyed(), part.add, part.reader.told(part.spec, part.places)],
         )
 
-    def outlines(self, spec: DataSpec, places: Places) -> Sequence[tuple[Path, Outline | None]]:
-        parts = self._each(spec, places, lambda part: part.reader.outlines(part.spec, part.places))
-        return [one for outlines in parts for one in outlines]
+    def outlines(self, spec: DataSpec, places: Places) -> Sequence[FileOutline]:
+        def look(part: _Part) -> list[FileOutline]:
+            found = part.reader.outlines(part.spec, part.places)
+            return [replace(one, id=f"{part.name}/{one.id}" if one.id is not None else None) for one in found]
+
+        return [one for found in self._each(spec, places, look) for one in found]
 
     def inspect(self, spec: DataSpec, places: Places) -> None:
         self._each(spec, places, lambda part: part.reader.inspect(part.spec, part.places))

@@ -30,7 +30,7 @@ from tswork.data.joined import Runs, free_room, open_runs
 from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
-from tswork.data.readers.base import Reader
+from tswork.data.readers.base import FileOutline, Reader
 from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
 from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
@@ -76,11 +76,15 @@ class Recordings(Reader[R]):
         """The unit in which rows are pieces of their recordings; None: they are whole recordings."""
         return "seconds" if set(table.columns) >= PIECES else None
 
-    def outlines(self, spec: DataSpec, places: Places) -> Sequence[tuple[Path, Outline | None]]:
+    def outlines(self, spec: DataSpec, places: Places) -> Sequence[FileOutline]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
         found, _ = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
-        return [(file, found.get(file)) for file in rows.files]
+        ids: list[str | None] = list(rows.paths) if self.cut_unit(rows.table) is None else [None] * len(rows)
+        if ID in rows.table.columns:
+            own = rows.table.frame[ID]
+            ids = [str(cell) if there else one for cell, there, one in zip(own, own.notna(), ids, strict=True)]
+        return [FileOutline(one, file, found.get(file)) for one, file in zip(ids, rows.files, strict=True)]
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
