@@ -42,7 +42,7 @@ def brief(pipeline: str, stages: tuple[str, str], *, root: Path, data_root: Path
     overrides = [option.format(stage) for stage in stages for option in BRIEF]
     return tswork.run(
         ROOT / pipeline,
-        overrides=[*overrides, *TINY, "data.split.index=0"],
+        overrides=[*overrides, *TINY, "sweep.seed=[0]"],
         root=root,
         data_root=data_root,
         record=False,
