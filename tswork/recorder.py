@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Recorder(Protocol):
-    """Receives scalars, tables and figures. Nothing here may wait for the device or the network."""
+    """Receives scalars, tables, figures and pages. Nothing here may wait for the device or the network."""
 
     def scalars(self, values: Mapping[str, Value], *, step: int) -> None:
         """One point on each named curve; a zero-dimensional tensor may be given and is read later."""
@@ -29,6 +29,9 @@ class Recorder(Protocol):
 
     def figure(self, name: str, figure: Figure | Path) -> None:
         """A matplotlib figure, or the PNG file of one that was stored."""
+
+    def page(self, name: str, html: str) -> None:
+        """A page of HTML that needs no other file."""
 
 
 @runtime_checkable
@@ -54,6 +57,9 @@ class NullRecorder:
     def figure(self, name: str, figure: Figure | Path) -> None:
         pass
 
+    def page(self, name: str, html: str) -> None:
+        pass
+
 
 class MemoryRecorder:
     """Keeps everything in plain attributes, for notebooks and tests."""
@@ -62,6 +68,7 @@ class MemoryRecorder:
         self._points: list[tuple[int, Mapping[str, Value]]] = []
         self.tables: dict[str, pd.DataFrame] = {}
         self.figures: dict[str, Figure | Path] = {}
+        self.pages: dict[str, str] = {}
 
     def scalars(self, values: Mapping[str, Value], *, step: int) -> None:
         self._points.append((step, dict(values)))
@@ -71,6 +78,9 @@ class MemoryRecorder:
 
     def figure(self, name: str, figure: Figure | Path) -> None:
         self.figures[name] = figure
+
+    def page(self, name: str, html: str) -> None:
+        self.pages[name] = html
 
     @property
     def curves(self) -> dict[str, list[tuple[int, float]]]:
@@ -101,6 +111,10 @@ class Tee:
     def figure(self, name: str, figure: Figure | Path) -> None:
         for recorder in self._recorders:
             recorder.figure(self._prefix + name, figure)
+
+    def page(self, name: str, html: str) -> None:
+        for recorder in self._recorders:
+            recorder.page(self._prefix + name, html)
 
     def flush(self) -> None:
         for recorder in self._recorders:

@@ -96,6 +96,32 @@ def test_every_batch_has_p_classes_with_k_items_each_from_as_many_groups_as_ther
                 assert len({item for item in chosen if name[item] == group}) == min(count, len(members))
 
 
+@settings(max_examples=60, deadline=None)
+@given(ITEMS, st.integers(1, 3), st.integers(1, 6), st.integers(1, 3))
+def test_the_items_of_a_class_come_from_no_more_groups_than_asked_and_in_time_from_all(
+    drawn: list[tuple[int, int]], classes: int, items: int, together: int
+) -> None:
+    labels, groups = (torch.tensor(column) for column in zip(*drawn, strict=True))
+    groups = groups.clamp(min=0)
+    sampler = ClassBalanced(labels, groups, classes=classes, items=items, seed=0, groups_per_class=together)
+    for batch in epoch(sampler):
+        for label in set(labels[batch].tolist()):
+            there = labels == label
+            chosen = [item for item in batch if labels[item] == label]
+            counts = Counter(groups[chosen].tolist())
+            assert len(chosen) == items
+            assert len(counts) == min(items, together, len(set(groups[there].tolist())))
+            for group, count in counts.items():
+                members = int((there & (groups == group)).sum())
+                assert len({item for item in chosen if groups[item] == group}) == min(count, members)
+
+
+def test_one_group_at_a_time_goes_through_all_items_of_all_groups() -> None:
+    labels, groups = torch.tensor([0] * 12 + [1] * 12), torch.arange(24) % 3
+    batches = epoch(ClassBalanced(labels, groups, classes=2, items=2, seed=0, groups_per_class=1))
+    assert sorted(item for batch in batches for item in batch) == list(range(24))
+
+
 @settings(max_examples=30, deadline=None)
 @given(ITEMS, st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=6))
 def test_a_batch_follows_from_seed_epoch_and_step_alone(

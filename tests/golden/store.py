@@ -17,18 +17,30 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tests.methods.toys import TINY, method_of, trained, waves
+from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
+from tests.methods.toys import TINY, method_of, model_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
+from tests.protocols.varieties import toy_varieties
 from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
-from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.collection import Collection, DataInfo, Part, Split
 from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
 VALUES = Path(__file__).with_name("values.json")
-KINDS: tuple[Kind, ...] = ("front_end", "encoder", "view", "objective", "method", "preparation", "protocol")
+KINDS: tuple[Kind, ...] = (
+    "front_end",
+    "encoder",
+    "view",
+    "objective",
+    "labelled_objective",
+    "method",
+    "preparation",
+    "protocol",
+    "maker",
+)
 
 Numbers = dict[str, float]
 
@@ -57,6 +69,13 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
+    "labelled_objective supervised_contrast": [
+        {},
+        {"variant": "in", "denominator": "own"},
+        {"denominator": "negatives"},
+    ],
+    "labelled_objective triplet": [{"mining": mining, "margin": 0.5} for mining in ("all", "hard", "semi_hard")],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -88,10 +107,23 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
             "encoder": {"uses": "trend_seasonal", "length": 16, "dim": 8, "hidden": 6, "depth": 2},
         },
     ],
+    "method er": [{"memory": 4}, {"memory": 4, "selection": "herding", "growth": "growing", "from_memory": 1}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
-    "method supervised": [{"balanced": True}],
+    "method supervised": [
+        {"balanced": True},
+        {
+            "mode": "ce_plus_contrast",
+            "views": ["jitter"],
+            "views_per_item": 2,
+            "ramp": 2.0,
+            "schedule": "cosine",
+            "objective": "arc_face",
+            "items_per_class": 2,
+        },
+        {"mode": "contrast_then_probe", "items_per_class": 2, "head": None},
+    ],
     "method tf_c": [{}, {"variant": "reference"}],
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
@@ -108,6 +140,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation bands": [{"column": "age", "edges": [30.0]}],
     "preparation parts_in_order": [{"group": "age", "last": {"a": [0, 1], "b": [0, 0]}}],
     "preparation select": [{"keep": {"label": ["b"]}}],
+    "protocol variety_analysis": [
+        {"permutations": 99},
+        {"distance": "cosine", "features": "statistics", "neighbours": 3, "leaks": False, "permutations": 99},
+    ],
     "protocol ridge_forecast": [
         {"horizons": [1, 3], "window": 12, "drop": 8},
         {"horizons": [1, 3], "window": 12, "drop": 8, "representation_scales": [0, 0.3, 1, 3]},
@@ -180,6 +216,9 @@ def _front_end(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
+    if name in BLOCKS:
+        found = speech_frames(name)
+        return {key: value for part, values in found.items() for key, value in _named(part, _shape(values)).items()}
     encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
     x, lengths = _batch()
     with torch.no_grad():
@@ -214,6 +253,15 @@ def _objective(name: str, options: dict[str, Any]) -> Numbers:
     return {"loss": loss.item(), "gradient": gradient.norm().item()}
 
 
+def _labelled_objective(name: str, options: dict[str, Any]) -> Numbers:
+    objective = configure("labelled_objective", {"uses": name, **options}).build()
+    z, weights = torch.randn(8, 4).requires_grad_(), objective.class_weights(3, 4)
+    found = objective(z, torch.tensor([0, 1, 0, 1, 2, -1, 0, 2]), weights=weights)
+    (gradient,) = torch.autograd.grad(found.loss, z)
+    shares = {name: share.item() for name, share in found.observed.items()}
+    return {"loss": found.loss.item(), "gradient": gradient.norm().item(), **shares}
+
+
 def _method(name: str, options: dict[str, Any]) -> Numbers:
     """Three steps on waves of unequal length; the parts' losses, and what the judged weights make of other waves."""
     method = method_of(name, **({"encoder": TINY, "epochs": None, "iterations": 3, "batch_size": 4} | options))
@@ -241,6 +289,8 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     hours = torch.arange(73) * 3_600_000_000_000
     table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "frozen_features":
+        return _shape(frozen_collection().values)
     if name == "align_beats":
         collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()
@@ -256,11 +306,26 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
-    split = toy_classes() if "classify" in name else toy_patients() if "finetune" in name else toy_series()
+    makers: dict[str, Callable[[], Split]] = {
+        "probe_classify": toy_classes,
+        "continual": toy_classes,
+        "finetune_fraction": toy_patients,
+        "variety_analysis": toy_varieties,
+    }
+    split = makers.get(name, toy_series)()
     protocol = configure("protocol", {"uses": name, **options}).build()
-    rows = protocol.evaluate({"toy": [toy_model(split.train)]}, split, Context()).rows
+    judged = toy_model(split.train)
+    if "classify" in protocol.requires:
+        judged = model_of(method_of("finetune"), split.train)
+    rows = protocol.evaluate({"toy": [judged]}, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
+
+
+def _maker(name: str, options: dict[str, Any]) -> Numbers:
+    collection: Collection = configure("maker", {"uses": name, **options}).build().make().collection
+    table = zlib.crc32(collection.table.to_csv().encode()) % 10_000
+    return _shape(collection.values / 32768) | {"sequences": len(collection), "table": table}
 
 
 SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
@@ -268,9 +333,11 @@ SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "encoder": _encoder,
     "view": _view,
     "objective": _objective,
+    "labelled_objective": _labelled_objective,
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,
+    "maker": _maker,
 }
 
 

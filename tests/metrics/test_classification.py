@@ -92,3 +92,28 @@ def test_constant_scores_and_two_classes_have_their_known_areas() -> None:
     score = np.random.default_rng(0).random(8)
     both = np.stack([1 - score, score], axis=1)
     assert classification.macro_auroc(truth, both) == pytest.approx(roc_auc_score(truth, score))
+
+
+def test_means_over_all_classes_of_the_training_count_those_without_items() -> None:
+    truth, predicted = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 1])
+    counts, scores = classification.confusion(truth, predicted, 4), np.eye(4)[predicted]
+    assert classification.per_class(counts)["f1"].tolist() == pytest.approx([0.75, 0.4, 0, 0])
+    assert classification.macro_f1(counts) == pytest.approx(0.383333, abs=1e-6)
+    assert classification.macro_f1(counts, averaged=4) == pytest.approx(0.2875)
+    assert classification.accuracy(counts) == pytest.approx(4 / 7)
+    assert classification.balanced_accuracy(counts) == pytest.approx(0.416667, abs=1e-6)
+    found = classification.measures(truth, predicted, scores, averaged=4)
+    assert found["macro_f1"] == pytest.approx(0.2875)
+    assert found["macro_recall"] == pytest.approx(1.25 / 4)
+
+
+def test_one_answer_to_two_equal_classes_has_a_third_of_f1() -> None:
+    counts = classification.confusion(np.array([0, 1] * 5), np.zeros(10, dtype=int), 2)
+    assert classification.macro_f1(counts, averaged=2) == pytest.approx(1 / 3)
+
+
+def test_both_directions_of_a_confusion_are_one_and_the_total_stays() -> None:
+    counts = np.array([[5, 2, 0], [1, 7, 3], [4, 0, 6]])
+    assert classification.symmetrised(counts).tolist() == [[5, 3, 4], [0, 7, 3], [0, 0, 6]]
+    assert classification.symmetrised(counts).sum() == counts.sum()
+    assert (classification.symmetrised(counts) == classification.symmetrised(counts.T)).all()

@@ -160,15 +160,15 @@ def test_a_second_evaluation_gives_the_same_result() -> None:
 
 
 def test_the_cap_keeps_the_shares_of_the_classes() -> None:
-    from tswork.protocols.probe_classify import _capped
+    from tswork.protocols.labelled import capped
 
     collection = toy_classes(items=200).train.collection
     labels = ["k0"] * 150 + ["k1"] * 49 + ["k2"]
     part = Part.whole(collection.replaced(table=pd.DataFrame({"kind": labels})))
-    capped = _capped(part, "kind", 20, seed=0)
-    assert torch.bincount(capped.codes("kind")).tolist() in ([14, 5, 1], [15, 4, 1])
-    assert _capped(part, "kind", 20, seed=0).spans.equal(capped.spans)
-    assert not _capped(part, "kind", 20, seed=1).spans.equal(capped.spans)
+    found = capped(part, "kind", 20, seed=0)
+    assert torch.bincount(found.codes("kind")).tolist() in ([14, 5, 1], [15, 4, 1])
+    assert capped(part, "kind", 20, seed=0).spans.equal(found.spans)
+    assert not capped(part, "kind", 20, seed=1).spans.equal(found.spans)
 
 
 def test_new_items_are_classified_from_the_stored_heads() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from tswork.tracking import outbox as module
 from tswork.tracking.client import Tracking
 from tswork.tracking.outbox import Outbox, Recipient
+from tswork.tracking.recorder import RunRecorder
 
 
 def away() -> MlflowException:
@@ -33,6 +35,10 @@ class FakeClient:
     def __init__(self) -> None:
         self.fault: Callable[[], Exception] | None = None
         self.points: list[tuple[str, int, float]] = []
+        self.files: dict[str, str] = {}
+
+    def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:
+        self.files[f"{artifact_path}/{Path(local_path).name}"] = Path(local_path).read_text(encoding="utf-8")
 
     def log_batch(self, run_id: str, metrics: list[Metric]) -> None:
         if self.fault is not None:
@@ -303,3 +309,9 @@ def test_runs_that_are_accompanied_get_heartbeats_and_measurements(
     steps = [step for step, _ in curve(tracking, "system/memory")]
     assert steps == list(range(2, 2 + len(steps)))
     assert len(steps) >= 3
+
+
+def test_a_page_is_an_artifact_of_its_stage(tracking: FakeTracking, outbox: Outbox) -> None:
+    RunRecorder(outbox, tracking, Recipient("run", "1"), "analysis").page("space/ours", "<!doctype html><p>città</p>")
+    assert outbox.close() is None
+    assert tracking.client.files == {"analysis/pages/space/ours.html": "<!doctype html><p>città</p>"}

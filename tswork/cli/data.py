@@ -1,9 +1,10 @@
-"""`tswork data`: list, show, check, fetch and add data sets."""
+"""`tswork data`: list, show, check, fetch, make and add data sets."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tswork.data.places import Places
     from tswork.data.spec import DataSpec
 
-data = typer.Typer(help="List, show, check, fetch and add data sets.", no_args_is_help=True)
+data = typer.Typer(help="List, show, check, fetch, make and add data sets.", no_args_is_help=True)
 
 Card = Annotated[str, typer.Argument(help="Name of a card, or a card file.", show_default=False)]
 Set = Annotated[
@@ -125,6 +126,40 @@ def fetch(name: Card, member: Set = None, root: Root = None, data_root: DataRoot
         written = fetch_files(spec, places, progress=progress)
     for path in written:
         typer.echo(str(path))
+
+
+@data.command()
+def make(
+    name: Annotated[str, typer.Argument(help="A maker, such as synthetic_varieties.", show_default=False)],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="New folder; none: NAME in the data root or the user's cache.", show_default=False),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the maker, such as seed=3; repeatable."),
+    ] = None,
+    form: Annotated[Literal["flac", "wav"], typer.Option("--files", help="Kind of sound files.")] = "flac",
+    root: Root = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Make a data set whose truth is known: sound files, manifest.csv and truth.json. `tswork show NAME` tells its options."""
+    from tswork.data.making.options import read_maker
+    from tswork.data.making.writing import make_set
+    from tswork.data.places import Places
+
+    places = Places.here(root, data_root=data_root)
+    maker = read_maker(name, options or ())
+    start = time.perf_counter()
+    manifest, made = make_set(maker, folder or (places.data_root or places.cache) / name, form=form)
+    typer.echo(str(manifest))
+    if made is None:
+        typer.echo("is there already, made with these options", err=True)
+        return
+    took = time.perf_counter() - start
+    seconds = len(made.collection.values) / (made.collection.rate or 1)
+    told = f"{len(made.collection)} recordings, {seconds:.0f} s, made and written in {took:.1f} s ({seconds / took:.0f} x real time)"
+    typer.echo(told, err=True)
 
 
 @data.command()

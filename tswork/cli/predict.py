@@ -27,6 +27,12 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="File to write (.csv or .parquet); none: CSV on stdout.", show_default=False)
     ] = None,
+    ignore_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-unknown", help="Predict rows whose class the model never saw, instead of refusing them."
+        ),
+    ] = False,
     member: Member = None,
     overrides: Overrides = None,
     root: Root = None,
@@ -39,7 +45,7 @@ def predict(
 
     places = Places.here(root, data_root=data_root)
     finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
-    frame = predict_new(finished, data.absolute(), stage=stage, horizon=horizon)
+    frame = predict_new(finished, data.absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
     if out is None:
         typer.echo(frame.to_csv(index=False), nl=False)
     elif out.suffix == ".parquet":

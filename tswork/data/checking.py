@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-from tswork.data.checking_labels import check_labels, check_splits
+from tswork.data.checking_files import check_files
+from tswork.data.checking_labels import check_labels, check_splits, check_table
+from tswork.data.checking_sound import check_sound
 from tswork.data.collection import Collection
 from tswork.data.contents import twins
 from tswork.data.faults import some
@@ -22,6 +24,7 @@ from tswork.data.opening import open_collection
 from tswork.data.places import Places
 from tswork.data.prepare.quality import flat_channels
 from tswork.data.readers.base import Reader
+from tswork.data.readers.recordings import table_alone
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
 from tswork.errors import InvalidInput, TsworkWarning
@@ -36,7 +39,8 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
         reader: Reader[Any] = spec.reader.build()
         files = reader.files(spec, places)
     except InvalidInput as fault:
-        return _faults("files", fault)
+        told = (_all_faults(spec, places) if read_values else None) or fault
+        return [*_faults("files", told), *_of_table(spec, places)]
     empty = [] if reader.tells_rows else [file for file in files if not file.stat().st_size]
     findings = [*_digests(spec, files), *(Finding("files", f"{file} is empty", True) for file in empty)]
     if not any(one.severe for one in findings):
@@ -44,11 +48,35 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
             reader.inspect(spec, places)
             if read_values:
                 collection = read_collection(spec, places)
+                findings += check_files(reader, collection, spec, places)
                 findings += check_collection(collection)
                 findings += check_splits(_prepared(collection, spec, places), spec)
+            else:
+                findings += check_files(reader, None, spec, places)
         except InvalidInput as fault:
             findings += _faults("content", fault)
+            findings += _of_table(spec, places)
     return findings
+
+
+def _all_faults(spec: DataSpec, places: Places) -> InvalidInput | None:
+    """What reading refuses, where some files are missing: those, and all that is wrong with the others."""
+    reader: Reader[Any] = spec.reader.build()
+    if not reader.tells_rows:
+        return None
+    try:
+        reader.read(spec, places)
+    except InvalidInput as fault:
+        return fault
+    return None
+
+
+def _of_table(spec: DataSpec, places: Places) -> list[Finding]:
+    """What can be said of labels, groups and splits while some recordings cannot be read: all that needs their table alone."""
+    collection = table_alone(spec, places)
+    if collection is None or spec.options.prepare:
+        return []
+    return [*check_table(collection), *check_splits(collection, spec)]
 
 
 def _prepared(collection: Collection, spec: DataSpec, places: Places) -> Collection:
@@ -70,6 +98,7 @@ def check_collection(collection: Collection) -> list[Finding]:
         *_values(collection),
         *_lengths(collection),
         *_duplicates(collection),
+        *check_sound(collection),
         *check_labels(collection),
         *_times(collection),
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import torch
 
+from tswork.data.checking_groups import check_absent, check_shared, looks_like_group
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.consistency import conflicts, padded_twins
 from tswork.data.faults import some
@@ -15,18 +17,24 @@ from tswork.data.locating import named
 from tswork.data.selecting import empty_groups
 from tswork.data.spec import DataSpec
 from tswork.data.splits import make_splits
-from tswork.errors import InvalidInput
+from tswork.errors import InvalidInput, TsworkWarning
 
 SHOWN = 5
+CLASSES = 30
+"""Classes of a part that are counted one by one."""
 FEW = 0.2
 """Up to this share of groups with several labels they are taken for slips; above it the label changes inside groups on purpose."""
 
 
 def check_labels(collection: Collection) -> list[Finding]:
     """Findings about classes, about the groups of a table, and about what one tells of the other."""
+    return [*_groups(collection), *check_table(collection)]
+
+
+def check_table(collection: Collection) -> list[Finding]:
+    """The same as far as it does not depend on values."""
     return [
         *_classes(collection),
-        *_groups(collection),
         *_spelling(collection),
         *_conflicts(collection),
         *_confounding(collection),
@@ -40,12 +48,22 @@ def check_splits(collection: Collection, spec: DataSpec) -> Iterator[Finding]:
     if spec.split is None:
         return
     try:
-        splits = make_splits(collection, spec.split, seed=0)
+        with warnings.catch_warnings():  # what a split leaves out is in the notes of its collection
+            warnings.simplefilter("ignore", TsworkWarning)
+            splits = make_splits(collection, spec.split, seed=0)
     except InvalidInput as fault:
         for problem in fault.problems:
             yield Finding("split", str(problem), severe=True)
         return
-    if collection.label is None or spec.split.by == "time":
+    for note in splits[0].train.collection.notes if splits else ():
+        if note not in collection.notes:
+            yield Finding("split", note)
+    if spec.split.by == "time":
+        return
+    for split in splits[:SHOWN]:
+        yield from check_shared(split, accepted=spec.split.allow_leak is not None)
+        yield from check_absent(split)
+    if collection.label is None:
         return
     for split in splits:
         yield from _single_class(split)
@@ -76,7 +94,7 @@ def _class_counts(part: Part) -> dict[str, int]:
 
 def _contents(part: Part) -> str:
     """Classes of a part by number, and how many values of each group it has."""
-    classes = some([f"{count} {name}" for name, count in _class_counts(part).items()])
+    classes = some([f"{count} {name}" for name, count in _class_counts(part).items()], CLASSES)
     groups = [f"{len(torch.unique(part.codes(column)))} {column}" for column in part.collection.groups]
     return f"{classes} (of {', '.join(groups)})" if groups else classes
 
@@ -132,7 +150,7 @@ def _confounding(collection: Collection) -> Iterator[Finding]:
     if not collection.label:
         return
     labels = collection.codes(collection.label)
-    for column in collection.groups:
+    for column in (*collection.groups, *looks_like_group(collection)):
         groups = collection.codes(column)
         pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
         count = len(torch.unique(groups))
@@ -141,9 +159,15 @@ def _confounding(collection: Collection) -> Iterator[Finding]:
                 "confounding",
                 f"every {column!r} has one label only: split by {column!r}, or the model may learn it instead",
             )
-        if count == len(torch.unique(labels)) and len(pairs) == count:
+        classes = len(torch.unique(labels))
+        if len(pairs) == classes and classes > 1:
             yield Finding(
                 "confounding",
                 f"there is one {column!r} a class, so no split by {column!r} can judge the label",
                 severe=True,
             )
+        elif len(pairs) == count:
+            single = torch.bincount(pairs[pairs[:, 0] >= 0, 1].clamp(min=0), minlength=len(collection.classes)) == 1
+            names = [name for name, alone in zip(collection.classes, single.tolist(), strict=True) if alone]
+            if names:
+                yield Finding("confounding", f"{len(names)} classes have one {column!r} only: {some(names)}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tswork.config import Configured, keyed
+from tswork.config import Configured, configure, keyed
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.digests import source_digest
@@ -21,6 +21,7 @@ from tswork.data.spec import DataSpec, read_spec
 from tswork.data.split_spec import split_count
 from tswork.data.splits import make_splits
 from tswork.data.stored import FORMAT, is_whole, load_collection, save_collection
+from tswork.encoders.checkpoints import located_in
 from tswork.errors import DataInvalid, Problem
 from tswork.source import Source
 from tswork.store import Store, key_of
@@ -47,6 +48,7 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
 
     With a store they are read and prepared once; later they are loaded, or mapped where memory is short.
     """
+    spec = _located(spec, places)
     unfitted, _ = _preparations(spec)
     if store is None:
         return _prepared(spec, places, unfitted)
@@ -91,16 +93,16 @@ def open_splits(spec: DataSpec, places: Places, *, seed: int) -> tuple[Split, ..
 
 
 def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: Store | None = None) -> Part:
-    """New data in the layout of the spec's own, prepared as the training data were (fitted on those, not on the new).
+    """New data in the layout of the spec's own (of a join: a manifest), prepared as the training data were, fitted on those.
 
     Raises `DataInvalid` when the new data have other channels.
     """
+    spec = _located(spec, places)
     unfitted, fitted = _preparations(spec)
     known = open_collection(spec, places, store=store)
-    moved = spec.reader.config.model_copy(update={"path": path})
     new_spec = DataSpec(
         spec.options.model_copy(update={"split": None, "label": None, "label_per": None, "groups": (), "aliases": {}}),
-        type(spec.reader)(spec.reader.component, moved),
+        _reader_of_new(spec, path),
     )
     new = _prepared(new_spec, places, unfitted)
     if new.channels != known.channels:
@@ -110,6 +112,22 @@ def open_new(spec: DataSpec, path: Path, places: Places, *, seed: int, store: St
     for step in steps:
         new = step.apply(new)
     return Part.whole(new)
+
+
+def _located(spec: DataSpec, places: Places) -> DataSpec:
+    """The spec with the checkpoints that its preparations name looked for."""
+    prepare = located_in(spec.options.prepare, places.moved(spec.beside.get("prepare", places.beside)))
+    if prepare is spec.options.prepare:
+        return spec
+    return replace(spec, options=spec.options.model_copy(update={"prepare": prepare}))
+
+
+def _reader_of_new(spec: DataSpec, path: Path) -> Configured:
+    """The reader of the spec at another path; of several sets in one, which have no path of their own, a manifest."""
+    config = spec.reader.config
+    if "path" in type(config).model_fields:
+        return Configured(spec.reader.component, config.model_copy(update={"path": path}))
+    return configure("reader", {"uses": "manifest", "path": str(path)})
 
 
 def _preparations(spec: DataSpec) -> tuple[list[Configured], list[Configured]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,6 +15,9 @@ from torch import Tensor
 from tswork import random
 
 T = TypeVar("T")
+
+MAX_STEPS = 32_768
+"""Time steps, padding included, that are taken at once where everything is looked at once; one longer item goes alone."""
 
 
 class Sampler(ABC):
@@ -143,6 +147,27 @@ class Buckets(Sampler):
         return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]
 
 
+class ByLength(Sampler):
+    """Every item once, sorted by length, in batches of at most `steps` padded steps and at most `most` items.
+
+    `equal` gives every batch items of one length, for encoders whose result padding would change.
+    """
+
+    def __init__(
+        self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, most: int | None = None, equal: bool = False
+    ) -> None:
+        order = torch.argsort(lengths, stable=True)
+        ends = batch_ends(lengths[order].numpy(), steps=steps, most=most, equal=equal)
+        self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
+        self.batch_size = max((len(batch) for batch in self._batches), default=0)
+
+    def steps(self, epoch: int) -> int:
+        return len(self._batches)
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        return self._batches[step]
+
+
 def batch_ends(
     lengths: Int64[np.ndarray, "item"],
     *,
@@ -175,7 +200,8 @@ class ClassBalanced(Sampler):
 
     Classes are dealt from a shuffled pack, so all come equally often. A class goes round its groups, and each group round its
     items, both in an order that is random in every epoch: K items in a row are of `min(K, groups)` groups, and an item comes
-    again in a batch only when its group has no other left. Without groups every item is a group of its own, so a class goes
+    again in a batch only when its group has no other left. `groups_per_class` makes these fewer groups: with 1, the items of a class
+    in a batch are of one group, another one in the next batch. Without groups every item is a group of its own, so a class goes
     through all of its items before one comes again. Items without a label (-1) are left out. With fewer classes than P, all of
     them are in every batch. An epoch has as many batches as hold the labelled items once.
     """
@@ -188,6 +214,7 @@ class ClassBalanced(Sampler):
         classes: int,
         items: int,
         seed: int,
+        groups_per_class: int | None = None,
     ) -> None:
         self._items = torch.nonzero(labels >= 0).flatten().numpy()
         _, self._label, sizes = np.unique(labels.numpy()[self._items], return_inverse=True, return_counts=True)
@@ -196,6 +223,7 @@ class ClassBalanced(Sampler):
         self._group = np.where(known >= 0, known, known.max(initial=0) + 1 + np.arange(len(known)))
         self._classes = min(classes, len(sizes))
         self._per_class = items
+        self._together = groups_per_class
         self.batch_size = self._classes * items
         self._steps = -(-len(self._items) // self.batch_size) if self.batch_size else 0
         self._seed = seed
@@ -212,8 +240,8 @@ class ClassBalanced(Sampler):
         draw = random.generator(self._seed, "classes", epoch, pack)
         order = torch.randperm(len(rounds.group_count), generator=draw).numpy()
         chosen = order[place * self._classes : (place + 1) * self._classes]
-        turn = pack * self._per_class + np.arange(self._per_class)
-        return torch.from_numpy(self._items[rounds.at(chosen[:, None], turn[None, :]).reshape(-1)])
+        found = rounds.at(chosen[:, None], pack, self._per_class, self._together)
+        return torch.from_numpy(self._items[found.reshape(-1)])
 
     def _drawn(self, epoch: int) -> _Rounds:
         draw = random.generator(self._seed, "class balanced", epoch)
@@ -263,9 +291,16 @@ class _Rounds:
         )
 
     def at(
-        self, classes: Int64[np.ndarray, "class 1"], turn: Int64[np.ndarray, "1 turn"]
-    ) -> Int64[np.ndarray, "class turn"]:
-        """The items that classes give at their turns."""
-        groups = self.group_count[classes]
-        group = self._first_group[classes] + turn % groups
-        return np.asarray(self._order[self._first_item[group] + turn // groups % self._item_count[group]])
+        self, classes: Int64[np.ndarray, "class 1"], pack: int, items: int, together: int | None
+    ) -> Int64[np.ndarray, "class item"]:
+        """The items that classes give when it is their turn for the so manieth time, from at most `together` groups."""
+        groups, place = self.group_count[classes], np.arange(items)[None, :]
+        if together is None:
+            turn = pack * items + place
+            group, item = turn % groups, turn // groups
+        else:
+            several = np.minimum(together, groups)
+            turn = pack * several + place % several
+            group, item = turn % groups, turn // groups * -(-items // several) + place // several
+        group = self._first_group[classes] + group
+        return np.asarray(self._order[self._first_item[group] + item % self._item_count[group]])

@@ -1,6 +1,9 @@
 """Metrics of classification, right also where a class is absent from the truth, from the predictions, or from both.
 
 Classes are integers 0..n-1. Scores `(item, class)` rank items within a class; they need not be probabilities.
+
+A mean over classes is taken over those that occur in the truth or in the predictions. With `averaged` it is divided by that number of
+classes instead (those that a classifier was trained on): one of them that has no items counts 0, and is not left out in silence.
 """
 
 from __future__ import annotations
@@ -24,15 +27,19 @@ METRICS = (
 
 
 def measures(
-    truth: Int[np.ndarray, "item"], predicted: Int[np.ndarray, "item"], scores: Float[np.ndarray, "item class"]
+    truth: Int[np.ndarray, "item"],
+    predicted: Int[np.ndarray, "item"],
+    scores: Float[np.ndarray, "item class"],
+    *,
+    averaged: int | None = None,
 ) -> dict[str, float]:
     """Every figure of `METRICS`; what the truth leaves undefined is NaN."""
     counts = confusion(truth, predicted, scores.shape[1])
     return {
         "accuracy": accuracy(counts),
-        "macro_precision": macro_precision(counts),
-        "macro_recall": macro_recall(counts),
-        "macro_f1": macro_f1(counts),
+        "macro_precision": macro_precision(counts, averaged=averaged),
+        "macro_recall": macro_recall(counts, averaged=averaged),
+        "macro_f1": macro_f1(counts, averaged=averaged),
         "balanced_accuracy": balanced_accuracy(counts),
         "macro_auroc": macro_auroc(truth, scores),
         "macro_auprc": macro_auprc(truth, scores),
@@ -58,19 +65,28 @@ def balanced_accuracy(counts: Int[np.ndarray, "c c"]) -> float:
     return _ratio(float((np.diag(counts)[present] / support[present]).sum()), float(present.sum()))
 
 
-def macro_f1(counts: Int[np.ndarray, "c c"]) -> float:
+def macro_f1(counts: Int[np.ndarray, "c c"], *, averaged: int | None = None) -> float:
     """Mean F1 over the classes that occur in the truth or in the predictions."""
-    return _mean_over_occurring(counts, "f1")
+    return _mean_over_classes(counts, "f1", averaged)
 
 
-def macro_precision(counts: Int[np.ndarray, "c c"]) -> float:
+def macro_precision(counts: Int[np.ndarray, "c c"], *, averaged: int | None = None) -> float:
     """Mean precision over the classes that occur in the truth or in the predictions; one never predicted counts 0."""
-    return _mean_over_occurring(counts, "precision")
+    return _mean_over_classes(counts, "precision", averaged)
 
 
-def macro_recall(counts: Int[np.ndarray, "c c"]) -> float:
+def macro_recall(counts: Int[np.ndarray, "c c"], *, averaged: int | None = None) -> float:
     """Mean recall over the classes that occur in the truth or in the predictions; one absent from the truth counts 0."""
-    return _mean_over_occurring(counts, "recall")
+    return _mean_over_classes(counts, "recall", averaged)
+
+
+def symmetrised(counts: Int[np.ndarray, "c c"]) -> Int[np.ndarray, "c c"]:
+    """How often two classes are taken for one another, in either direction: C + transposed C above the diagonal.
+
+    Each pair stands once, the diagonal as it is and 0 below it, so that the total count stays.
+    """
+    pairs: Int[np.ndarray, "c c"] = np.triu(counts + counts.T, 1) + np.diag(np.diag(counts))
+    return pairs
 
 
 def per_class(counts: Int[np.ndarray, "c c"], names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -121,9 +137,10 @@ def _average_precision(positive: np.ndarray, score: np.ndarray) -> float:
     return float((precision * np.diff(recall, prepend=0.0)).sum())
 
 
-def _mean_over_occurring(counts: Int[np.ndarray, "c c"], column: str) -> float:
+def _mean_over_classes(counts: Int[np.ndarray, "c c"], column: str, averaged: int | None) -> float:
     occurs = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
-    return _ratio(float(per_class(counts)[column].to_numpy()[occurs].sum()), float(occurs.sum()))
+    over = occurs.sum() if averaged is None or not counts.any() else averaged
+    return _ratio(float(per_class(counts)[column].to_numpy()[occurs].sum()), float(over))
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -19,7 +19,7 @@ PIECES = 8
 KEYS = ("row", "at", "seed", "unit", "group", "size", "pieces")
 """Columns of units and clusters that are no metrics."""
 
-SCORED = ("truth", "level", "predicted", "score/", "score.")
+SCORED = ("truth", "level", "predicted", "score/", "score.", "averaged")
 """How columns begin that hold what a classifier said of each item: areas and F1 are no means of any column."""
 
 

@@ -99,9 +99,16 @@ def fit_logistic(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"
     return _logistic(x, truth, 1.0 if few(truth) else _best(LOGISTIC_COSTS, accuracies, truth))
 
 
+def fit_balanced(
+    x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"], *, cost: float
+) -> dict[str, np.ndarray]:
+    """Logistic regression on standardised features with a given cost, every class of the same weight; `logistic` decides by it."""
+    return _logistic(x.astype(np.float64), truth, cost, balanced=True)
+
+
 def fit_nearest(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) -> dict[str, np.ndarray]:
     """The nearest training item by Euclidean distance of standardised features."""
-    mean, scale = _standard(x)
+    mean, scale = standard(x)
     classes, codes = np.unique(truth, return_inverse=True)
     return {"classes": classes, "items": (x - mean) / scale, "codes": codes, "mean": mean, "scale": scale}
 
@@ -136,14 +143,15 @@ def _decide_nearest(arrays: Arrays, x: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return nearest.argmin(axis=1), -nearest
 
 
-def _logistic(x: np.ndarray, truth: np.ndarray, cost: float) -> dict[str, np.ndarray]:
+def _logistic(x: np.ndarray, truth: np.ndarray, cost: float, *, balanced: bool = False) -> dict[str, np.ndarray]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = _standard(x)
+    mean, scale = standard(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(C=cost, max_iter=1000).fit((x - mean) / scale, truth)
+        weight = "balanced" if balanced else None
+        model = LogisticRegression(C=cost, class_weight=weight, max_iter=1000).fit((x - mean) / scale, truth)
     weights, intercept = model.coef_.T, model.intercept_
     if len(model.classes_) == 2:  # one column for both classes: half of it for each gives the same probabilities
         weights, intercept = (
@@ -178,7 +186,8 @@ def _gamma(x: np.ndarray) -> float:
     return 1.0 / (x.shape[1] * variance) if variance > 0 else 1.0
 
 
-def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standard(x: Float[np.ndarray, "item dim"]) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim"]]:
+    """Mean and deviation of every dimension; a constant one has the deviation 1."""
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     constant = deviation <= 1e-9 * np.maximum(np.abs(mean), 1e-30)
     return mean, np.where(constant, 1.0, deviation)

@@ -7,7 +7,8 @@ the standard error, and interval and p-value follow from Student's t with one de
 
 Units have columns row, at, unit, group, truth, `predicted` and `score/0`, `score/1`, ... (`predicted.knn`, `score.knn/0`, ... of further
 probes), and `level` with the groups that are themselves judged (`macro_auroc.patient`): such a group is one item with the mean of
-its scores.
+its scores. `averaged` is the number of classes that macro figures are divided by, where that is fixed (see `classification`); a
+resample without any group of a class says nothing of that class and leaves it out of both sides of the division.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class ScoredMetric:
         known = figure in METRICS and {"truth", f"predicted{probe}", f"score{probe}/0"} <= set(units)
         return ScoredMetric(figure, probe, of_groups) if known and len(rest) == of_groups else None
 
+    @staticmethod
+    def required(metric: str, units: pd.DataFrame) -> ScoredMetric:
+        """The same. Raises `ValueError` where they lack it."""
+        named = ScoredMetric.named(metric, units)
+        if named is None:
+            raise ValueError(f"{metric!r} does not follow from the units' columns: {', '.join(map(str, units))}")
+        return named
+
 
 def compare_scores(
     units: pd.DataFrame,
@@ -63,21 +72,27 @@ def compare_scores(
     `at=""` takes units as a whole; where there are only those of several shares of the labels, all of them. Columns as of
     `significance.compare_rows`. Raises `ValueError` for an unknown row or metric.
     """
-    named = ScoredMetric.named(metric, units)
-    if named is None:
-        raise ValueError(f"{metric!r} does not follow from the units' columns: {', '.join(map(str, units))}")
+    named = ScoredMetric.required(metric, units)
     chosen = units[units["at"] == at] if at in set(units["at"]) or at else units
-    rows = {str(row): _cells(frame, named) for row, frame in chosen.groupby("row", sort=False)}
+    rows = _cells_of_rows(chosen, named)
     others = [row for row in rows if row != candidate] if against is None else against
     for row in (candidate, *others):
         if row not in rows:
             raise ValueError(f"no row is called {row!r}; there are {', '.join(rows)}")
+    resampled = resampled_rows(chosen, named, seed=seed, resamples=resamples)
+    return table_of({row: _difference(resampled[candidate], resampled[row], rows[candidate]) for row in others})
+
+
+def resampled_rows(
+    units: pd.DataFrame, named: ScoredMetric, *, seed: int, resamples: int
+) -> dict[str, dict[tuple[object, ...], Resampled]]:
+    """For every row the figure of each of its cells, as it is and in resamples of the groups, the same ones for all rows."""
+    rows = _cells_of_rows(units, named)
     generator = np.random.default_rng(derive(seed, "bootstrap"))
     names = sorted({name for cells in rows.values() for cell in cells.values() for name in cell.group})
     counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples).astype(float)
     drawn = {name: counts[:, place] for place, name in enumerate(names)}
-    resampled = {row: {key: _resampled(cell, named, drawn) for key, cell in rows[row].items()} for row in rows}
-    return table_of({row: _difference(resampled[candidate], resampled[row], rows[candidate]) for row in others})
+    return {row: {key: _resampled(cell, named, drawn) for key, cell in rows[row].items()} for row in rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +103,19 @@ class _Cell:
     truth: Int[np.ndarray, "item"]
     predicted: Int[np.ndarray, "item"]
     scores: Float[np.ndarray, "item class"]
+    averaged: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class _Resampled:
+class Resampled:
+    """A figure as it is, and in every resample (NaN where that leaves it undefined)."""
+
     value: float
     values: Float[np.ndarray, "resample"]
+
+
+def _cells_of_rows(units: pd.DataFrame, named: ScoredMetric) -> dict[str, dict[tuple[object, ...], _Cell]]:
+    return {str(row): _cells(frame, named) for row, frame in units.groupby("row", sort=False)}
 
 
 def _cells(frame: pd.DataFrame, named: ScoredMetric) -> dict[tuple[object, ...], _Cell]:
@@ -108,31 +130,32 @@ def _cell(frame: pd.DataFrame, named: ScoredMetric) -> _Cell:
     scores = [column for column in frame if str(column).startswith(f"score{named.probe}/")]
     columns = frame[["truth", f"predicted{named.probe}"]].to_numpy(np.int64)
     values, group = frame[scores].to_numpy(float), frame["group"].astype(str).to_numpy()
+    averaged = int(frame["averaged"].iloc[0]) if "averaged" in frame else None
     if not named.of_groups:
-        return _Cell(group, columns[:, 0], columns[:, 1], values)
+        return _Cell(group, columns[:, 0], columns[:, 1], values, averaged)
     _, first, of = np.unique(frame["level"].astype(str).to_numpy(), return_index=True, return_inverse=True)
     sums = np.zeros((len(first), values.shape[1]))
     np.add.at(sums, of, values)
     mean = sums / np.bincount(of)[:, None]
-    return _Cell(group[first], columns[first, 0], mean.argmax(axis=1), mean)
+    return _Cell(group[first], columns[first, 0], mean.argmax(axis=1), mean, averaged)
 
 
-def _resampled(cell: _Cell, named: ScoredMetric, drawn: dict[str, np.ndarray]) -> _Resampled:
+def _resampled(cell: _Cell, named: ScoredMetric, drawn: dict[str, np.ndarray]) -> Resampled:
     """The figure of a cell, and of each resample; NaN where a resample leaves it undefined."""
     names, of = np.unique(cell.group, return_inverse=True)
     counts = np.stack([drawn[name] for name in names], axis=1)
     size = max(1, AT_ONCE // len(of))
-    found = [
-        weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, part[:, of])
-        for part in _parts(counts, size)
-    ]
-    whole = weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, np.ones((1, len(of))))
-    return _Resampled(float(whole[0]), np.concatenate(found))
+
+    def figure(weights: np.ndarray) -> np.ndarray:
+        return weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, weights, averaged=cell.averaged)
+
+    found = [figure(part[:, of]) for part in _parts(counts, size)]
+    return Resampled(float(figure(np.ones((1, len(of))))[0]), np.concatenate(found))
 
 
 def _difference(
-    one: dict[tuple[object, ...], _Resampled],
-    other: dict[tuple[object, ...], _Resampled],
+    one: dict[tuple[object, ...], Resampled],
+    other: dict[tuple[object, ...], Resampled],
     cells: dict[tuple[object, ...], _Cell],
 ) -> Difference:
     """The mean paired difference over the cells that both rows have."""
@@ -159,6 +182,8 @@ def weighted_figure(
     predicted: Int[np.ndarray, "item"],
     scores: Float[np.ndarray, "item class"],
     weights: Float[np.ndarray, "resample item"],
+    *,
+    averaged: int | None = None,
 ) -> Float[np.ndarray, "resample"]:
     """A figure of `classification.METRICS` where item i counts `weights[r, i]` times, for all resamples r at once."""
     if figure in ("macro_auroc", "macro_auprc"):
@@ -167,11 +192,11 @@ def weighted_figure(
             [curve(truth == number, scores[:, number], weights) for number in range(scores.shape[1])], axis=1
         )
         return _mean_of_defined(columns)
-    return _weighted_counts(figure, truth, predicted, scores.shape[1], weights)
+    return _weighted_counts(figure, truth, predicted, scores.shape[1], weights, averaged)
 
 
 def _weighted_counts(
-    figure: str, truth: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray
+    figure: str, truth: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray, averaged: int | None
 ) -> np.ndarray:
     cells = np.zeros((len(truth), classes * classes))
     cells[np.arange(len(truth)), truth * classes + predicted] = 1.0
@@ -184,7 +209,10 @@ def _weighted_counts(
         return _mean_of_defined(_over(hits, support))
     of = {"macro_precision": chosen, "macro_recall": support, "macro_f1": (support + chosen) / 2}[figure]
     share = hits / np.where(of > 0, of, 1.0)
-    return _mean_of_defined(np.where(support + chosen > 0, share, np.nan))
+    if averaged is None:
+        return _mean_of_defined(np.where(support + chosen > 0, share, np.nan))
+    seen = (support > 0).sum(axis=1) / len(np.unique(truth))
+    return _over(share.sum(axis=1), averaged * seen)
 
 
 def _weighted_auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -23,10 +23,11 @@ from tswork.data.opening import count_splits
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec, read_spec
 from tswork.errors import DataInvalid, InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
+from tswork.overrides import parse_override
 from tswork.pipeline.gate import gate_problems
 from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
 from tswork.registry import Kind
-from tswork.source import KEY, KeyPath, Source, merge, parse_yaml, read_yaml, replace_at, show_path
+from tswork.source import KEY, KeyPath, Source, merge, read_yaml, replace_at, show_path
 from tswork.store import Store
 from tswork.validation import validate, validate_block
 
@@ -82,27 +83,6 @@ def _unknown_stage(source: Source, key: KeyPath, value: Source) -> Problem | Non
     if len(key) == 2 and isinstance(value.data, dict) and "uses" in value.data:
         return None  # a new stage
     return Problem(f"there is no stage {key[1]!r}", remedy=did_you_mean(str(key[1]), known))
-
-
-def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:
-    """`stages.train.epochs=5` as a path and a value that is located as `-s argument N, column C`."""
-    name = f"-s argument {number}"
-    key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
-        place = Location(name, column=1)
-        raise PipelineInvalid([Problem(f"{text!r} is not an override", location=place, remedy="Write key.key=value.")])
-    try:
-        source = parse_yaml(value, name)
-    except PipelineInvalid as fault:
-        raise PipelineInvalid(
-            [replace(one, location=_shift(one.location, name, len(key) + 1)) for one in fault.problems]
-        ) from fault
-    marks = {path: _shift(place, name, len(key) + 1) for path, place in source.marks.items()}
-    return tuple(key.split(".")), Source(source.data, marks)
-
-
-def _shift(place: Location | None, name: str, columns: int) -> Location:
-    return Location(name, column=(place.column or 1) + columns if place else columns + 1)
 
 
 def _with_parents(path: Path, children: tuple[Path, ...]) -> Source:

@@ -8,8 +8,12 @@ from typing import Any
 import pandas as pd
 
 from tswork.context import Context
-from tswork.data.collection import Part
+from tswork.data.collection import DataInfo, Part
+from tswork.data.faults import each, refuse, some
+from tswork.data.ids import NUMERAL, WHOLE
+from tswork.data.locating import called
 from tswork.data.opening import open_new
+from tswork.errors import Problem
 from tswork.pipeline.finding import FinishedMember, RunNotFound
 from tswork.pipeline.results import load_result
 from tswork.pipeline.stages import load_models
@@ -19,11 +23,18 @@ from tswork.store import Store
 
 
 def predict_new(
-    finished: FinishedMember, data: Path, *, stage: str | None = None, horizon: int | None = None
+    finished: FinishedMember,
+    data: Path,
+    *,
+    stage: str | None = None,
+    horizon: int | None = None,
+    ignore_unknown: bool = False,
 ) -> pd.DataFrame:
     """What the protocol stage predicts for a file of new data, for each stage it judged.
 
-    Raises `RunNotFound` when the stage is not there or has no predictions, `DataInvalid` when the data do not fit.
+    New data need no classes. Where they have a column of them, classes that the models never saw are refused, since each of their
+    rows would be given a wrong one; `ignore_unknown` predicts them all the same. Raises `RunNotFound` when the stage is not
+    there or has no predictions, `DataInvalid` when the data do not fit.
     """
     spec, folder = finished.stage(stage, trains=False)
     protocol: Protocol[Any] = spec.component.build()
@@ -31,7 +42,34 @@ def predict_new(
         raise RunNotFound(spec.name, f"the protocol {spec.component.name} predicts nothing")
     candidates = {name: load_models(finished.folders[name]) for name in spec.needs}
     context = Context(seed=finished.member.header.seed)
-    return protocol.predict(candidates, load_result(folder).heads, _open(finished, data), context, horizon=horizon)
+    part = _open(finished, data)
+    if not ignore_unknown:
+        refuse_unknown_classes(part, candidates[spec.needs[0]][-1].info, data)
+    return protocol.predict(candidates, load_result(folder).heads, part, context, horizon=horizon)
+
+
+def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
+    """Refuse data whose table has classes that a model was not made for. Raises `DataInvalid` with all of them.
+
+    Numbers are compared by value: a column with gaps is read as 1.0 where one without is read as 1.
+    """
+    collection, label = part.collection, info.label
+    if label is None or label not in collection.table:
+        return
+    known = {_plain(name) for name in info.classes}
+    names, codes = collection.categories(label), collection.codes(label).tolist()
+    wrong = [row for row, code in enumerate(codes) if code >= 0 and _plain(names[code]) not in known]
+
+    def problem(row: int) -> Problem:
+        text = f"{names[codes[row]]!r} is no class of the model ({some(list(info.classes))})"
+        remedy = f"Correct or remove the row of {data}, or predict with `--ignore-unknown`."
+        return Problem(text, f"{called(collection, row)}, {label}", remedy=remedy)
+
+    refuse(list(each(wrong, problem, rest="rows of classes that the model does not know")))
+
+
+def _plain(name: str) -> str:
+    return WHOLE.sub("", name) if NUMERAL.fullmatch(name) else name
 
 
 def embed_new(finished: FinishedMember, data: Path, *, stage: str | None = None) -> pd.DataFrame:

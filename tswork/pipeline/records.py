@@ -3,6 +3,7 @@
 records/scalars.parquet   the full history: name, step, value
 records/tables/NAME.parquet
 records/figures/NAME.png
+records/pages/NAME.html
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class EntryRecorder:
         self._points: list[tuple[str, int, float]] = []
         self._tables: dict[str, pd.DataFrame] = {}
         self._figures: dict[str, Figure | Path] = {}
+        self._pages: dict[str, str] = {}
 
     def scalars(self, values: Mapping[str, Value], *, step: int) -> None:
         self._waiting.append((step, values))
@@ -47,6 +49,9 @@ class EntryRecorder:
 
     def figure(self, name: str, figure: Figure | Path) -> None:
         self._figures[name] = figure
+
+    def page(self, name: str, html: str) -> None:
+        self._pages[name] = html
 
     def flush(self) -> None:
         """Read waiting tensors in one transfer and append the points to the journal."""
@@ -82,6 +87,8 @@ class EntryRecorder:
             frame.to_parquet(_place(records / "tables", name, ".parquet"), index=False)
         for name, figure in self._figures.items():
             write_figure(figure, _place(records / "figures", name, ".png"))
+        for name, html in self._pages.items():
+            _place(records / "pages", name, ".html").write_text(html, encoding="utf-8")
 
 
 def replay(folder: Path, recorder: Recorder) -> None:
@@ -94,6 +101,8 @@ def replay(folder: Path, recorder: Recorder) -> None:
         recorder.table(_name(records / "tables", file), pd.read_parquet(file))
     for file in sorted((records / "figures").rglob("*.png")):
         recorder.figure(_name(records / "figures", file), file)
+    for file in sorted((records / "pages").rglob("*.html")):
+        recorder.page(_name(records / "pages", file), file.read_text(encoding="utf-8"))
 
 
 def _place(folder: Path, name: str, suffix: str) -> Path:

@@ -20,7 +20,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def pipeline_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a pipeline file with all components that are installed."""
     definitions: dict[str, Any] = {}
-    for kind in registry.kinds():
+    for kind in (kind for kind in registry.kinds() if kind != "maker"):  # data are made before a pipeline reads them
         names = [_define(component, definitions) for component in registry.components(kind)]
         blocks: list[dict[str, Any]] = [{"$ref": f"#/$defs/{name}"} for name in names]
         short = {"enum": [component.name for component in registry.components(kind)]}

@@ -34,10 +34,20 @@ class ClassTable:
 
     Metrics of groups (patients, speakers) stand behind those of items, with the name of the group column behind a dot, where
     each group has one class. With several `at` (shares of the labels) there is also a row for their mean, whose `at` is empty.
+    `averaged` is the number of classes that macro figures are divided by; none: of those that occur.
     """
 
-    def __init__(self, test: Part, truth: Int[np.ndarray, "item"], classes: tuple[str, ...], first: str) -> None:
+    def __init__(
+        self,
+        test: Part,
+        truth: Int[np.ndarray, "item"],
+        classes: tuple[str, ...],
+        first: str,
+        *,
+        averaged: int | None = None,
+    ) -> None:
         self.classes = classes
+        self._averaged = averaged
         self._truth, self._first = truth, first
         self._test = test
         self._groups = GroupLevel.of_part(test, truth)
@@ -57,10 +67,11 @@ class ClassTable:
         at: str = "",
     ) -> None:
         """Judge one probe of one row."""
-        metrics = classification.measures(self._truth, predicted, scores)
+        metrics = classification.measures(self._truth, predicted, scores, averaged=self._averaged)
         if self._groups is not None:
             mean = self._groups.scores(scores)
-            of_groups = classification.measures(self._groups.truth, mean.argmax(axis=1), mean)
+            decided = mean.argmax(axis=1)
+            of_groups = classification.measures(self._groups.truth, decided, mean, averaged=self._averaged)
             metrics |= {f"{metric}.{self._groups.name}": value for metric, value in of_groups.items()}
         self._judged.append(_Judged(row, role, head, at, predicted, scores, metrics))
 
@@ -108,7 +119,7 @@ class ClassTable:
     def _units(self) -> pd.DataFrame:
         """Test items with what a test of a difference needs: hits, and for other metrics truth, prediction and scores."""
         items = np.arange(len(self._truth))
-        group = _resampled_together(self._test)
+        group = resampled_together(self._test)
         frames: dict[tuple[str, str], pd.DataFrame] = {}
         for one in self._judged:
             empty = pd.DataFrame({"row": one.row, "at": one.at, "unit": items, "group": group, "truth": self._truth})
@@ -121,7 +132,8 @@ class ClassTable:
         if self._groups is not None:
             for frame in frames.values():
                 frame["level"] = np.array(self._groups.names, dtype=object)[self._groups.of]
-        return pd.concat(list(frames.values()), ignore_index=True)
+        units = pd.concat(list(frames.values()), ignore_index=True)
+        return units if self._averaged is None else units.assign(averaged=self._averaged)
 
     def _predictions(self) -> pd.DataFrame:
         names = np.array(self.classes, dtype=object)
@@ -163,7 +175,7 @@ def _mean_of_all(values: pd.Series) -> float:
     return float(values.mean(skipna=False))
 
 
-def _resampled_together(part: Part) -> np.ndarray:
+def resampled_together(part: Part) -> np.ndarray:
     """The group of each item: its value of the only group column, else a number that tells what belongs together.
 
     Segments of one recording belong together also where no group was named.
@@ -179,3 +191,10 @@ def item_columns(part: Part) -> dict[str, np.ndarray]:
     spans = part.spans.numpy()
     places = {name: spans[:, column] for column, name in enumerate(("sequence", "start", "stop"))}
     return {"item": np.arange(len(part)), **places}
+
+
+def embedding_frame(test: Part, embedded: Float[np.ndarray, "item dim"]) -> pd.DataFrame:
+    """The embeddings of the test items beside what identifies them: item, sequence, start, stop, and the table's columns."""
+    numbers = pd.DataFrame(embedded.astype(np.float32), columns=[f"e{column}" for column in range(embedded.shape[1])])
+    table = test.table.drop(columns=list(item_columns(test)), errors="ignore")
+    return pd.concat([pd.DataFrame(item_columns(test)), table, numbers], axis=1)

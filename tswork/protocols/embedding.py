@@ -1,44 +1,22 @@
-"""One vector for every item of a part, in batches of bounded memory."""
+"""One vector, or the logits of a head, for every item of a part, in batches of bounded memory."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Callable
+from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from tswork.context import Context
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
-from tswork.data.samplers import Sampler, batch_ends
+from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.model import Model
 
-MAX_STEPS = 32_768
-"""Time steps, padding included, that are encoded at once; one longer item makes a batch of its own."""
 
-
-class ByLength(Sampler):
-    """Every item once, sorted by length, in batches of at most `steps` padded steps.
-
-    `equal` gives every batch items of one length, for encoders whose result padding would change.
-    """
-
-    def __init__(self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, equal: bool = False) -> None:
-        order = torch.argsort(lengths, stable=True)
-        ends = batch_ends(lengths[order].numpy(), steps=steps, equal=equal)
-        self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
-        self.batch_size = max((len(batch) for batch in self._batches), default=0)
-
-    def steps(self, epoch: int) -> int:
-        return len(self._batches)
-
-    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        return self._batches[step]
-
-
-@torch.no_grad()
 def embed_part(
     model: Model, part: Part, context: Context, *, pooling: Pooling | None = None, steps: int | None = None
 ) -> Float[Tensor, "item dim"]:
@@ -46,13 +24,28 @@ def embed_part(
 
     `steps` bounds a batch, padding included (None: as many as the encoder takes at once).
     """
+    width = pooled_dim(model.encoder, pooling or model.pooling)
+    return _by_length(model, part, context, partial(model.embed, pooling=pooling), width, steps)
+
+
+def classify_part(
+    model: Model, part: Part, context: Context, *, steps: int | None = None
+) -> Float[Tensor, "item class"]:
+    """The logits of a model's own head for a part's spans in their order, float32 on the CPU. Raises `ModelUnfit` without one."""
+    return _by_length(model, part, context, model.classify, len(model.info.classes), steps)
+
+
+@torch.no_grad()
+def _by_length(
+    model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
+) -> Float[Tensor, "item width"]:
+    """What `read` makes of the items, which are brought to it by their length."""
     model.to(context.device).eval()
     encoder = model.encoder
     sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, equal=not encoder.padding_invariant)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
-    found = torch.empty(len(part), pooled_dim(model.encoder, pooling or model.pooling))
+    found = torch.empty(len(part), width)
     for step in range(batches.steps(0)):
         batch = batches.at(0, step)
-        embedded = model.embed(batch.x.float(), batch.lengths, pooling=pooling)
-        found[sampler.at(0, step)] = embedded.float().cpu()
+        found[sampler.at(0, step)] = read(batch.x.float(), batch.lengths).float().cpu()
     return found

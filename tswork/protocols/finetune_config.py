@@ -71,7 +71,8 @@ class FinetuneFractionConfig(Config):
     )
     features: Features = Field(
         default="statistics",
-        description="control of plain features; band_powers (EEG) and beat_statistics (ECG) need the data's rate",
+        description="control of plain features; band_powers (EEG), beat_statistics (ECG) and mfcc_statistics (sound) need"
+        " the data's rate",
     )
 
     @model_validator(mode="after")

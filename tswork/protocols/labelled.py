@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
+from tswork import random
 from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid, Problem
 
@@ -16,6 +18,22 @@ def labelled(part: Part) -> Part:
     label = part.collection.label
     assert label is not None
     return Part(part.collection, part.spans[part.codes(label) >= 0])
+
+
+def capped(part: Part, label: str, limit: int, seed: int) -> Part:
+    """At most `limit` items with the shares of the classes kept, at least one of each."""
+    if len(part) <= limit:
+        return part
+    codes = part.codes(label)
+    shuffled = torch.randperm(len(part), generator=random.generator(seed, "train items"))
+    by_class = shuffled[torch.argsort(codes[shuffled], stable=True)]
+    counts = torch.bincount(codes)
+    rank = torch.arange(len(part)) - (counts.cumsum(0) - counts)[codes[by_class]]
+    # Taking the smallest relative ranks takes the same share of every class; rank 0 comes first whatever its class.
+    place = (rank + 0.5) / counts[codes[by_class]]
+    place[rank == 0] = 0.0
+    chosen = by_class[torch.argsort(place, stable=True)[:limit]]
+    return Part(part.collection, part.spans[chosen.sort().values])
 
 
 def refuse_horizon(horizon: int | None) -> None:

@@ -5,6 +5,7 @@
 | statistics | mean, deviation, least, largest, skewness, kurtosis, mean change from step to step | any data |
 | band_powers | log power in delta, theta, alpha, beta and gamma (`tswork.metrics.band_powers`) | EEG |
 | beat_statistics | rate and its variability, amplitude, width of beats (`tswork.metrics.beat_statistics`) | ECG |
+| mfcc_statistics | mean and deviation of cepstral coefficients and their slopes (`tswork.metrics.mfcc_statistics`) | sound |
 
 Missing values take the mean of their channel in the item; a feature that is not defined takes the mean of the training items.
 """
@@ -20,22 +21,34 @@ from jaxtyping import Float
 
 from tswork.data.batches import Batches
 from tswork.data.collection import Collection, Part
+from tswork.data.samplers import ByLength
 from tswork.errors import Problem
 from tswork.metrics.band_powers import log_band_powers
 from tswork.metrics.beat_statistics import beat_statistics
-from tswork.protocols.embedding import ByLength
+from tswork.metrics.mfcc_statistics import LEAST_RATE, mfcc_statistics
 
-Features = Literal["none", "statistics", "band_powers", "beat_statistics"]
+Features = Literal["none", "statistics", "band_powers", "beat_statistics", "mfcc_statistics"]
 
 
 def feature_problems(features: Features, collection: Collection) -> Iterator[Problem]:
     """What these features need and the data lack."""
-    if features in ("band_powers", "beat_statistics") and collection.rate is None:
+    if features not in ("none", "statistics") and collection.rate is None:
         yield Problem(
             f"{features} needs the number of samples a second, which the data do not tell",
             "features",
             remedy="Give `rate` in the data block, or `features: statistics`.",
         )
+    elif features == "mfcc_statistics" and not is_sound(collection):
+        yield Problem(
+            f"mfcc_statistics describe sound, and the data have {collection.rate:g} samples a second",
+            "features",
+            remedy="Choose `features: statistics`, or band_powers or beat_statistics where they fit.",
+        )
+
+
+def is_sound(collection: Collection) -> bool:
+    """Whether the data have enough samples a second to be sound."""
+    return collection.rate is not None and collection.rate >= LEAST_RATE
 
 
 def plain_features(features: Features, part: Part) -> Float[np.ndarray, "item feature"]:
@@ -70,7 +83,9 @@ def _of_batch(features: Features, x: Float[np.ndarray, "item time channel"], rat
     if features == "statistics":
         return statistics(x)
     assert rate is not None
-    return log_band_powers(x, rate=rate) if features == "band_powers" else beat_statistics(x, rate=rate)
+    by_rate = {"band_powers": log_band_powers, "beat_statistics": beat_statistics, "mfcc_statistics": mfcc_statistics}
+    found: np.ndarray = by_rate[features](x, rate=rate)
+    return found
 
 
 def statistics(x: Float[np.ndarray, "item time channel"]) -> Float[np.ndarray, "item feature"]:

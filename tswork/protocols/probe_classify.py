@@ -25,11 +25,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 from pydantic import Field, field_validator
 
-from tswork import random
 from tswork.config import Config, Many
 from tswork.context import Context
 from tswork.data.collection import Part, Split
@@ -41,9 +39,17 @@ from tswork.metrics import probes
 from tswork.metrics.classification import METRICS
 from tswork.metrics.probes import PROBES, ProbeName
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
-from tswork.protocols.class_table import ClassTable, item_columns
+from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
 from tswork.protocols.embedding import embed_part
-from tswork.protocols.labelled import label_problems, labelled, left_out, majority, one_class_in_test, refuse_horizon
+from tswork.protocols.labelled import (
+    capped,
+    label_problems,
+    labelled,
+    left_out,
+    majority,
+    one_class_in_test,
+    refuse_horizon,
+)
 from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
 from tswork.registry import register
 
@@ -61,8 +67,8 @@ class ProbeClassifyConfig(Config):
 
     features: Features = Field(
         default="none",
-        description="control of plain features under the same probes; band_powers (EEG) and beat_statistics (ECG) need the"
-        " data's rate",
+        description="control of plain features under the same probes; band_powers (EEG), beat_statistics (ECG) and"
+        " mfcc_statistics (sound) need the data's rate",
     )
 
     @field_validator("heads")
@@ -98,7 +104,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         train, test = labelled(split.train), labelled(split.test)
         label = split.train.collection.label
         assert label is not None
-        train = _capped(train, label, self.config.max_train, context.seed)
+        train = capped(train, label, self.config.max_train, context.seed)
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
@@ -117,7 +123,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
                 heads[f"{name}@{head}"] = arrays
                 table.add(name, role_of(name), head, *probes.decide(head, arrays, x_test, len(table.classes)))
             if role_of(name) == "candidate":
-                embeddings[f"embeddings/{name}"] = _embedding_frame(test, x_test)
+                embeddings[f"embeddings/{name}"] = embedding_frame(test, x_test)
         result = table.result(heads)
         result = replace(result, tables={**result.tables, **embeddings})
         for row, counts in result.tables["confusion"].groupby("row", sort=False):
@@ -155,26 +161,3 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
 
     def _embedded(self, model: Model, part: Part, context: Context) -> Float[np.ndarray, "item dim"]:
         return embed_part(model, part, context, pooling=self.config.pooling).double().numpy()
-
-
-def _embedding_frame(test: Part, embedded: Float[np.ndarray, "item dim"]) -> pd.DataFrame:
-    """The embeddings of the test items beside what identifies them: item, sequence, start, stop, and the table's columns."""
-    numbers = pd.DataFrame(embedded.astype(np.float32), columns=[f"e{column}" for column in range(embedded.shape[1])])
-    table = test.table.drop(columns=list(item_columns(test)), errors="ignore")
-    return pd.concat([pd.DataFrame(item_columns(test)), table, numbers], axis=1)
-
-
-def _capped(part: Part, label: str, limit: int, seed: int) -> Part:
-    """At most `limit` items with the shares of the classes kept, at least one of each."""
-    if len(part) <= limit:
-        return part
-    codes = part.codes(label)
-    shuffled = torch.randperm(len(part), generator=random.generator(seed, "train items"))
-    by_class = shuffled[torch.argsort(codes[shuffled], stable=True)]
-    counts = torch.bincount(codes)
-    rank = torch.arange(len(part)) - (counts.cumsum(0) - counts)[codes[by_class]]
-    # Taking the smallest relative ranks takes the same share of every class; rank 0 comes first whatever its class.
-    place = (rank + 0.5) / counts[codes[by_class]]
-    place[rank == 0] = 0.0
-    chosen = by_class[torch.argsort(place, stable=True)[:limit]]
-    return Part(part.collection, part.spans[chosen.sort().values])

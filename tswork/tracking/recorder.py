@@ -1,4 +1,4 @@
-"""A recorder on top of MLflow: curves, tables and figures of one stage, its names under the stage's."""
+"""A recorder on top of MLflow: curves, tables, figures and pages of one stage, its names under the stage's."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ class RunRecorder:
         from tswork.figures.files import write_figure
 
         self._file("figures", name, ".png", lambda path: write_figure(figure, path))
+
+    def page(self, name: str, html: str) -> None:
+        self._file("pages", name, ".html", lambda path: path.write_text(html, encoding="utf-8"))
 
     def _file(self, kind: str, name: str, suffix: str, write: Callable[[Path], object]) -> None:
         place = Path(names.artifact_name(f"{self._stage}/{kind}/{name}{suffix}"))

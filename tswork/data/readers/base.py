@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tswork.config import Config
 from tswork.data.collection import Collection
 from tswork.data.places import Places
+from tswork.data.readers.decoders.base import Outline
 from tswork.registry import Component
 
 if TYPE_CHECKING:
     from tswork.data.spec import DataSpec
 
 C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class FileOutline:
+    """The file of a sequence, and what is known of it from outside (None: it cannot be read)."""
+
+    id: str | None
+    """The id of the sequence; None: it is a piece whose id is not known before it is cut."""
+    file: Path
+    outline: Outline | None
 
 
 class Reader(ABC, Generic[C]):
@@ -37,6 +49,10 @@ class Reader(ABC, Generic[C]):
     def told(self, spec: DataSpec, places: Places) -> object:
         """What decides the result beside the contents of the files, as plain data: names that become labels, other blocks."""
         return None
+
+    def outlines(self, spec: DataSpec, places: Places) -> Sequence[FileOutline]:
+        """The file of every sequence and what its header tells without its values, of readers that read files a sequence."""
+        return ()
 
     def inspect(self, spec: DataSpec, places: Places) -> None:
         """Refuse what is wrong and can be seen without reading values: files, names of columns, headers.

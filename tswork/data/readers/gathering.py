@@ -23,6 +23,11 @@ class _Placed(Table):
         """Where a row stands."""
         return self.places[int(row)]
 
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of the rows, which still stand where they stood."""
+        frame = self.frame.iloc[list(rows)].reset_index(drop=True)
+        return _Placed(self.path, frame, list, [self.places[row] for row in rows])
+
 
 @dataclass(frozen=True, eq=False)
 class _Chained(Table):
@@ -35,6 +40,11 @@ class _Chained(Table):
         """Where a row stands in the file it comes from."""
         piece, inside = self.origins[int(row)]
         return self.pieces[piece].at(inside)
+
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of the rows, which still stand where they stood."""
+        frame = self.frame.iloc[list(rows)].reset_index(drop=True)
+        return _Chained(self.path, frame, list, self.pieces, [self.origins[row] for row in rows])
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tswork.config import NOT_KEYED, FilePath, Folder
 from tswork.data.part_words import parts_by_word
 from tswork.data.places import Places
 from tswork.data.readers.listing import PATH
-from tswork.data.readers.manifest import Recordings, RecordingsConfig
+from tswork.data.readers.recordings import Recordings, RecordingsConfig
 from tswork.data.spec import DataSpec
 from tswork.errors import DataInvalid
 

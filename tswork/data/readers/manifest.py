@@ -1,224 +1,28 @@
 """Recordings in files of their own, named by a manifest: a CSV or JSON lines with one row a recording.
 
 The column `path` is relative to the manifest's folder, then to the places of data files; the suffix of each file chooses its
-decoder. All other columns become the collection's table, `id` (by default the path) is unique. Columns `start` and `duration`
+decoder. All other columns become the collection's table; `id` (by default the path) is unique. Columns `start` and `duration`
 (seconds), or with `cut` also `start` and `stop`, take a piece out of each recording, and pieces of one recording stay together in
-a split. Readers of published layouts (`kaldi`, `audiofolder`, ...) turn these into the same table and share everything else.
+a split. Readers of published layouts (`kaldi`, `audiofolder`, ...) come to the same table and share everything else.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal
 
-import numpy as np
-import pandas as pd
-import torch
-from jaxtyping import Shaped
 from pydantic import Field
 
-from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, FilePath, Folder, Many, Uses
-from tswork.data.backends import INT16_SCALE
-from tswork.data.cells import typed
-from tswork.data.channels import column_problems, renaming_problems
-from tswork.data.collection import Collection
-from tswork.data.decoded import Wanted, read_decoded
-from tswork.data.faults import each, fault, refuse, some
-from tswork.data.joined import Runs, free_room, open_runs
-from tswork.data.leaks import ORIGIN
+from tswork.config import NOT_KEYED, FilePath, Folder
 from tswork.data.places import Places
-from tswork.data.readers.agreement import Common, agree
-from tswork.data.readers.base import Reader
-from tswork.data.readers.cutting import PIECES, Unit, cut_rows
-from tswork.data.readers.decoders.base import Decoder, Outline, Recording
-from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
-from tswork.data.readers.remarks import gathered
-from tswork.data.spec import DataOptions, DataSpec
+from tswork.data.readers.cutting import Unit
+from tswork.data.readers.listing import PATH, Listing
+from tswork.data.readers.recordings import Recordings, RecordingsConfig
+from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Problem, did_you_mean
-from tswork.registry import Component, register
-from tswork.store import Store
+from tswork.registry import register
 
 JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-
-
-class RecordingsConfig(Config):
-    """Options of every reader of recordings in files of their own."""
-
-    decoders: Many[Annotated[Configured, Uses("decoder")]] = Field(
-        default=(), description="decoders with options; others are used with their defaults"
-    )
-    strict_paths: bool = Field(
-        default=False,
-        json_schema_extra=NOT_KEYED,
-        description="refuse files outside the folder of the recordings and the data roots (absolute paths, `..`, links)",
-    )
-    skip_bad: bool = Field(
-        default=False,
-        json_schema_extra=ADDED_LATER,
-        description="leave out recordings that cannot be used instead of refusing all; `tswork run --skip-bad` sets it",
-    )
-
-
-R = TypeVar("R", bound=RecordingsConfig)
-
-
-class Recordings(Reader[R]):
-    """Recordings in files of their own, whatever lists them; the suffix of each file chooses its decoder."""
-
-    tells_rows = True
-
-    @abstractmethod
-    def listing(self, spec: DataSpec, places: Places) -> Listing:
-        """The canonical table of the recordings, and the files that it was read from. Raises `DataInvalid`."""
-
-    def cut_unit(self, table: Table) -> Unit | None:
-        """The unit in which rows are pieces of their recordings; None: they are whole recordings."""
-        return "seconds" if set(table.columns) >= PIECES else None
-
-    def outlines(self, spec: DataSpec, places: Places) -> Iterator[tuple[str, Outline]]:
-        """The name of each file and what its header tells, without reading values; files that cannot be read are left out."""
-        rows = self._rows(spec, places)
-        decoders = self._decoders(rows)
-        found, _ = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
-        yield from ((file.name, found[file]) for file in rows.files if file in found)
-
-    def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
-        rows = self._rows(spec, places)
-        decoders = self._decoders(rows)
-        beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
-        rows, faults = self._without_broken(rows, broken)
-        refuse(faults)
-        files = (one for file in dict.fromkeys(rows.files) for one in (file, *beside[file]))
-        return [*rows.sources, *dict.fromkeys(files)]
-
-    def used(self, spec: DataSpec, places: Places) -> Sequence[Component]:
-        return self._rows(spec, places).components
-
-    def inspect(self, spec: DataSpec, places: Places) -> None:
-        rows = self._rows(spec, places)
-        decoders = self._decoders(rows)
-        outlines, broken = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
-        rows, faults = self._without_broken(rows, broken)
-        agreed = self._agreed(rows, outlines, spec.options)
-        lacking = column_problems(["id", *rows.table.columns], spec.options, rows.table.head)
-        refuse([*faults, *agreed.faults, *lacking])
-
-    def read(self, spec: DataSpec, places: Places) -> Collection:
-        rows = self._rows(spec, places)
-        recordings, broken = self._recordings(rows, spec, places)
-        rows, faults = self._without_broken(rows, broken)
-        outlines = {file: recording.outline for file, recording in recordings.items()}
-        agreed = self._agreed(rows, outlines, spec.options)
-        refuse([*faults, *agreed.faults, *_unstamped(rows, recordings, spec.options)])
-        rows, pieces = agreed.rows, agreed.pieces(recordings)
-        notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
-        collection = _packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))
-        return collection.replaced(notes=(*notes, *_left_out(rows)), left_out=rows.left_out)
-
-    def _rows(self, spec: DataSpec, places: Places) -> Rows:
-        """The listing with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
-        listing = self.listing(spec, places)
-        return Rows.of(
-            listing,
-            spec.options,
-            places,
-            repeated=self.cut_unit(listing.table) is not None,
-            strict=self.config.strict_paths,
-            skip_bad=self.config.skip_bad,
-        )
-
-    def _decoders(self, rows: Rows) -> dict[str, Decoder[Any]]:
-        given = {one.name: one.build() for one in self.config.decoders}
-        return {one.name: given.get(one.name) or one.target(one.config()) for one in rows.components}
-
-    def _recordings(
-        self, rows: Rows, spec: DataSpec, places: Places
-    ) -> tuple[dict[Path, Recording], dict[Path, Sequence[Problem]]]:
-        """The recordings of all files and the faults of those that are refused; what is decoded once comes from the store."""
-        decoders = self._decoders(rows)
-        kept = {one.name: one for one in rows.components if decoders[one.name].kept is not None}
-        pairs = dict(zip(rows.files, rows.names, strict=True)).items()
-        wanted = [Wanted(file, kept[name], decoders[name]) for file, name in pairs if name in kept]
-        known, refused = read_decoded(wanted, spec.options, places) if wanted else ({}, {})
-
-        def look(file: Path, name: str) -> Recording:
-            if file in refused:
-                raise DataInvalid(refused[file])
-            return known[file] if file in known else _finite(decoders[name].read(file, spec.options), file)
-
-        return rows.each_file(look)
-
-    def _without_broken(self, rows: Rows, broken: Mapping[Path, Sequence[Problem]]) -> tuple[Rows, list[Problem]]:
-        """Rows whose files can be used where others are left out; else all rows, and what is wrong with files."""
-        return (rows.without_files(broken), []) if self.config.skip_bad else (rows, rows.placed_all(broken))
-
-    def _agreed(self, rows: Rows, outlines: Mapping[Path, Outline], options: DataOptions) -> _Agreed:
-        """What the recordings have in common, where each row starts and stops, and what is wrong with either."""
-        known = [(row, outlines[file]) for row, file in enumerate(rows.files) if file in outlines]
-        if not known:
-            return _Agreed(rows, Common((), None), [], [], [])
-        common, faults = agree(known, options, rows.problem)
-        if len(known) == len(rows):
-            names = {name for outline in outlines.values() for name in outline.channels} | set(rows.table.columns)
-            faults += renaming_problems(sorted(names), options, rows.table.head)
-        told = [outlines.get(file, Outline(())) for file in rows.files]
-        lengths = [one.length for one in told]
-        unit = self.cut_unit(rows.table)
-        if unit is None:
-            return _Agreed(rows, common, [0] * len(rows), [length or 0 for length in lengths], faults)
-        starts, stops, wrong, columns = cut_rows(
-            rows.table,
-            unit,
-            common.rate,
-            lengths,
-            file_rates=[one.file_rate for one in told],
-            shortest=[one.shortest for one in told],
-        )
-        faults += columns
-        if wrong and self.config.skip_bad:
-            keep = [row for row in range(len(rows)) if row not in wrong]
-            rows, starts, stops = rows.without(wrong), [starts[row] for row in keep], [stops[row] for row in keep]
-            wrong = {}
-        told_wrong = [(row, text, "") for row, text in wrong.items()]
-        faults += each(told_wrong, lambda one: rows.problem(*one), rest="pieces that do not fit their recordings")
-        ends = [stop or 0 for stop in stops]
-        fit = not columns and not wrong
-        faults += _repeated(rows, starts, ends) if fit and ID not in rows.table.columns else []
-        return _Agreed(rows, common, starts, ends, faults)
-
-    def _table(self, agreed: _Agreed) -> pd.DataFrame:
-        """The columns of the listing; `id` is the path (and the piece) of rows without an id of their own."""
-        rows, frame = agreed.rows, agreed.rows.table.frame
-        others = {name: typed(frame[name]) for name in frame.columns if name not in (PATH, ID)}
-        ids = pd.Series(rows.paths)
-        if self.cut_unit(rows.table) is not None:
-            pieces = zip(rows.paths, agreed.starts, agreed.stops, strict=True)
-            ids = pd.Series([f"{path}:{start}-{stop}" for path, start, stop in pieces])
-            others.setdefault(ORIGIN, pd.Series(rows.paths))
-        if ID in frame.columns:
-            own = typed(frame[ID])
-            ids = own if not own.isna().any() else own.astype(object).where(own.notna(), ids)
-        return pd.DataFrame({ID: ids, **others})
-
-
-@dataclass(frozen=True)
-class _Agreed:
-    """Rows that are read, what their recordings have in common, where each row starts and stops, and what is wrong."""
-
-    rows: Rows
-    common: Common
-    starts: list[int]
-    stops: list[int]
-    faults: list[Problem]
-
-    def pieces(self, recordings: Mapping[Path, Recording]) -> list[Recording]:
-        """The piece of each row with the common channels."""
-        where = zip(self.rows.files, self.starts, self.stops, strict=True)
-        return [_piece(recordings[file], self.common, start, stop) for file, start, stop in where]
 
 
 class ManifestConfig(RecordingsConfig):
@@ -261,84 +65,3 @@ class Manifest(Recordings[ManifestConfig]):
         if self.config.cut is None:
             return super().cut_unit(table)
         return None if self.config.cut == "none" else self.config.cut
-
-
-def _left_out(rows: Rows) -> tuple[str, ...]:
-    """The note of rows that were left out."""
-    if not rows.left_out:
-        return ()
-    names = some([f"{path or 'a row without a path'} ({why})" for _, path, why in rows.left_out])
-    count = len(rows.left_out)
-    return (f"skip_bad leaves out {count:,} of {count + len(rows):,} recordings that cannot be used: {names}",)
-
-
-def _finite(recording: Recording, file: Path) -> Recording:
-    """The recording itself. Raises `DataInvalid` when some values are infinite."""
-    if recording.values.dtype != np.int16 and bool(np.isinf(recording.values).any()):
-        infinite = np.argwhere(np.isinf(recording.values))
-        step, channel = infinite[0].tolist()
-        text = f"{len(infinite)} values are infinite (the first at step {step} of {recording.channels[channel]!r})"
-        raise fault(file, text)
-    return recording
-
-
-def _repeated(rows: Rows, starts: Sequence[int], stops: Sequence[int]) -> Iterator[Problem]:
-    """Rows without ids that name a piece of a recording again."""
-    first: dict[tuple[Path, int, int], int] = {}
-    pieces = enumerate(zip(rows.files, starts, stops, strict=True))
-    pairs = [(row, first[piece]) for row, piece in pieces if first.setdefault(piece, row) != row]
-
-    def problem(pair: tuple[int, int]) -> Problem:
-        text = f"is the piece of {line_of(rows.table, pair[1])} again"
-        return rows.problem(pair[0], text, "Remove one of the two.")
-
-    yield from each(pairs, problem, rest="pieces that are named again")
-
-
-def _unstamped(rows: Rows, recordings: Mapping[Path, Recording], options: DataOptions) -> list[Problem]:
-    if options.time is None:
-        return []
-    without = [row for row, file in enumerate(rows.files) if file in recordings and recordings[file].times is None]
-    text = f"has no time stamps, and `time: {options.time}` asks for them"
-    return list(each(without, lambda row: rows.problem(row, text, ""), rest="recordings without time stamps"))
-
-
-def _piece(recording: Recording, common: Common, start: int, stop: int) -> Recording:
-    """A piece of a recording with the common channels, in their order."""
-    values = recording.values[start:stop]
-    if recording.channels != common.channels:
-        values = values[:, [recording.channels.index(name) for name in common.channels]]
-    times = recording.times[start:stop] if recording.times is not None else None
-    kept = (recording.kept[0], recording.kept[1] + start) if recording.kept is not None else None
-    return Recording(values, common.channels, common.rate, times, kept=kept)
-
-
-def _packed(
-    pieces: Sequence[Recording], table: pd.DataFrame, common: Common, options: DataOptions, store: Store
-) -> Collection:
-    """All pieces one after another; what the store keeps stays there where it can."""
-    times = [piece.times for piece in pieces if piece.times is not None]
-    return Collection(
-        values=_values(pieces, store),
-        offsets=torch.from_numpy(np.cumsum([0, *(len(piece.values) for piece in pieces)])),
-        table=table,
-        channels=common.channels,
-        times=torch.from_numpy(np.concatenate(times)) if times else None,
-        rate=common.rate,
-        targets=tuple(options.target),
-        name=options.name,
-    )
-
-
-def _values(pieces: Sequence[Recording], store: Store) -> Shaped[torch.Tensor, "total_time channel"]:
-    """The values of all pieces; sound beside other values becomes numbers between -1 and 1."""
-    kept = [(*piece.kept, len(piece.values)) for piece in pieces if piece.kept is not None]
-    if len(kept) == len(pieces):
-        runs = Runs.of((key, start, start + length) for key, start, length in kept)
-        return open_runs(runs, store, budget=free_room())
-    mixed = len({piece.values.dtype for piece in pieces}) > 1
-    values = [
-        piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
-        for piece in pieces
-    ]
-    return torch.from_numpy(np.concatenate(values))

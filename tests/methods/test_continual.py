@@ -1,0 +1,194 @@
+"""Continual methods: what is learned when, what is kept, bounds that must meet, resuming, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.methods.toys import TINY, method_of, model_of, nothing, trained, waves
+from tests.training.tiny import bits
+from tswork.config import configure
+from tswork.context import Context
+from tswork.data.collection import DataInfo, Part
+from tswork.data.rehearsal import MEMORY_ROW
+from tswork.errors import DataInvalid, ModelUnfit
+from tswork.methods.base import Method
+from tswork.methods.continual import tasks_of_classes
+from tswork.methods.model import Model
+from tswork.methods.saving import load_model, save_model
+from tswork.training.checkpoints import Checkpoints
+from tswork.training.loop import Trained, train
+
+PAIRS = {"step": 2}
+
+
+def waves_of_four(each: int = 6, seed: int = 0) -> Part:
+    return waves([20] * 4 * each, classes=4, noise=0.1, seed=seed)
+
+
+def learner(name: str, **options: Any) -> Method[Any]:
+    given = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "classes": PAIRS, **options}
+    return method_of(name, **given)
+
+
+def learned(name: str, part: Part | None = None, **options: Any) -> Trained:
+    result, _ = trained(learner(name, **options), waves_of_four() if part is None else part)
+    return result
+
+
+def accuracies(model: Model, part: Part) -> list[float]:
+    """Accuracy on each class."""
+    truth = part.codes("label")
+    with torch.no_grad():
+        found = model.classify(part.collection.values.view(len(part), -1, 2)).argmax(dim=1)
+    return [float((found[truth == code] == code).float().mean()) for code in range(4)]
+
+
+# Tasks
+
+
+def test_every_task_gives_a_model_that_knows_when_its_classes_came() -> None:
+    result = learned("finetune", classes={"sizes": [1, 3], "order": ["c2", "c0", "c1", "c3"]})
+    assert len(result.models) == 2
+    tasks = tasks_of_classes(result.models[0])
+    assert tasks is not None
+    assert tasks.tolist() == [1, 1, 0, 1]
+    assert result.models[0].provides == {"embed", "classify"}
+
+
+def test_a_model_with_tasks_is_saved_and_loaded(tmp_path: Path) -> None:
+    block = configure("method", {"uses": "er", "encoder": TINY, "classes": PAIRS})
+    save_model(tmp_path, model_of(block.build(), waves_of_four()), block)
+    tasks = tasks_of_classes(load_model(tmp_path))
+    assert tasks is not None
+    assert tasks.tolist() == [0, 0, 1, 1]
+
+
+def test_a_task_is_trained_on_its_own_classes_alone() -> None:
+    part = waves_of_four()
+    method = learner("finetune")
+    model = model_of(method, part)
+    for task, own in enumerate(method.tasks(part)):
+        batches = method.batches(model, own, Context())
+        seen = {int(code) for step in range(batches.steps(0)) for code in batches.at(0, step).codes["label"]}
+        assert seen == {2 * task, 2 * task + 1}
+
+
+def test_fine_tuning_forgets_replay_forgets_less_and_all_at_once_is_learned() -> None:
+    options: dict[str, Any] = {"epochs": 15, "batch_size": 8}
+    part, other = waves_of_four(8), waves_of_four(8, seed=1)
+    found = {name: accuracies(learned(name, part, **options).models[-1], other) for name in ("finetune", "joint")}
+    found["er"] = accuracies(learned("er", part, memory=16, **options).models[-1], other)
+    assert np.mean(found["finetune"][:2]) < 0.2
+    assert np.mean(found["finetune"][2:]) > 0.9
+    assert np.mean(found["er"][:2]) > 0.6
+    assert np.mean(found["joint"]) >= np.mean(found["er"])
+    assert np.mean(found["joint"]) > 0.9
+
+
+# Bounds that must meet
+
+
+def test_replay_without_a_memory_is_fine_tuning_to_the_last_bit() -> None:
+    assert bits(learned("er", memory=0)) == bits(learned("finetune"))
+
+
+def test_one_task_is_learned_alike_by_all() -> None:
+    joint, finetune, er = (bits(learned(name, classes={"sizes": [4]})) for name in ("joint", "finetune", "er"))
+    assert joint == finetune == er
+
+
+def test_the_first_task_is_learned_alike_whatever_is_kept_of_it() -> None:
+    first = [bits(learned("er", memory=memory, selection=how))[0] for memory, how in ((4, "random"), (8, "herding"))]
+    assert first[0] == first[1] == bits(learned("finetune"))[0]
+
+
+# Memory
+
+
+@pytest.mark.parametrize("selection", ["random", "herding", "nearest_to_mean", "reservoir"])
+def test_what_is_kept_is_of_earlier_tasks_and_within_its_size(selection: str) -> None:
+    method: Any = learner("er", memory=9, selection=selection, growth="growing")
+    result, _ = trained(method, waves_of_four())
+    table = method.memory.table
+    assert len(table) <= 9
+    assert table["task"].isin([0, 1]).all()
+    assert (table["task"] == table["class"].isin(["c2", "c3"]).astype(int)).all()
+    assert len(result.models) == 2
+    if selection != "reservoir":
+        assert table["class"].value_counts().to_dict() == {f"c{code}": 2 for code in range(4)}
+
+
+@pytest.mark.parametrize("from_memory", [None, 3])
+def test_batches_of_a_later_task_hold_the_memory(from_memory: int | None) -> None:
+    part = waves_of_four()
+    method: Any = learner("er", memory=8, from_memory=from_memory)
+    model = model_of(method, part)
+    first, second = method.tasks(part)
+    method.begin(model, 0, first, Context())
+    assert all((batch.codes[MEMORY_ROW] < 0).all() for batch in of(method.batches(model, first, Context())))
+    method.finish(model, 0, first, Context())
+    batches = of(method.batches(model, second, Context()))
+    for batch in batches:
+        old = batch.codes[MEMORY_ROW] >= 0
+        assert torch.equal(old, batch.codes["label"] < 2)
+        if from_memory is not None:
+            assert int(old.sum()) == from_memory
+    assert sum(int((batch.codes[MEMORY_ROW] < 0).sum()) for batch in batches) == len(second)
+
+
+def of(batches: Any) -> list[Any]:
+    return [batches.at(0, step) for step in range(batches.steps(0))]
+
+
+def test_the_training_goes_on_within_a_later_task_with_the_memory_it_had(tmp_path: Path) -> None:
+    part = waves_of_four()
+
+    def run() -> Trained:
+        return train(
+            learner("er", memory=8, selection="herding", dropout=0.3),
+            train=part,
+            validation=nothing(part),
+            info=DataInfo.of(part),
+            context=Context(seed=3),
+            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
+        )
+
+    whole = run()
+    for step in tmp_path.glob("step-*"):
+        if int(step.name.removeprefix("step-")) > whole.steps - 2:
+            shutil.rmtree(step)
+    again = run()
+    assert again.resumed_from == whole.steps - 2
+    assert bits(again) == bits(whole)
+
+
+# What is refused
+
+
+def test_options_that_do_not_fit_the_data_are_refused_before_training() -> None:
+    part = waves_of_four()
+    with pytest.raises(DataInvalid, match="a memory of 3 samples is smaller than the 4 classes"):
+        learner("er", memory=3).check(part)
+    with pytest.raises(DataInvalid, match="8 samples of the memory leave a batch of 8 no new one"):
+        learner("er", from_memory=8).check(part)
+    with pytest.raises(DataInvalid, match="4 classes cannot be divided into 3 classes at a time"):
+        learner("finetune", classes={"step": 3}).check(part)
+    without = part.collection.replaced(label=None)
+    with pytest.raises(DataInvalid, match="no column holds the classes"):
+        learner("joint").check(Part.whole(without))
+    with pytest.raises(ModelUnfit, match="the data have no labels"):
+        model_of(learner("joint"), Part.whole(without))
+
+
+def test_tasks_without_data_are_refused() -> None:
+    part = waves_of_four()
+    few = Part(part.collection, part.spans[part.codes("label") < 2])
+    for name in ("finetune", "joint", "er"):
+        with pytest.raises(DataInvalid, match=r"task 1: it has no samples \(classes c2, c3\)"):
+            learner(name).tasks(few)

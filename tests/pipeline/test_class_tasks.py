@@ -1,0 +1,52 @@
+"""A pipeline of continual methods from its file to its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.waves import write_pipeline, write_waves
+from tswork.data.places import Places
+from tswork.errors import PipelineInvalid
+from tswork.pipeline.loading import load_pipeline
+from tswork.pipeline.plan import make_plan
+from tswork.pipeline.reporting import Unreported
+from tswork.pipeline.runner import RunReport, run_plan
+
+CONTINUAL = """\
+version: 1
+name: tasks
+seed: 7
+data: {reader: arrays, path: waves.npz, split: {by: official}}
+encoder: {uses: dilated_conv, depth: 2, dim: 8, hidden: 4}
+stages:
+  finetune: {uses: finetune, classes: {step: 2}, iterations: 3, batch_size: 8}
+  er:       {uses: er, classes: {step: 2}, iterations: 3, batch_size: 8, memory: 4, selection: herding}
+  joint:    {uses: joint, classes: {step: 2}, iterations: 3, batch_size: 8}
+  judge:    {uses: continual, needs: [finetune, er, joint]}
+"""
+
+
+def run(folder: Path, text: str = CONTINUAL) -> RunReport:
+    write_waves(folder, classes=4, cases=32)
+    plan = make_plan(load_pipeline(write_pipeline(folder, text), places=Places.here(folder)))
+    return run_plan(plan, reporter=Unreported())
+
+
+def test_continual_methods_are_judged_beside_their_controls_and_found_again(tmp_path: Path) -> None:
+    first, second = run(tmp_path), run(tmp_path)
+    assert {stage.status for stage in second.members[0].stages} == {"cached"}
+    metrics = second.members[0].metrics
+    assert metrics == first.members[0].metrics
+    for row in ("majority", "random", "finetune", "er", "joint"):
+        assert 0 <= metrics[f"judge/{row}/average_accuracy_by_sample"] <= 1
+        assert f"judge/{row}/accuracy@t2" in metrics
+
+
+def test_a_model_that_cannot_classify_and_tasks_that_do_not_fit_are_refused_where_they_stand(tmp_path: Path) -> None:
+    text = CONTINUAL.replace("{uses: finetune, classes: {step: 2}, iterations", "{uses: ts2vec, iterations")
+    with pytest.raises(PipelineInvalid, match="classify"):
+        run(tmp_path, text)
+    with pytest.raises(PipelineInvalid, match=r"stages\.er.*a memory of 3 samples is smaller than the 4 classes"):
+        run(tmp_path, CONTINUAL.replace("memory: 4", "memory: 3"))

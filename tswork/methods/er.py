@@ -1,0 +1,112 @@
+"""Experience replay: samples of earlier tasks are kept and trained on beside the new ones.
+
+Rolnick et al., "Experience Replay for Continual Learning", NeurIPS 2019, without its cloning of behaviour; Robins,
+"Catastrophic Forgetting, Rehearsal and Pseudorehearsal", Connection Science, 1995. After a task the memory takes exemplars of
+its classes (`tswork.data.exemplars`) or goes on as a reservoir. With `from_memory: none` memory and task are one pool, so that
+a batch holds samples of the memory in proportion, as COCONUT's authors do it; else every batch has so many. With `memory: 0`
+it is `finetune`, to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from tswork.context import Context
+from tswork.data.collection import Part
+from tswork.data.memory import Growth, Memory, class_quota
+from tswork.data.rehearsal import MEMORY_ROW, RehearsalPart, rehearsal_sampler
+from tswork.data.samplers import Sampler
+from tswork.encoders.pooling import pooled_dim
+from tswork.errors import DataInvalid, Problem
+from tswork.methods.base import sequence_batches
+from tswork.methods.continual import ContinualConfig, ContinualMethod, label_of
+from tswork.methods.model import Model, evaluating
+from tswork.registry import register
+
+AT_ONCE = 256
+"""Samples that are embedded together."""
+
+
+class ErConfig(ContinualConfig):
+    memory: int = Field(default=200, ge=0, description="samples that are kept in all; 0: none")
+    growth: Growth = Field(
+        default="fixed", description="a class's share: among all classes there will be, or (growing) those seen so far"
+    )
+    selection: Literal["random", "nearest_to_mean", "herding", "icarl_original", "reservoir"] = Field(
+        default="random", description="which samples of a class are kept; reservoir: of all samples alike"
+    )
+    from_memory: int | None = Field(
+        default=None, ge=1, description="samples of the memory in every batch; none: in proportion to its size"
+    )
+
+
+@register("method", "er", version=1, config=ErConfig)
+class ExperienceReplay(ContinualMethod[ErConfig]):
+    """New samples and those of a memory, in one batch and one loss."""
+
+    memory: Memory
+
+    def check(self, part: Part) -> None:
+        division, config = self.division(part.collection), self.config
+        class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=len(division.order))
+        if config.from_memory is not None and config.from_memory >= config.batch_size:
+            message = f"{config.from_memory} samples of the memory leave a batch of {config.batch_size} no new one"
+            raise DataInvalid([Problem(message, path="from_memory", remedy="Lower it, or raise `batch_size`.")])
+
+    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
+        if task == 0:
+            self.memory = Memory.empty(part.collection, label_of(part))
+
+    def rehearsed(self, part: Part) -> RehearsalPart:
+        return RehearsalPart.joined(part, self.memory)
+
+    def columns(self, part: Part) -> tuple[str, ...]:
+        return (label_of(part), MEMORY_ROW)
+
+    def sampler(self, part: Part, context: Context) -> Sampler | None:
+        if self.config.from_memory is None or not isinstance(part, RehearsalPart):
+            return None
+        return rehearsal_sampler(
+            part, batch_size=self.config.batch_size, from_memory=self.config.from_memory, seed=context.seed
+        )
+
+    def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+        config = self.config
+        if not config.memory:
+            return
+        if config.selection == "reservoir":
+            self.memory = self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
+            return
+        division = self.division(part.collection)
+        seen = sum(map(len, division.classes[: task + 1]))
+        self.memory = self.memory.extended(
+            part,
+            task=task,
+            quota=class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=seen),
+            selection=config.selection,
+            seed=context.seed,
+            features=None if config.selection == "random" else _embedded(model, part, context),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": self.memory.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.memory = self.memory.restored(state["memory"])
+
+
+def _embedded(model: Model, part: Part, context: Context) -> Float[Tensor, "span dim"]:
+    """The embeddings of a part's spans in their order."""
+    alone = Context(context.device)
+    batches = sequence_batches(part, encoder=model.encoder, context=alone, batch_size=AT_ONCE)
+    found = torch.empty(len(part), pooled_dim(model.encoder, model.pooling))
+    with evaluating(model):
+        for step in range(batches.steps(0)):
+            batch = batches.at(0, step)
+            found[batches.sampler.at(0, step)] = model.embed(batch.x, batch.unequal_lengths).float().cpu()
+    return found
