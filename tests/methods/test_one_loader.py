@@ -58,7 +58,7 @@ def test_every_method_trains_on_batches_of_the_one_loader(
     trained(method, part)
     assert loaders
     assert all(type(loader) is Batches for loader in loaders)
-    assert len(used) == 2
+    assert len(used) >= 2  # two steps of every task
     assert all(any(batch is one for one in given) for batch in used)
     for batch in used:
         for row, (sequence, start, stop) in enumerate(batch.span.tolist()):

@@ -24,7 +24,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     folder = root / "fsdd" / "audio"
     folder.mkdir(parents=True)
-    random, rows = np.random.default_rng(0), ["path,digit,speaker,index,seconds"]
+    random, rows = np.random.default_rng(0), ["path,digit,transcript,speaker,index,seconds"]
     for number in range(60):
         speaker, word, take = "abcd"[number % 4], number // 4 % 3, number // 12
         clock = np.arange(int(random.integers(1600, 3200))) / RATE
@@ -32,7 +32,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
             size=len(clock)
         )
         soundfile.write(folder / f"{speaker}_{word}_{take}.wav", samples, RATE)
-        rows.append(f"audio/{speaker}_{word}_{take}.wav,{word},{speaker},{take},{len(clock) / RATE}")
+        rows.append(f"audio/{speaker}_{word}_{take}.wav,{word},word {word},{speaker},{take},{len(clock) / RATE}")
     (root / "fsdd" / "manifest.csv").write_text("\n".join(rows) + "\n")
     return root
 
@@ -42,7 +42,7 @@ def brief(pipeline: str, stages: tuple[str, str], *, root: Path, data_root: Path
     overrides = [option.format(stage) for stage in stages for option in BRIEF]
     return tswork.run(
         ROOT / pipeline,
-        overrides=[*overrides, *TINY, "data.split.index=0"],
+        overrides=[*overrides, *TINY, "sweep.seed=[0]"],
         root=root,
         data_root=data_root,
         record=False,
