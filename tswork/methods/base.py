@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -239,12 +239,15 @@ def sequence_batches(
     )
 
 
-def parameter_groups(model: Model, config: MethodConfig) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: Model, config: MethodConfig, *, only: Sequence[nn.Module] | None = None
+) -> list[dict[str, Any]]:
     """What an optimiser trains: one group, or the encoder in another one where it has a learning rate of its own.
 
-    Raises `ModelUnfit` when nothing of the model is trained.
+    `only` names the parts of the model that are trained; none: all. Raises `ModelUnfit` when nothing of the model is trained.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parts = [model] if only is None else only
+    trained = [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
     if not trained:
         remedy = "Give the encoder `train: all`, or use a method with a head of its own."
         raise ModelUnfit(type(model.encoder).__name__, "nothing of the model is trained", remedy)

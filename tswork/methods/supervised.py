@@ -42,7 +42,7 @@ from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import pooled, pooled_dim
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, Update, budget, build_encoder
+from tswork.methods.base import Method, Update, budget, build_encoder, parameter_groups
 from tswork.methods.labelled_batches import check_labelled, labelled, labelled_batches
 from tswork.methods.model import Model, evaluating
 from tswork.methods.sequence_contrast import changed_view, padding_of, projection
@@ -121,12 +121,11 @@ class Supervised(Method[SupervisedConfig]):
         return self.default_steps(part, batches) if found is None else found
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
-        config, rate = self.config, self.config.learning_rate
-        groups = [{"params": _trained(*self._heads(model)), "lr": rate}]
-        if not self._frozen:
-            of_encoder = config.encoder_learning_rate
-            groups.append({"params": _trained(model.encoder), "lr": rate if of_encoder is None else of_encoder})
-        return {"model": AdamW(groups, lr=rate, weight_decay=config.weight_decay)}
+        config = self.config
+        groups = parameter_groups(
+            model, config, only=[*(() if self._frozen else (model.encoder,)), *self._heads(model)]
+        )
+        return {"model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         schedule, warm_up = self.config.schedule, self.config.warm_up
@@ -240,10 +239,6 @@ def class_weights(codes: Tensor, classes: int) -> Float[Tensor, "classes"]:
     counts = torch.bincount(codes, minlength=classes).float()
     present = counts > 0
     return torch.where(present, counts.sum() / counts.clamp(min=1) / present.sum(), 0.0)
-
-
-def _trained(*modules: nn.Module) -> list[nn.Parameter]:
-    return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _projected(model: Model, embedded: Float[Tensor, "row dim"]) -> Float[Tensor, "row narrow"]:
