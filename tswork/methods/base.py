@@ -150,10 +150,8 @@ class Method(ABC, Generic[C]):
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         """Named optimisers over the model's parameters. Raises `ModelUnfit` when there is nothing to train."""
-        config = self.config
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        groups = parameter_groups(model.encoder, trained, encoder_rate=config.encoder_learning_rate)
-        return {"model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)}
+        groups = parameter_groups(model, self.config)
+        return {"model": AdamW(groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         """Learning-rate schedules by the name of their optimiser, stepped after each of its steps; default none."""
@@ -245,23 +243,26 @@ def sequence_batches(
 
 
 def parameter_groups(
-    encoder: Encoder, parameters: Sequence[nn.Parameter], *, encoder_rate: float | None
+    model: Model, config: MethodConfig, *, only: Sequence[nn.Module] | None = None
 ) -> list[dict[str, Any]]:
-    """What an optimiser trains: one group, or what is of the encoder in another one where it has a learning rate of its own.
+    """What an optimiser trains: one group, or the encoder in another one where it has a learning rate of its own.
 
-    Weights that an encoder adds to those of its checkpoint count as a head's. Raises `ModelUnfit` when there is nothing to train.
+    `only` names the parts of the model that are trained; none: all. Weights that an encoder adds to those of its checkpoint count as
+    a head's. Raises `ModelUnfit` when nothing of the model is trained.
     """
-    if not parameters:
+    parts = [model] if only is None else only
+    trained = [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
+    if not trained:
         remedy = "Give the encoder `train: all`, or use a method with a head of its own."
-        raise ModelUnfit(type(encoder).__name__, "nothing of the model is trained", remedy)
-    if encoder_rate is None:
-        return [{"params": list(parameters)}]
-    encoders = [one for one in encoder.modules() if isinstance(one, Encoder)]
-    slow = {id(parameter) for parameter in encoder.parameters()}
+        raise ModelUnfit(type(model.encoder).__name__, "nothing of the model is trained", remedy)
+    if config.encoder_learning_rate is None:
+        return [{"params": trained}]
+    encoders = [one for one in model.encoder.modules() if isinstance(one, Encoder)]
+    slow = {id(parameter) for parameter in model.encoder.parameters()}
     slow -= {id(parameter) for one in encoders for parameter in one.added_weights()}
     groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in parameters if id(parameter) not in slow]},
-        {"params": [parameter for parameter in parameters if id(parameter) in slow], "lr": encoder_rate},
+        {"params": [parameter for parameter in trained if id(parameter) not in slow]},
+        {"params": [parameter for parameter in trained if id(parameter) in slow], "lr": config.encoder_learning_rate},
     ]
     return [group for group in groups if group["params"]]
 

@@ -122,8 +122,9 @@ class Supervised(Method[SupervisedConfig]):
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         config = self.config
-        trained = _trained(*self._heads(model), *([] if self._frozen else [model.encoder]))
-        groups = parameter_groups(model.encoder, trained, encoder_rate=config.encoder_learning_rate)
+        groups = parameter_groups(
+            model, config, only=[*(() if self._frozen else (model.encoder,)), *self._heads(model)]
+        )
         return {"model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
@@ -238,10 +239,6 @@ def class_weights(codes: Tensor, classes: int) -> Float[Tensor, "classes"]:
     counts = torch.bincount(codes, minlength=classes).float()
     present = counts > 0
     return torch.where(present, counts.sum() / counts.clamp(min=1) / present.sum(), 0.0)
-
-
-def _trained(*modules: nn.Module) -> list[nn.Parameter]:
-    return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _projected(model: Model, embedded: Float[Tensor, "row dim"]) -> Float[Tensor, "row narrow"]:
