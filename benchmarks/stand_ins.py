@@ -109,6 +109,7 @@ STAND_INS: dict[str, dict[str, dict[str, Any]]] = {
             "Field": FieldInfo,
             "GetCoreSchemaHandler": object,
             "GetJsonSchemaHandler": object,
+            "PrivateAttr": FieldInfo,
             "ValidationError": Fault,
             "field_validator": validator,
             "model_validator": validator,

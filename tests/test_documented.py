@@ -69,6 +69,23 @@ def test_the_guide_to_medical_recordings_runs_on_what_it_writes(
     ]
 
 
+def test_the_guide_to_sound_runs_on_what_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs/guides/sound.md"
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(page, "python")[0], "make_sounds.py", "exec"), {})
+    (tmp_path / "sounds.yaml").write_text(blocks(page, "yaml")[0])
+    here = Places.here(tmp_path, beside=tmp_path)
+    spec = resolve_spec(read_yaml(tmp_path / "sounds.yaml").data["data"], here)
+    (split,) = open_splits(spec, here, seed=0)
+    assert sum(len(part) for part in split.parts.values()) == 24
+    assert len(split.train.collection.left_out) == 4
+    whole = DataSpec.parse({"reader": "manifest", "path": "sounds.csv", "rate": 16000.0})
+    with pytest.raises(DataInvalid) as refused:
+        whole.reader.build().read(whole, here)
+    (shown,) = blocks(page, "text")
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in refused.value.problems] == shown.splitlines()
+
+
 @pytest.mark.parametrize(
     ("page", "number"),
     [

@@ -158,10 +158,16 @@ def configure(kind: Kind, value: Any) -> Configured:
     try:
         component = registry.find(kind, value["uses"])
     except ComponentUnknown as unknown:
+        others = registry.other_kinds(kind, unknown.name)
         raise PydanticCustomError(
             "component_unknown",
-            "no {kind} is called '{name}'. {hint}",
-            {"kind": kind, "name": unknown.name, "hint": did_you_mean(unknown.name, unknown.known)},
+            "no {kind} is called '{name}'{other}. {hint}",
+            {
+                "kind": kind,
+                "name": unknown.name,
+                "other": f" (it is a {' and a '.join(others)})" if others else "",
+                "hint": did_you_mean(unknown.name, unknown.known),
+            },
         ) from unknown
     options = {key: item for key, item in value.items() if key != "uses"}
     try:

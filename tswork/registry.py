@@ -17,7 +17,18 @@ from typing import Any, Literal, TypeVar, get_args
 from tswork.config import Config
 from tswork.errors import ComponentUnknown
 
-Kind = Literal["reader", "decoder", "preparation", "front_end", "encoder", "view", "objective", "method", "protocol"]
+Kind = Literal[
+    "reader",
+    "decoder",
+    "preparation",
+    "front_end",
+    "encoder",
+    "view",
+    "objective",
+    "labelled_objective",
+    "method",
+    "protocol",
+]
 
 PACKAGES: dict[Kind, str] = {
     "reader": "tswork.data.readers",
@@ -27,6 +38,7 @@ PACKAGES: dict[Kind, str] = {
     "encoder": "tswork.encoders",
     "view": "tswork.augment",
     "objective": "tswork.objectives",
+    "labelled_objective": "tswork.objectives",
     "method": "tswork.methods",
     "protocol": "tswork.protocols",
 }
@@ -94,6 +106,11 @@ def components(kind: Kind) -> list[Component]:
         importlib.import_module(f"{PACKAGES[kind]}.{module.name}")
     _load_plugins()
     return sorted((item for (at, _), item in _components.items() if at == kind), key=lambda item: item.name)
+
+
+def other_kinds(kind: Kind, name: str) -> list[Kind]:
+    """Kinds, of those imported so far, in which the name stands for something else."""
+    return sorted(other for other, known in _components if known == name and other != kind)
 
 
 def kinds() -> tuple[Kind, ...]:

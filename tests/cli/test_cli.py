@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.encoders.speech_checkpoints import write_checkpoint
 from tests.pipeline.waves import PIPELINE, write_pipeline
-from tswork.cli.doctor import _decode_edf, _decode_wfdb, _try
+from tswork.cli.doctor import _decode_edf, _decode_wfdb, _encoders, _try
 
 
 def tswork(
@@ -226,6 +228,24 @@ def test_doctor_says_what_to_install_for_what_is_optional(monkeypatch: pytest.Mo
     assert ok is None
     assert "Install it: pip install 'tswork[medical]'" in detail
     assert _try(_decode_edf)[0] is True
+
+
+def test_doctor_tells_which_encoders_can_be_used_here_and_why_others_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    monkeypatch.setenv("TSWORK_DATA", str(tmp_path))
+    found = {name: _try(look) for name, look in _encoders().items()}
+    assert found["encoder dilated_conv"] == (True, "needs nothing beyond torch")
+    assert found["encoder torchaudio_speech"][0] is None
+    assert "imports with torch 2.11 and 2.12 from PyPI; not with torch 2.14" in found["encoder torchaudio_speech"][1]
+    assert found["encoder hf_speech"][0] is None
+    assert "no checkpoint was found in the hub's cache or a data root" in found["encoder hf_speech"][1]
+    write_checkpoint(tmp_path / "checkpoints" / "tiny")
+    assert _try(_encoders()["encoder hf_speech"]) == (
+        True,
+        f"transformers {metadata.version('transformers')}; checkpoints: {tmp_path}/checkpoints/tiny (wav2vec2)",
+    )
 
 
 @pytest.mark.parametrize("statement", ["import tswork", "from tswork.pipeline import plan, loading"])

@@ -54,6 +54,7 @@ def test_bad_recordings_stop_everything_before_training(project: Path) -> None:
     refused = tswork(project, "run", "voices.yaml")
     assert refused.code == 2
     assert "all.csv:20:1  gone.wav: there is no such file" in refused.err
+    assert "all.csv:18:1  text.wav: is no sound" in refused.err
     (project / "gone.wav").write_bytes(b"")
     refused = tswork(project, "run", "voices.yaml")
     (project / "gone.wav").unlink()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -251,3 +252,21 @@ def test_decoding_tells_how_far_it_is(folder: Path) -> None:
     assert heard == [("decoding", done, 3) for done in range(4)]
     read(folder, **BLOCK, rate=8000.0)
     assert len(heard) == 4
+
+
+@pytest.mark.real_data
+def test_spoken_digits_last_as_long_as_their_manifest_says_and_are_decoded_once(
+    tmp_path: Path, data_root: Path, decoded: list[str]
+) -> None:
+    source = data_root / "fsdd" / "manifest.csv"
+    if not source.is_file():
+        pytest.skip("needs the set fsdd below TSWORK_DATA")
+    rows = pd.read_csv(source).iloc[::20]
+    rows["path"] = [str(source.parent / path) for path in rows["path"]]
+    for order in (1, -1):
+        rows.iloc[::order].to_csv(tmp_path / "all.csv", index=False)
+        found = opened(tmp_path, cut="none", rate=16000.0, label="digit", groups=["speaker"])
+        seconds = found.table["seconds"].to_numpy()
+        np.testing.assert_allclose(found.lengths.numpy() / 16000, seconds, atol=2e-3)
+    assert len(decoded) == len(rows) == 150
+    assert (found.values.dtype, found.channels) == (torch.int16, ("sound",))

@@ -15,11 +15,12 @@ from tests.data.sounds import tone, write
 from tswork.data.cards import resolve
 from tswork.data.checking import check_data
 from tswork.data.digests import source_digest
-from tswork.data.opening import open_new
+from tswork.data.opening import open_collection, open_new
 from tswork.data.spec import DataSpec, read_spec
 from tswork.data.splits import make_splits
 from tswork.errors import DataInvalid
 from tswork.source import Source
+from tswork.store import Store
 
 
 def sets(folder: Path) -> dict[str, Any]:
@@ -172,3 +173,26 @@ def test_new_data_for_a_join_are_a_manifest_and_unknown_labels_are_refused(tmp_p
     ]
     part = open_new(spec, tmp_path / "new.csv", places(tmp_path), seed=0, ignore_unknown=True)
     assert part.lengths.tolist() == [3200, 3200], "brought to the rate of the training data"
+
+
+def test_samples_of_joined_sets_stay_where_they_were_decoded(tmp_path: Path) -> None:
+    block = sets(tmp_path)
+    store = Store(places(tmp_path).store)
+    plainly = read(tmp_path, **block)
+    for _ in range(2):
+        found = open_collection(DataSpec.parse(block), places(tmp_path), store=store)
+        assert torch.equal(found.values, plainly.values)
+    assert not list(store.path.rglob("values.npy"))
+    assert len(list(store.path.rglob("samples.npy"))) == 2
+
+
+def test_bad_recordings_of_every_part_are_left_out_together(tmp_path: Path) -> None:
+    block = sets(tmp_path)
+    (tmp_path / "it" / "1.wav").write_bytes(b"")
+    (tmp_path / "de" / "2.wav").unlink()
+    assert len(faults(tmp_path, **block)) == 2
+    found = read(tmp_path, **block, skip_bad=True)
+    assert len(found) == 6
+    assert {path for _, path, _ in found.left_out} == {"1.wav", "2.wav"}
+    assert [note.split(":")[0] for note in found.notes] == ["emovo", "emodb"]
+    assert not any(one.severe for one in check_data(DataSpec.parse({**block, "skip_bad": True}), places(tmp_path)))

@@ -11,12 +11,14 @@ import pytest
 import soundfile
 import torch
 
-from tests.data.opening import faults, inspect, read
+from tests.data.opening import faults, inspect, places, read
 from tests.data.sounds import BLOCK, FORMATS, manifest, tone, write
+from tswork.data.checking import check_data
+from tswork.data.digests import source_digest
 from tswork.data.readers.decoders.base import decoders_by_suffix
 from tswork.data.readers.decoders.samples import as_int16, resampled, resampled_length
 from tswork.data.readers.decoders.sound import Sound, SoundConfig
-from tswork.data.spec import DataOptions
+from tswork.data.spec import DataOptions, DataSpec
 
 LOSSY = (".ogg", ".oga", ".opus", ".mp3")
 
@@ -226,9 +228,7 @@ def broken_files(folder: Path) -> dict[str, str]:
         (folder / name).write_bytes(content[: len(content) * 2 // 3])
     write(folder / "liar.flac", whole)
     header = bytearray((folder / "liar.flac").read_bytes())
-    header[22:26] = struct.pack(
-        ">I", 1 << 31
-    )  # the low bits of the number of samples in the first block of a FLAC file
+    header[22:26] = struct.pack(">I", 1 << 31)  # the low bits of the number of samples
     (folder / "liar.flac").write_bytes(header)
     (folder / "text.wav").write_text("this is no sound\n" * 10)
     (folder / "empty.wav").write_bytes(b"")
@@ -267,6 +267,34 @@ def test_all_that_cannot_be_used_is_told_at_once_with_its_row(tmp_path: Path) ->
         assert said.startswith(f"all.csv:{line}:1  {name}: "), said
         assert text in said
     assert read_only_fine(tmp_path)
+
+
+def test_files_that_are_not_there_are_told_with_those_that_cannot_be_decoded(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    write(tmp_path / "silent.wav", 0 * tone())
+    write(tmp_path / "fine.wav", tone())
+    manifest(tmp_path, ["text.wav", "gone.wav", "silent.wav", "fine.wav"])
+    told = faults(tmp_path, **BLOCK)
+    assert [one.split(": ")[0] for one in told] == [
+        "all.csv:3:1  gone.wav", "all.csv:2:1  text.wav", "all.csv:4:1  silent.wav",
+    ]  # fmt: skip
+    spec = DataSpec.parse(BLOCK)
+    checked = [one.text for one in check_data(spec, places(tmp_path))]
+    assert [one.replace(f"{tmp_path}/", "") for one in checked] == told
+    by_headers = faults(tmp_path, lambda folder, **block: source_digest(spec, places(folder)), **BLOCK)
+    assert by_headers == faults(tmp_path, inspect, **BLOCK) == told[:2]
+    assert len(check_data(spec, places(tmp_path), read_values=False)) == 2
+
+
+def test_files_that_may_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.wav", tone())
+    manifest(tmp_path, ["a.wav"])
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("tswork.data.digests.file_digest", refuse)
+    assert faults(tmp_path, **BLOCK) == ["a.wav  cannot be read: Permission denied"]
 
 
 def read_only_fine(folder: Path) -> bool:

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
 from tests.methods.toys import TINY, method_of, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
@@ -28,7 +29,16 @@ from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
 VALUES = Path(__file__).with_name("values.json")
-KINDS: tuple[Kind, ...] = ("front_end", "encoder", "view", "objective", "method", "preparation", "protocol")
+KINDS: tuple[Kind, ...] = (
+    "front_end",
+    "encoder",
+    "view",
+    "objective",
+    "labelled_objective",
+    "method",
+    "preparation",
+    "protocol",
+)
 
 Numbers = dict[str, float]
 
@@ -57,6 +67,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "labelled_objective supervised_contrast": [
+        {},
+        {"variant": "in", "denominator": "own"},
+        {"denominator": "negatives"},
+    ],
+    "labelled_objective triplet": [{"mining": mining, "margin": 0.5} for mining in ("all", "hard", "semi_hard")],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -91,7 +107,19 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
-    "method supervised": [{"balanced": True}],
+    "method supervised": [
+        {"balanced": True},
+        {
+            "mode": "ce_plus_contrast",
+            "views": ["jitter"],
+            "views_per_item": 2,
+            "ramp": 2.0,
+            "schedule": "cosine",
+            "objective": "arc_face",
+            "items_per_class": 2,
+        },
+        {"mode": "contrast_then_probe", "items_per_class": 2, "head": None},
+    ],
     "method tf_c": [{}, {"variant": "reference"}],
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
@@ -180,6 +208,9 @@ def _front_end(name: str, options: dict[str, Any]) -> Numbers:
 
 
 def _encoder(name: str, options: dict[str, Any]) -> Numbers:
+    if name in BLOCKS:
+        found = speech_frames(name)
+        return {key: value for part, values in found.items() for key, value in _named(part, _shape(values)).items()}
     encoder = configure("encoder", {"uses": name, **options}).build(DataInfo(("u", "v"), max_length=24)).eval()
     x, lengths = _batch()
     with torch.no_grad():
@@ -214,6 +245,15 @@ def _objective(name: str, options: dict[str, Any]) -> Numbers:
     return {"loss": loss.item(), "gradient": gradient.norm().item()}
 
 
+def _labelled_objective(name: str, options: dict[str, Any]) -> Numbers:
+    objective = configure("labelled_objective", {"uses": name, **options}).build()
+    z, weights = torch.randn(8, 4).requires_grad_(), objective.class_weights(3, 4)
+    found = objective(z, torch.tensor([0, 1, 0, 1, 2, -1, 0, 2]), weights=weights)
+    (gradient,) = torch.autograd.grad(found.loss, z)
+    shares = {name: share.item() for name, share in found.observed.items()}
+    return {"loss": found.loss.item(), "gradient": gradient.norm().item(), **shares}
+
+
 def _method(name: str, options: dict[str, Any]) -> Numbers:
     """Three steps on waves of unequal length; the parts' losses, and what the judged weights make of other waves."""
     method = method_of(name, **({"encoder": TINY, "epochs": None, "iterations": 3, "batch_size": 4} | options))
@@ -241,6 +281,8 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     hours = torch.arange(73) * 3_600_000_000_000
     table = pd.DataFrame({"label": ["a", "b"], "age": [20, 50]})
     collection = Collection.from_sequences(sequences, table=table, label="label", times=hours, rate=1.0)
+    if name == "frozen_features":
+        return _shape(frozen_collection().values)
     if name == "align_beats":
         collection = _hearts()
     step = configure("preparation", {"uses": name, **options}).build()
@@ -268,6 +310,7 @@ SUMMARIES: Mapping[Kind, Callable[[str, dict[str, Any]], Numbers]] = {
     "encoder": _encoder,
     "view": _view,
     "objective": _objective,
+    "labelled_objective": _labelled_objective,
     "method": _method,
     "preparation": _preparation,
     "protocol": _protocol,

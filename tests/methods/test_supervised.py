@@ -129,8 +129,7 @@ def test_data_without_labels_or_with_one_class_are_refused() -> None:
 
 def test_a_training_part_of_one_class_is_refused() -> None:
     part = labelled(waves([20] * 4), ["a", "a", "b", None])
-    method = method_of("supervised")
     half = Part(part.collection, part.spans[[0, 1, 3]])
     said = "train: it has 2 labelled sequences of 1 classes in the column 'label', and a classifier needs two classes"
     with pytest.raises(DataInvalid, match=said):
-        method.batches(model_of(method, part), half, Context())
+        method_of("supervised").check(half)

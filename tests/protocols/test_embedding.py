@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.protocols.toys import Filters, toy_classes, toy_model
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.samplers import ByLength
 from tswork.methods.model import Model
-from tswork.protocols.embedding import ByLength, embed_part
+from tswork.protocols.embedding import embed_part
 
 
 @given(lengths=st.lists(st.integers(0, 50), max_size=30), steps=st.integers(1, 120), equal=st.booleans())

@@ -27,7 +27,7 @@ def judgement(
     key: str = "",
 ) -> Judgement:
     """A protocol stage `probe` that judged `ts2vec`: each row has this share of its items right."""
-    controls = {"majority", "random"}
+    controls = {"majority", "random", "as_loaded"}
     rows = [(row, "control" if row in controls else "candidate", metric, "", value) for row, value in figures.items()]
     draw = np.random.default_rng(seed)
     units = [

@@ -56,6 +56,12 @@ def test_it_is_said_what_training_adds_to_the_untrained_encoder() -> None:
     assert "not a significant difference" in worse
 
 
+def test_training_of_a_pretrained_encoder_is_told_from_where_it_began() -> None:
+    figures = {**FIGURES, "as_loaded": 0.8}
+    text = written(SectionSpec(title="Waves", runs=("waves",)), judgement(figures))
+    assert "- ts2vec: training takes accuracy from 0.8000 to 0.8750, " in text
+
+
 def test_several_data_sets_can_share_one_table_with_the_rank_test() -> None:
     judged = [judgement(FIGURES, data=f"set {number}", seed=1, content=str(number) * 64) for number in range(6)]
     text = written(SectionSpec(title="Sets", runs=("waves",), over_sets=True), *judged)

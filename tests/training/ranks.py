@@ -134,6 +134,30 @@ def of_patients(runtime: Runtime | None) -> dict[str, Any]:
     }
 
 
+def of_classes(runtime: Runtime | None) -> dict[str, Any]:
+    """A whole training of both losses of `supervised` without draws: classes meet in the batch of all processes."""
+    recorder, part = MemoryRecorder(), waves([24] * 9, classes=3)
+    options: dict[str, Any] = {
+        "mode": "ce_plus_contrast",
+        "dropout": 0.0,
+        "balanced": True,
+        "objective": "arc_face",
+        "head": {"hidden": 6, "dim": 5},
+    }
+    result = train(
+        method_of("supervised", **options, items_per_class=2, learning_rate=0.01, iterations=4),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder),
+        runtime=runtime,
+    )
+    return {
+        "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
+        "losses": {name: recorder.curves.get(f"terms/{name}", []) for name in ("cross_entropy", "contrast")},
+    }
+
+
 def with_draws(runtime: Runtime | None, name: str) -> dict[str, list[float]]:
     """The weights of a short training in which every process draws for its own rows."""
     part = recordings(patients=2, lengths=(24, 17) if name != "tf_c" else (24,))
@@ -190,6 +214,7 @@ def main(folder: Path) -> None:
     found["queued"] = queued(runtime)
     found["patients"] = of_patients(runtime)
     found["grouped"] = grouped(runtime)
+    found["classes"] = of_classes(runtime)
     found["with draws"] = {name: with_draws(runtime, name) for name in ("ts_tcc", "tf_c", "mixing_up")}
     found["resumed training"] = trained(runtime, folder / "checkpoints")
     runtime.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, grouped, of_patients, queued, trained
+from tests.training.ranks import alternating, contrast, grouped, of_classes, of_patients, queued, trained
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -138,6 +138,17 @@ def test_two_processes_bring_the_patients_of_a_batch_together(ranks: list[dict[s
         for rank in ranks:
             found = torch.tensor(rank["patients"]["weights"][name])
             torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_bring_the_classes_of_a_batch_together(ranks: list[dict[str, Any]]) -> None:
+    """Cross entropy, contrast, and the class weights that it trains."""
+    single = of_classes(None)
+    first, second = (rank["classes"] for rank in ranks)
+    assert first["weights"] == second["weights"]
+    for name, points in single["losses"].items():
+        torch.testing.assert_close(torch.tensor(first["losses"][name]), torch.tensor(points), rtol=1e-4, atol=1e-5)
+    for name, weight in single["weights"].items():
+        torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_processes_that_draw_for_themselves_keep_one_model(ranks: list[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PACKAGES = (
     "torch",
     "torchaudio",
+    "transformers",
     "tsai",
     "librosa",
     "scikit-learn",
@@ -30,7 +31,7 @@ PACKAGES = (
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the installation: versions, device, two real steps of training, sounds and medical records written and read."""
+    """Check the installation: versions, device, two real steps of training, sounds, medical records, and every encoder."""
     import typer
 
     checks: dict[str, Callable[[], str]] = {
@@ -45,7 +46,7 @@ def doctor(as_json: Json = False) -> None:
         "tracking": _tracking,
     }
     versions = {name: _version(name) for name in PACKAGES}
-    results = {name: _try(check) for name, check in checks.items()}
+    results = {name: _try(check) for name, check in {**checks, **_encoders()}.items()}
     healthy = all(ok is not False for ok, _ in results.values()) and all(versions.values())
     if as_json:
         report = {name: {"ok": ok, "detail": detail} for name, (ok, detail) in results.items()}
@@ -60,15 +61,23 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _try(check: Callable[[], str]) -> tuple[bool | None, str]:
-    """Whether a check passed (None: it needs an optional package that is not there), and what it says."""
-    from tswork.errors import PackageMissing
+    """Whether a check passed (None: it needs a package or a checkpoint that is not there), and what it says."""
+    from tswork.errors import ModelUnfit, PackageMissing
 
     try:
         return True, check()
-    except PackageMissing as missing:
+    except (ModelUnfit, PackageMissing) as missing:
         return None, str(missing)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}"
+
+
+def _encoders() -> dict[str, Callable[[], str]]:
+    """For each encoder a look at what this machine has for it."""
+    from tswork.encoders.base import Encoder
+    from tswork.registry import components
+
+    return {f"encoder {one.name}": getattr(one.target, "usable", Encoder.usable) for one in components("encoder")}
 
 
 def _version(package: str) -> str | None:

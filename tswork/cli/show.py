@@ -36,10 +36,11 @@ def show(
         console().print(f"[bold]{one.name}[/bold]  {one.kind}, version {one.version}\n")
         console().print(Markdown(one.header))
         table = Table("option", "type", "default", "what it does", box=None, header_style="bold", pad_edge=False)
-        for option, schema in one.config.model_json_schema().get("properties", {}).items():
+        whole = one.config.model_json_schema()
+        for option, schema in whole.get("properties", {}).items():
             field = one.config.model_fields[option]
             default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
-            table.add_row(option, _type(schema), default, schema.get("description", ""))
+            table.add_row(option, _type(schema, whole.get("$defs", {})), default, schema.get("description", ""))
         if table.row_count:
             console().print(table)
 
@@ -54,19 +55,21 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return _type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:
         return " | ".join(str(one) for one in schema["enum"])
     if "anyOf" in schema:
-        return " | ".join(_type(one) for one in schema["anyOf"])
+        return " | ".join(_type(one, definitions) for one in schema["anyOf"])
     if "x-kind" in schema:
         return f"{'an' if schema['x-kind'][0] in 'aeiou' else 'a'} {schema['x-kind']}"
     limits = [f"{sign} {schema[word]}" for word, sign in _LIMITS.items() if word in schema]
     kind = schema.get("type", "any")
     if kind == "array":
-        kind = f"list of {_type(schema.get('items', {}))}"
+        kind = f"list of {_type(schema.get('items', {}), definitions)}"
     return " ".join([str(kind), *limits])
 
 

@@ -17,9 +17,10 @@ def validate(
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pipeline file, its card and its data files without reading values; tells all faults at once."""
+    """Check a pipeline file, its card, its data files and checkpoints without reading values; tells all faults at once."""
     from tswork.cli.console import console
     from tswork.data.places import Places
+    from tswork.pipeline.checkpoints import with_checkpoints
     from tswork.pipeline.data_files import check_files
     from tswork.pipeline.loading import load_pipeline
 
@@ -27,6 +28,7 @@ def validate(
     try:
         loaded = load_pipeline(pipeline, places=places, overrides=with_skip_bad(overrides, skip_bad))
         check_files(loaded)
+        with_checkpoints(loaded)
     except InvalidInput as fault:
         if not as_json:
             raise

@@ -130,8 +130,10 @@ class Staged:
 
 
 def as_float(x: Tensor) -> Tensor:
-    """Sound samples (int16) as -1 .. 1; floating point values as they are."""
-    return x if x.is_floating_point() else x.to(torch.float32) * INT16_SCALE
+    """Sound samples (int16) as -1 .. 1, 16-bit floats as 32-bit ones; other floating point values as they are."""
+    if x.is_floating_point():
+        return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x.to(torch.float32) * INT16_SCALE
 
 
 def _take(values: Tensor, start: Tensor, lengths: Tensor, length: int | None = None, *, pinned: bool = False) -> Tensor:

@@ -39,7 +39,8 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
         reader: Reader[Any] = spec.reader.build()
         files = reader.files(spec, places)
     except InvalidInput as fault:
-        return [*_faults("files", fault), *_of_table(spec, places)]
+        told = (_all_faults(spec, places) if read_values else None) or fault
+        return [*_faults("files", told), *_of_table(spec, places)]
     empty = [] if reader.tells_rows else [file for file in files if not file.stat().st_size]
     findings = [*_digests(spec, files), *(Finding("files", f"{file} is empty", True) for file in empty)]
     if not any(one.severe for one in findings):
@@ -56,6 +57,18 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
             findings += _faults("content", fault)
             findings += _of_table(spec, places)
     return findings
+
+
+def _all_faults(spec: DataSpec, places: Places) -> InvalidInput | None:
+    """What reading refuses, where some files are missing: those, and all that is wrong with the others."""
+    reader: Reader[Any] = spec.reader.build()
+    if not reader.tells_rows:
+        return None
+    try:
+        reader.read(spec, places)
+    except InvalidInput as fault:
+        return fault
+    return None
 
 
 def _of_table(spec: DataSpec, places: Places) -> list[Finding]:

@@ -10,9 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tswork.data.faults import refuse
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.spec import DataSpec
+from tswork.errors import Location, Problem
 from tswork.store import file_digest
 
 MEMORY = "digests.json"
@@ -39,22 +41,32 @@ def source_digest(spec: DataSpec, places: Places, *, verify: bool = False) -> st
 
 
 def file_digests(files: Sequence[Path], places: Places, *, verify: bool = False) -> dict[Path, str]:
-    """The digest of the content of every file. `verify` reads every file again."""
-    memory = _Memory(places.root / ".tswork" / MEMORY)
-    digests = {file: memory.digest(file, verify=verify) for file in dict.fromkeys(files)}
+    """The digest of the content of every file. `verify` reads every file again. Raises `DataInvalid` where that is not allowed."""
+    memory = DigestMemory(places.root)
+    digests: dict[Path, str] = {}
+    faults: list[Problem] = []
+    for file in dict.fromkeys(files):
+        try:
+            digests[file] = memory.digest(file, verify=verify)
+        except OSError as error:
+            faults.append(Problem(f"cannot be read: {error.strerror or error}", location=Location(str(file))))
     memory.save()
+    refuse(faults)
     return digests
 
 
-class _Memory:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class DigestMemory:
+    """Digests of files that were read before; a file that changed since is read again."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = path = root / ".tswork" / MEMORY
         self._known: dict[str, list[str | int]] = {}
         self._changed = False
         with suppress(OSError, ValueError):
             self._known = json.loads(path.read_text())
 
-    def digest(self, file: Path, *, verify: bool) -> str:
+    def digest(self, file: Path, *, verify: bool = False) -> str:
+        """sha256 of a file's content; `verify` reads it again in any case."""
         status = file.stat()
         mark = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._known.get(str(file))

@@ -54,6 +54,11 @@ class Runs:
         """What `dump` gave."""
         return Runs(tuple(about["keys"]), tuple((int(a), int(b), int(c)) for a, b, c in about["runs"]))
 
+    @staticmethod
+    def chain(several: Sequence[Runs]) -> Runs:
+        """Runs one after another."""
+        return Runs.of((one.keys[number], start, stop) for one in several for number, start, stop in one.runs)
+
     def dump(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)

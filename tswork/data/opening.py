@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tswork.data.spec import DataSpec, read_spec
 from tswork.data.split_spec import split_count
 from tswork.data.splits import make_splits
 from tswork.data.stored import FORMAT, is_whole, load_collection, save_collection
+from tswork.encoders.checkpoints import located_in
 from tswork.errors import DataInvalid, Problem
 from tswork.source import Source
 from tswork.store import Store, key_of
@@ -49,6 +50,7 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
 
     With a store they are read and prepared once; later they are loaded, or mapped where memory is short.
     """
+    spec = _located(spec, places)
     unfitted, _ = _preparations(spec)
     if store is None:
         return _prepared(spec, places, unfitted)
@@ -99,6 +101,7 @@ def open_new(
 
     Raises `DataInvalid` when the new data have other channels, or unless `ignore_unknown` labels that training does not know.
     """
+    spec = _located(spec, places)
     unfitted, fitted = _preparations(spec)
     known = open_collection(spec, places, store=store)
     new_spec = DataSpec(
@@ -116,6 +119,14 @@ def open_new(
     for step in steps:
         new = step.apply(new)
     return Part.whole(new)
+
+
+def _located(spec: DataSpec, places: Places) -> DataSpec:
+    """The spec with the checkpoints that its preparations name looked for."""
+    prepare = located_in(spec.options.prepare, places.moved(spec.beside.get("prepare", places.beside)))
+    if prepare is spec.options.prepare:
+        return spec
+    return replace(spec, options=spec.options.model_copy(update={"prepare": prepare}))
 
 
 def _reader_of_new(spec: DataSpec, path: Path) -> Configured:

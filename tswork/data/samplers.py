@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,6 +15,9 @@ from torch import Tensor
 from tswork import random
 
 T = TypeVar("T")
+
+MAX_STEPS = 32_768
+"""Time steps, padding included, that are taken at once where everything is looked at once; one longer item goes alone."""
 
 
 class Sampler(ABC):
@@ -141,6 +145,27 @@ class Buckets(Sampler):
         ends = batch_ends(ordered, steps=self._budget, most=max(1, self.batch_size), spread=self._spread)
         batches = order.tensor_split(ends[:-1]) if ends else ()
         return [batches[index] for index in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+class ByLength(Sampler):
+    """Every item once, sorted by length, in batches of at most `steps` padded steps and at most `most` items.
+
+    `equal` gives every batch items of one length, for encoders whose result padding would change.
+    """
+
+    def __init__(
+        self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, most: int | None = None, equal: bool = False
+    ) -> None:
+        order = torch.argsort(lengths, stable=True)
+        ends = batch_ends(lengths[order].numpy(), steps=steps, most=most, equal=equal)
+        self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
+        self.batch_size = max((len(batch) for batch in self._batches), default=0)
+
+    def steps(self, epoch: int) -> int:
+        return len(self._batches)
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        return self._batches[step]
 
 
 def batch_ends(

@@ -69,11 +69,28 @@ class Encoder(nn.Module, ABC):
     """Width of the projected row, where `keep` may also be `(batch, time, latent_dim)` and hide single channels of it."""
     max_length: int | None = None
     """The longest input it takes; None: any."""
+    min_length: int = 1
+    """The fewest steps that give a frame; a shorter input has none."""
     padding_invariant: bool = True
     """Whether padding leaves results unchanged; else batches must have one length."""
     exportable: bool = False
     """Whether `torch.export` with free batch and time is expected to work."""
     why_not_exportable: str = "does not declare itself exportable"
+    loaded: bool = False
+    """Whether its weights come from a checkpoint, so that it is worth judging as it is: the control `as_loaded`."""
+
+    @staticmethod
+    def usable() -> str:
+        """What this machine has for it, in a line. Raises the named error that says what is missing."""
+        return "needs nothing beyond torch"
+
+    def fixed_weights(self) -> frozenset[str]:
+        """Names in its `state_dict` that training leaves as a checkpoint gave them, so that they need not be kept again."""
+        return frozenset()
+
+    def added_weights(self) -> Sequence[nn.Parameter]:
+        """Weights that no checkpoint gave, though it gave the others; they are trained as a head's are."""
+        return ()
 
     @property
     def steps_at_once(self) -> int:
@@ -120,6 +137,11 @@ class Encoder(nn.Module, ABC):
         """
         windows = with_steps_before(series, window - 1, torch.nan).unfold(0, window, 1).transpose(1, 2)
         return torch.cat([self.last(some.of(windows).contiguous()) for some in ends])
+
+
+def is_loaded(module: nn.Module) -> bool:
+    """Whether some encoder in a module has weights of a checkpoint."""
+    return any(isinstance(one, Encoder) and one.loaded for one in module.modules())
 
 
 def full_lengths(x: Float[Tensor, "batch time channel"]) -> Int[Tensor, "batch"]:

@@ -70,6 +70,10 @@ class Tsai(Encoder):
         self.padding_invariant = config.model == "TCN"
         self.dim, self.stride = self._look(len(info.channels), length)
 
+    @staticmethod
+    def usable() -> str:
+        return f"{len(tsai_models())} models of tsai"
+
     def forward(
         self,
         x: Float[Tensor, "batch time channel"],

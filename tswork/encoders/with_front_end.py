@@ -48,7 +48,7 @@ class EncoderWithFrontEnd(Encoder):
         self.front, self.inner = front, inner
         self.dim, self.masks, self.stride = inner.dim, inner.masks, front.stride * inner.stride
         self.max_length = None if inner.max_length is None else inner.max_length * front.stride
-        self.padding_invariant = inner.padding_invariant
+        self.min_length, self.padding_invariant = (inner.min_length - 1) * front.stride + 1, inner.padding_invariant
         self.exportable = front.exportable and inner.exportable
         self.why_not_exportable = inner.why_not_exportable if front.exportable else front.why_not_exportable
 

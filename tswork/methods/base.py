@@ -15,16 +15,17 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tswork.config import Config, Configured
+from tswork.config import ADDED_LATER, Config, Configured
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import EqualLength, Sampler, Uniform
 from tswork.encoders.base import Encoder
+from tswork.encoders.lengths import check_lengths
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
 from tswork.random import derive, generator, seeded
@@ -63,6 +64,12 @@ class MethodConfig(Config):
         default=None, ge=1, description="optimiser steps; stops at this or at `epochs`, whichever is first"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of AdamW")
+    encoder_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        json_schema_extra=ADDED_LATER,
+        description="learning rate of the encoder (of what a checkpoint gave, where one did); none: `learning_rate`",
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of AdamW")
     clip_gradient: float | None = Field(
         default=None, gt=0, description="largest norm of the gradient; none: not clipped"
@@ -82,7 +89,7 @@ C = TypeVar("C", bound=MethodConfig)
 
 
 class Method(ABC, Generic[C]):
-    """A training recipe. `build` alone gives the control `random`."""
+    """A training recipe. `build` alone gives the control `random` (`as_loaded` where an encoder starts from a checkpoint)."""
 
     provides: ClassVar[frozenset[str]] = frozenset({"embed"})
     """What its models can do, known before one is built, so that a plan can refuse a protocol that asks for more."""
@@ -106,6 +113,10 @@ class Method(ABC, Generic[C]):
         Called when a plan is checked, before any stage trains, and again before the first step of each task.
         """
 
+    def monitored(self, task: int) -> str | None:
+        """The validation score that selects the best checkpoint of a task; default: `monitor` in every one."""
+        return self.monitor
+
     def tasks(self, train: Part) -> Sequence[Part]:
         """The training part as a sequence of tasks; continual methods return several and one model results from each."""
         return (train,)
@@ -126,9 +137,8 @@ class Method(ABC, Generic[C]):
 
     def steps(self, part: Part, batches: Batches) -> int:
         """Optimiser steps of one task: the smaller of `epochs` and `iterations`."""
-        by_epochs = sum(batches.steps(epoch) for epoch in range(self.config.epochs)) if self.config.epochs else None
-        limits = [limit for limit in (by_epochs, self.config.iterations) if limit is not None]
-        return min(limits) if limits else self.default_steps(part, batches)
+        found = budget(batches, epochs=self.config.epochs, iterations=self.config.iterations)
+        return self.default_steps(part, batches) if found is None else found
 
     def default_steps(self, part: Part, batches: Batches) -> int:
         """Optimiser steps when neither `epochs` nor `iterations` is set."""
@@ -139,10 +149,11 @@ class Method(ABC, Generic[C]):
         return 0
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
-        """Named optimisers over the model's parameters."""
+        """Named optimisers over the model's parameters. Raises `ModelUnfit` when there is nothing to train."""
         config = self.config
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return {"model": AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)}
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        groups = parameter_groups(model.encoder, trained, encoder_rate=config.encoder_learning_rate)
+        return {"model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         """Learning-rate schedules by the name of their optimiser, stepped after each of its steps; default none."""
@@ -174,6 +185,13 @@ class Method(ABC, Generic[C]):
         return {}
 
 
+def budget(batches: Batches, *, epochs: int | None, iterations: int | None) -> int | None:
+    """Steps of so many epochs, or so many steps where those are fewer; None without either."""
+    by_epochs = sum(batches.steps(epoch) for epoch in range(epochs)) if epochs else None
+    limits = [limit for limit in (by_epochs, iterations) if limit is not None]
+    return min(limits, default=None)
+
+
 def sequence_batches(
     part: Part,
     *,
@@ -196,6 +214,10 @@ def sequence_batches(
     if encoder.max_length is not None and longest > encoder.max_length:
         reason = f"takes at most {encoder.max_length} steps, and the longest sequence has {longest}"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
+    check_lengths(encoder, part)
+    if crop is not None and crop.length < encoder.min_length:
+        reason = f"needs {encoder.min_length} steps for one frame, and crops have {crop.length}"
+        raise ModelUnfit(name, reason, "Crop longer pieces.")
     padded = bool((lengths != longest).any()) and not encoder.padding_invariant
     if padded and (several or sampler is not None):
         reason = "padding changes its results, and batches of one length cannot be had "
@@ -220,6 +242,28 @@ def sequence_batches(
         rank=rank,
         world_size=world_size,
     )
+
+
+def parameter_groups(
+    encoder: Encoder, parameters: Sequence[nn.Parameter], *, encoder_rate: float | None
+) -> list[dict[str, Any]]:
+    """What an optimiser trains: one group, or what is of the encoder in another one where it has a learning rate of its own.
+
+    Weights that an encoder adds to those of its checkpoint count as a head's. Raises `ModelUnfit` when there is nothing to train.
+    """
+    if not parameters:
+        remedy = "Give the encoder `train: all`, or use a method with a head of its own."
+        raise ModelUnfit(type(encoder).__name__, "nothing of the model is trained", remedy)
+    if encoder_rate is None:
+        return [{"params": list(parameters)}]
+    encoders = [one for one in encoder.modules() if isinstance(one, Encoder)]
+    slow = {id(parameter) for parameter in encoder.parameters()}
+    slow -= {id(parameter) for one in encoders for parameter in one.added_weights()}
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in parameters if id(parameter) not in slow]},
+        {"params": [parameter for parameter in parameters if id(parameter) in slow], "lr": encoder_rate},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def observed_pieces(part: Part, model: Model, length: int) -> Part:
@@ -260,7 +304,7 @@ def shared_batch_size(batch_size: int, items: int, context: Context) -> int:
 
 
 def build_model(method: Method[Any], info: DataInfo, *, seed: int) -> Model:
-    """The untrained model of a method: what training starts from, and the control `random`."""
+    """The untrained model of a method: what training starts from, and the control `random` (or `as_loaded`)."""
     with seeded(derive(seed, "build")):
         return method.build(info, generator=generator(seed, "build"))
 

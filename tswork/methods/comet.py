@@ -176,11 +176,25 @@ class COMET(Method[COMETConfig]):
 
     # Batches
 
+    def check(self, part: Part) -> None:
+        faults = group_faults(self._known(part, self._groups))
+        try:
+            check_values(part)
+        except DataInvalid as invalid:
+            faults.extend(invalid.problems)
+        if faults:
+            raise DataInvalid(faults)
+
+    def _known(self, part: Part, levels: Sequence[str]) -> dict[str, Int[Tensor, "sample"]]:
+        """The codes of a part's samples at some levels of groups. Raises `DataInvalid` without their columns."""
+        columns = self._columns()
+        groups = groups_of(part, patient=columns.get("patient"), trial=columns.get("trial"))
+        return {level: codes for level, codes in groups._asdict().items() if level in levels}
+
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         config, columns = self.config, self._columns()
-        groups = groups_of(part, patient=columns.get("patient"), trial=columns.get("trial"))
-        levels = {level: codes for level, codes in groups._asdict().items() if level in self._groups}
-        self._check(model, part, levels, context)
+        groups = Groups(**self._known(part, GROUP_LEVELS))
+        self._check_lengths(model, part, context)
         sampler = TrialBlocks(
             groups.trial,
             groups.patient,
@@ -203,7 +217,7 @@ class COMET(Method[COMETConfig]):
         if self._steps != ["observation"] and not has_company(batches):
             message = "no batch has two samples, so that there is nothing to contrast one with"
             raise DataInvalid([Problem(message, path="train", remedy="Raise `batch_size`, or train on more data.")])
-        check_batches(batches, levels)
+        check_batches(batches, {level: codes for level, codes in groups._asdict().items() if level in self._groups})
         return batches
 
     def _columns(self) -> dict[str, str]:
@@ -213,9 +227,9 @@ class COMET(Method[COMETConfig]):
         patient = {"patient": self.config.patient} if of_patients else {}
         return {**patient, "trial": self.config.trial} if of_trials else patient
 
-    def _check(self, model: Model, part: Part, levels: Mapping[str, Tensor], context: Context) -> None:
-        """Refuse samples that leave a level nothing to contrast; all faults at once."""
-        faults = group_faults(levels)
+    def _check_lengths(self, model: Model, part: Part, context: Context) -> None:
+        """Refuse samples whose lengths leave nothing to contrast."""
+        faults = []
         longest, shortest = (int(one) if len(part) else 0 for one in (part.lengths.max(), part.lengths.min()))
         if "observation" in self._steps and longest <= model.encoder.stride:
             message = f"the longest sample has {longest} steps, one frame, and observations of a sample are contrasted with each other"
@@ -224,10 +238,6 @@ class COMET(Method[COMETConfig]):
             message = f"samples of {shortest} to {longest} steps cannot be compared over {context.world_size} processes"
             remedy = "Cut the data with the preparation `segment`, or train in one process."
             faults.append(Problem(message, path="train", remedy=remedy))
-        try:
-            check_values(part)
-        except DataInvalid as invalid:
-            faults.extend(invalid.problems)
         if faults:
             raise DataInvalid(faults)
 

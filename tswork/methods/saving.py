@@ -1,7 +1,8 @@
 """A trained model as a folder: `weights.safetensors` and `model.json`, nothing that could run code.
 
 `model.json` holds the method's block as a pipeline would write it, what the method knew of its data, and the digest of
-the weights. Loading builds the model anew through the registry and puts every weight back.
+the weights. Loading builds the model anew through the registry and puts every weight back. Of a checkpoint that an encoder started
+from, the architecture is kept, so that neither the checkpoint nor the network is needed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 import tswork
 from tswork.config import Configured, NestedInvalid, configure, dump_configured
 from tswork.data.collection import DataInfo
+from tswork.encoders.checkpoints import architectures, describe
 from tswork.errors import ModelUnfit, TsworkWarning
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
@@ -42,6 +44,7 @@ def save_model(folder: Path, model: Model, method: Configured) -> None:
         "method_version": method.component.version,
         "info": asdict(model.info),
         "provides": sorted(model.provides),
+        "architectures": architectures(method),
         "weights": {"bytes": (folder / WEIGHTS).stat().st_size, "sha256": file_digest(folder / WEIGHTS)},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True))
@@ -55,7 +58,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     description = _description(folder)
     _check_weights(folder, description)
     block = _method_block(folder, description)
-    method: Method[Any] = block.build()
+    method: Method[Any] = describe(block, description.get("architectures", {})).build()
     model = build_model(method, _info(folder, description["info"]), seed=0)
     load_weights(model, read_weights(folder / WEIGHTS), source=str(folder))
     model.provides = frozenset(description["provides"])

@@ -7,13 +7,14 @@ their first name, and the others are listed as its aliases.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tswork.disk import disk_errors
+from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
 
 ALIASES = "aliases"
@@ -24,19 +25,40 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}
 
 
+def fixed_names(module: nn.Module) -> frozenset[str]:
+    """Names of the tensors that building the module gives and training never changes: frozen weights of checkpoints."""
+    encoders = [(name, one) for name, one in module.named_modules() if isinstance(one, Encoder)]
+    return frozenset(f"{place}.{name}" if place else name for place, one in encoders for name in one.fixed_weights())
+
+
+def changing_weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint of a training has to hold: `weights_of` without the fixed ones."""
+    fixed = fixed_names(module)
+    return {name: tensor for name, tensor in weights_of(module).items() if name not in fixed}
+
+
 def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copies that later training steps do not change."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+def load_changing_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Put back what `changing_weights_of` gave; fixed weights stay as the module was built. Raises `ModelUnfit`."""
+    load_weights(module, tensors, source=source, absent=fixed_names(module))
+
+
+def load_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, source: str, absent: Collection[str] = ()
+) -> None:
     """Put every tensor in its place. Buffers take the stored shape, because queues and memories grow.
+
+    Names that are `absent` may be missing.
 
     Raises `ModelUnfit` that names every missing, unknown or differently shaped tensor; the module is then unchanged.
     """
     own = module.state_dict()
     parameters = dict(module.named_parameters())
-    faults = [f"{name} is missing" for name in own if name not in tensors]
+    faults = [f"{name} is missing" for name in own if name not in tensors and name not in absent]
     faults += [f"{name} is unknown to the model" for name in tensors if name not in own]
     faults += [
         f"{name} has shape {tuple(tensors[name].shape)}, the model's has {tuple(parameter.shape)}"
@@ -49,7 +71,7 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
         if own[name].shape != tensor.shape:
             path, _, buffer = name.rpartition(".")
             setattr(module.get_submodule(path), buffer, torch.empty_like(tensor, device=own[name].device))
-    module.load_state_dict(dict(tensors), strict=True)
+    module.load_state_dict(dict(tensors), strict=not absent)
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:

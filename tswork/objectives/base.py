@@ -1,16 +1,19 @@
-"""The interface of objectives that the method `contrastive` takes: two views in, a loss out.
+"""The interfaces of objectives: of two views of a batch, and of one set of vectors with their classes.
 
-A paper that changes only the loss adds one file here: its pure function, a config, and a class registered as `objective`
-that says what it needs (frames or vectors, labels, a queue, batches of its own make-up) and calls the function.
+A paper that changes only the loss adds one file here: its pure function, a config, and a class that calls the function. It is
+registered as `objective` where it takes two views (the method `contrastive`; the class says what it needs: frames or vectors,
+labels, a queue, batches of its own make-up), as `labelled_objective` where it takes vectors and classes (`supervised`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from tswork.config import Config
 from tswork.data.collection import Part
@@ -51,3 +54,32 @@ class Objective(ABC, Generic[C]):
     def sampler(self, part: Part, *, label: str | None, batch_size: int, seed: int) -> Sampler | None:
         """Which sequences make up a batch, for an objective that cares (so many of a class, pairs of a patient); None: any."""
         return None
+
+
+@dataclass(frozen=True)
+class LabelledLoss:
+    """A loss, and what is recorded beside it: shares of pairs, triplets or anchors that count."""
+
+    loss: Float[Tensor, ""]
+    observed: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+
+class LabelledObjective(ABC, Generic[C]):
+    """A loss of vectors and their classes; vectors of one class, whatever clip or view they come from, are positives."""
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    def class_weights(self, classes: int, dim: int) -> nn.Module | None:
+        """What it trains itself, drawn from torch's global generator; None: nothing."""
+        return None
+
+    @abstractmethod
+    def __call__(
+        self, z: Float[Tensor, "row dim"], labels: Int[Tensor, "row"], *, weights: nn.Module | None = None
+    ) -> LabelledLoss:
+        """The loss, in float32 or wider whatever the type of the vectors and also under autocast.
+
+        Rows of unknown class (-1) take no part. Without anything to compare the loss is 0, with a gradient of zeros. `weights`
+        is what `class_weights` gave.
+        """

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from tswork.config import persons_of
 from tswork.data.collection import DataInfo, Split
+from tswork.data.locating import named
 from tswork.data.opening import OpenData, open_data
+from tswork.encoders.lengths import check_lengths
 from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
 from tswork.methods.base import Method, build_model
 from tswork.pipeline.data_files import located
@@ -85,16 +87,19 @@ def _precision_problems(member: Member, device: torch.device) -> Iterator[Proble
 
 
 def _stage_problems(member: Member, split: Split) -> Iterator[Problem]:
-    info, limits = DataInfo.of(split.train), dict[str, int | None]()
+    info, limits = DataInfo.of(split.train), dict[str, _Limits]()
     for spec in member.stages:
         try:
             component: Method[Any] | Protocol[Any] = spec.component.build()
             if isinstance(component, Method):
                 component.check(split.train)
-                limits[spec.name] = build_model(component, info, seed=member.header.seed).encoder.max_length
+                encoder = build_model(component, info, seed=member.header.seed).encoder
+                limits[spec.name] = _Limits(encoder.min_length, encoder.max_length)
+                check_lengths(encoder, split.train)
             else:
                 component.check(split)
                 yield from _length_problems(component.longest_input(split), limits, spec, member)
+                yield from _short_problems(split, limits, spec, member)
         except InvalidInput as fault:
             for problem in fault.problems:
                 yield _of_stage(replace(problem, path=f" ({problem.path})" if problem.path else ""), spec, member)
@@ -102,12 +107,32 @@ def _stage_problems(member: Member, split: Split) -> Iterator[Problem]:
             yield _of_stage(Problem(f"{unfit.model}: {unfit.reason}", remedy=unfit.remedy), spec, member)
 
 
-def _length_problems(
-    longest: int, limits: Mapping[str, int | None], spec: StageSpec, member: Member
-) -> Iterator[Problem]:
+class _Limits(NamedTuple):
+    """The fewest and the most steps that an encoder takes."""
+
+    fewest: int
+    most: int | None
+
+
+def _short_problems(split: Split, limits: Mapping[str, _Limits], spec: StageSpec, member: Member) -> Iterator[Problem]:
+    """Sequences that are judged and too short for a single frame."""
+    for name in spec.needs:
+        fewest = limits[name].fewest if name in limits else 1
+        parts = {part: one for part, one in split.parts.items() if part != "train" and fewest > 1}
+        for part, one in parts.items():
+            short = torch.nonzero(one.lengths < fewest).flatten()
+            if len(short):
+                told = named(one.collection, one.spans[short, 0].tolist())
+                message = f"the encoder of {name} needs {fewest} steps for one frame; {len(short)} in {part} have fewer: {told}"
+                yield _of_stage(
+                    Problem(message, remedy="Leave them out with `select`, or mend the data."), spec, member
+                )
+
+
+def _length_problems(longest: int, limits: Mapping[str, _Limits], spec: StageSpec, member: Member) -> Iterator[Problem]:
     """An encoder of one length may train on shorter pieces than it is judged on."""
     for name in spec.needs:
-        limit = limits.get(name)
+        limit = limits[name].most if name in limits else None
         if limit is not None and longest > limit:
             message = f"gives the encoder of {name} {longest} steps at once, and it takes at most {limit}"
             yield _of_stage(Problem(message, remedy=f"Give the encoder `length: {longest}` or more."), spec, member)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tswork.pipeline.checkpoints import with_checkpoints
 from tswork.pipeline.data_files import data_digests
 from tswork.pipeline.keys import stage_inputs
 from tswork.pipeline.spec import Member, Pipeline, StageSpec
@@ -51,8 +52,9 @@ class Plan:
 def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) -> Plan:
     """What would run and why. Reads file digests (remembered; `verify` rehashes) and the store's records, no values.
 
-    Raises `DataInvalid` when a data file is missing.
+    Raises `DataInvalid` when a data file or a checkpoint is missing.
     """
+    pipeline = with_checkpoints(pipeline, verify=verify)
     store = Store(pipeline.places.store)
     history = _History(store)
     members = []

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tswork.config import Configured
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Split
+from tswork.encoders.base import is_loaded
+from tswork.encoders.checkpoints import untrained
 from tswork.figures.curves import training_curves
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
@@ -100,16 +103,30 @@ def compute_protocol(
 
 
 def controls(member: Member, needs: Sequence[str], around: Surroundings) -> dict[str, tuple[Model, ...]]:
-    """Untrained models, exactly as the judged methods started: `random`, or one a stage where encoders differ."""
+    """Models that no method trained: `random`, or `random.STAGE` for each stage where encoders differ.
+
+    Exactly as the judged methods started; where these start from a checkpoint, that is `as_loaded`, and `random` is the same
+    architecture with weights that are drawn.
+    """
     info = DataInfo.of(around.split.train)
     blocks = {name: member.stage(name).component for name in needs}
     encoders = {name: getattr(block.config, "encoder", None) for name, block in blocks.items()}
     shared = len({repr(encoder) for encoder in encoders.values()}) == 1
     made: dict[str, tuple[Model, ...]] = {}
     for name in needs[:1] if shared else needs:
-        model = build_model(blocks[name].build(), info, seed=member.header.seed)
-        made["random" if shared else f"random.{name}"] = (model,)
+        for control, model in _starts(blocks[name], info, seed=member.header.seed).items():
+            made[control if shared else f"{control}.{name}"] = (model,)
     return made
+
+
+def _starts(block: Configured, info: DataInfo, *, seed: int) -> dict[str, Model]:
+    """What a method starts from, and what it would start from without any checkpoint."""
+    started = build_model(block.build(), info, seed=seed)
+    if not is_loaded(started):
+        return {"random": started}
+    drawn = build_model(untrained(block).build(), info, seed=seed)
+    # An encoder whose input is what another one's checkpoint gave has no form without it.
+    return {"as_loaded": started} if is_loaded(drawn) else {"random": drawn, "as_loaded": started}
 
 
 def _reporting(around: Surroundings, recorder: Recorder) -> Context:

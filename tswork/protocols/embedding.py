@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from tswork.context import Context
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
-from tswork.data.samplers import Sampler, batch_ends
+from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.model import Model
-
-MAX_STEPS = 32_768
-"""Time steps, padding included, that are encoded at once; one longer item makes a batch of its own."""
-
-
-class ByLength(Sampler):
-    """Every item once, sorted by length, in batches of at most `steps` padded steps.
-
-    `equal` gives every batch items of one length, for encoders whose result padding would change.
-    """
-
-    def __init__(self, lengths: Int[Tensor, "item"], *, steps: int = MAX_STEPS, equal: bool = False) -> None:
-        order = torch.argsort(lengths, stable=True)
-        ends = batch_ends(lengths[order].numpy(), steps=steps, equal=equal)
-        self._batches = [order[start:stop] for start, stop in pairwise([0, *ends])]
-        self.batch_size = max((len(batch) for batch in self._batches), default=0)
-
-    def steps(self, epoch: int) -> int:
-        return len(self._batches)
-
-    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
-        return self._batches[step]
 
 
 @torch.no_grad()

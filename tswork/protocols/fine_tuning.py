@@ -21,13 +21,14 @@ from tswork.augment.mask import draw_mask
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.samplers import ByLength
 from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.pooling import Pooling, pooled, pooled_dim
 from tswork.methods.base import Method, MethodConfig, Update, sequence_batches
 from tswork.methods.model import Model, evaluating
 from tswork.metrics import classification
 from tswork.protocols.classifier_heads import HeadName, classifier_head
-from tswork.protocols.embedding import ByLength, embed_part
+from tswork.protocols.embedding import embed_part
 from tswork.random import seeded
 from tswork.recorder import Recorder
 from tswork.training.loop import train

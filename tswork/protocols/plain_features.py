@@ -20,10 +20,10 @@ from jaxtyping import Float
 
 from tswork.data.batches import Batches
 from tswork.data.collection import Collection, Part
+from tswork.data.samplers import ByLength
 from tswork.errors import Problem
 from tswork.metrics.band_powers import log_band_powers
 from tswork.metrics.beat_statistics import beat_statistics
-from tswork.protocols.embedding import ByLength
 
 Features = Literal["none", "statistics", "band_powers", "beat_statistics"]
 

@@ -147,9 +147,11 @@ def _training(spec: SectionSpec, material: Material, one: Comparison, data: str)
 
 
 def _untrained(row: str, scores: dict[str, dict[Any, Any]]) -> str | None:
-    """The untrained encoder that a judged row began as: its own, or the one that all share."""
+    """The encoder that a judged row began as, its own or the one that all share: as loaded where it is pretrained."""
     controls = {name.partition(" (")[0]: name for name in reversed(scores) if scores[name]["role"] == "control"}
-    return controls.get(f"random.{row.partition(' (')[0]}", controls.get("random"))
+    stage = row.partition(" (")[0]
+    wanted = (f"as_loaded.{stage}", "as_loaded", f"random.{stage}", "random")
+    return next((controls[name] for name in wanted if name in controls), None)
 
 
 def _sentence(

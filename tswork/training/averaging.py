@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tswork.methods.weights import fixed_names
+
 
 class WeightAverage:
     """Mean over snapshots of a module's parameters; the first snapshot is taken at once.
@@ -29,7 +31,8 @@ class WeightAverage:
     """
 
     def __init__(self, module: nn.Module, *, after: int = 0) -> None:
-        self._names = [name for name, parameter in module.named_parameters() if parameter.is_floating_point()]
+        fixed = fixed_names(module)
+        self._names = [name for name, one in module.named_parameters() if one.is_floating_point() and name not in fixed]
         parameters = dict(module.named_parameters())
         self._live: list[Tensor] = [parameters[name] for name in self._names]
         self._means = [parameter.detach().clone() for parameter in self._live]

@@ -24,7 +24,7 @@ from tswork.data.collection import DataInfo, Part
 from tswork.errors import Interrupted, TrainingDiverged, TsworkWarning
 from tswork.methods.base import Method, Update, build_model
 from tswork.methods.model import Model, evaluating
-from tswork.methods.weights import copied, load_weights, weights_of
+from tswork.methods.weights import changing_weights_of, copied, load_changing_weights
 from tswork.random import derive, reseed
 from tswork.recorder import NullRecorder, Resumable
 from tswork.training.checkpoints import Checkpoints, Snapshot
@@ -262,7 +262,7 @@ class _Training:
         with averaged, evaluating(self.model), self.runtime.autocast():
             scores = self.runtime.broadcast(dict(self.method.validate(self.model, self.validation, context)))
             if task.selection.offer(scores, step=task.position):
-                task.best = copied(weights_of(self.model))
+                task.best = copied(changing_weights_of(self.model))
         named = {f"validation/{score}": value for score, value in scores.items()}
         self.context.recorder.scalars(named, step=task.position - 1)
 
@@ -297,8 +297,8 @@ class _Training:
         if isinstance(self.context.recorder, Resumable):
             self.context.recorder.flush()
         if self.checkpoints is not None and self.runtime.rank == 0:
-            weights = {"model": weights_of(self.model)}
-            kept = {f"task-{index}": weights_of(model) for index, model in enumerate(self.models)}
+            weights = {"model": changing_weights_of(self.model)}
+            kept = {f"task-{index}": changing_weights_of(model) for index, model in enumerate(self.models)}
             if task is not None and task.average is not None:
                 weights["mean"] = task.average.means
             if task is not None and task.best is not None:
@@ -323,13 +323,13 @@ class _Training:
         self.runtime.load_state_dict(state["precision"])
         for index in range(len(self.stops)):
             self._begin(index)
-            load_weights(self.model, snapshot.kept[f"task-{index}"], source=f"the model of task {index}")
+            load_changing_weights(self.model, snapshot.kept[f"task-{index}"], source=f"the model of task {index}")
             self.models.append(copy.deepcopy(self.model))
         self.method.load_state_dict(state["method"])
         if state["task"] is None:
             return None
         self._begin(len(self.stops))
-        load_weights(self.model, snapshot.weights["model"], source=f"the checkpoint of step {snapshot.step}")
+        load_changing_weights(self.model, snapshot.weights["model"], source=f"the checkpoint of step {snapshot.step}")
         self.method.load_state_dict(state["method"])
         task = self._task(len(self.stops), before=state["task"]["before"])
         task.load_state_dict(state["task"], snapshot)

@@ -16,7 +16,7 @@ from tswork.data.collection import Part
 from tswork.errors import DataInvalid, Problem
 from tswork.methods.base import Method
 from tswork.methods.model import Model
-from tswork.methods.weights import load_weights
+from tswork.methods.weights import load_changing_weights
 from tswork.training.averaging import WeightAverage
 from tswork.training.checkpoints import Snapshot
 from tswork.training.selection import Selection
@@ -64,7 +64,7 @@ class Task:
             optimisers=optimisers,
             schedulers=method.schedulers(optimisers, total),
             average=WeightAverage(model, after=method.average_after(total)) if config.averaging == "mean" else None,
-            selection=Selection(method.monitor if validates else None, patience=config.patience),
+            selection=Selection(method.monitored(index) if validates else None, patience=config.patience),
         )
 
     @property
@@ -100,7 +100,7 @@ class Task:
     def settle(self, model: Model) -> None:
         """Set the model to the weights that are judged: the best validated, else the mean, else the latest."""
         if self.best is not None:
-            load_weights(model, self.best, source="the best weights")
+            load_changing_weights(model, self.best, source="the best weights")
         elif self.average is not None:
             self.average.apply()
 

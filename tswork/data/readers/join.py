@@ -19,11 +19,12 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from tswork.config import Config, Many
+from tswork.config import ADDED_LATER, Config, Configured, Many
 from tswork.data.backends import INT16_SCALE
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection
 from tswork.data.faults import refuse
+from tswork.data.joined import Runs, free_room, open_runs, runs_of
 from tswork.data.leaks import ORIGIN
 from tswork.data.opening import open_collection
 from tswork.data.places import Places
@@ -33,6 +34,7 @@ from tswork.data.spec import DataSpec, read_spec
 from tswork.errors import InvalidInput, Problem
 from tswork.registry import Component, register
 from tswork.source import Source
+from tswork.store import Store
 
 PART = "part"
 """Table column with the name of the part."""
@@ -47,6 +49,11 @@ class JoinConfig(Config):
     )
     prefix: Many[str] = Field(
         default=(), description="columns beside the groups whose values count inside each part, such as an item"
+    )
+    skip_bad: bool = Field(
+        default=False,
+        json_schema_extra=ADDED_LATER,
+        description="leave out recordings that cannot be used, in every part; `tswork run --skip-bad` sets it",
     )
 
 
@@ -72,6 +79,8 @@ class _Part:
 @register("reader", "join", version=1, config=JoinConfig)
 class Join(Reader[JoinConfig]):
     """Several sets as one collection, each with constant columns such as its language."""
+
+    tells_rows = True
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         return [
@@ -111,7 +120,7 @@ class Join(Reader[JoinConfig]):
         tables = [_table(part, one, (*groups, *self.config.prefix)) for part, one in zip(parts, found, strict=True)]
         lengths = torch.cat([one.lengths for one in found])
         return Collection(
-            values=_values(found),
+            values=_values(found, Store(places.store)),
             offsets=torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
             table=_one_table(tables),
             channels=found[0].channels,
@@ -158,10 +167,15 @@ def _parts(config: JoinConfig, spec: DataSpec, places: Places) -> list[_Part]:
 
 
 def _as_part(found: DataSpec, joined: DataSpec) -> DataSpec:
-    """A block without what is the whole collection's to say: label and split; without a rate of its own it takes the common one."""
-    own = found.options
+    """A block without what is the whole collection's to say: label and split; without a rate of its own it takes the common one.
+
+    What the join says of bad recordings holds for parts that read any.
+    """
+    own, reader = found.options, found.reader
     changes = {"label": None, "label_per": None, "split": None, "rate": own.rate or joined.options.rate}
-    return DataSpec(own.model_copy(update=changes), found.reader, found.beside)
+    if getattr(joined.reader.config, "skip_bad", False) and "skip_bad" in type(reader.config).model_fields:
+        reader = Configured(reader.component, reader.config.model_copy(update={"skip_bad": True}))
+    return DataSpec(own.model_copy(update=changes), reader, found.beside)
 
 
 def _fitted(spec: DataSpec) -> Iterator[Problem]:
@@ -225,8 +239,11 @@ def _one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(whole)
 
 
-def _values(found: Sequence[Collection]) -> torch.Tensor:
-    """The values of all parts; sound beside other values becomes numbers between -1 and 1."""
+def _values(found: Sequence[Collection], store: Store) -> torch.Tensor:
+    """The values of all parts; sound beside other values becomes numbers between -1 and 1. What the store keeps stays there."""
+    runs = [one for one in (runs_of(part.values, store) for part in found) if one is not None]
+    if len(runs) == len(found):
+        return open_runs(Runs.chain(runs), store, budget=free_room())
     kinds = {one.values.dtype for one in found}
     if len(kinds) == 1:
         return torch.cat([one.values for one in found])

@@ -58,6 +58,8 @@ class Rows:
     sources: tuple[Path, ...] = ()
     left_out: tuple[tuple[str, str, str], ...] = ()
     """Of rows that are left out: where each stands, the path it names, and what is wrong with it."""
+    faults: tuple[Problem, ...] = ()
+    """What is wrong with rows that are not here and were not to be left out."""
 
     @staticmethod
     def of(
@@ -71,9 +73,9 @@ class Rows:
     ) -> Rows:
         """Finds all files in the listing's folder or below the data roots; `repeated`: several rows may name one file.
 
-        Raises `DataInvalid` for files that are not there, that no decoder reads, that are named twice, or with `strict` that lie
-        elsewhere, unless `skip_bad` leaves such rows out; and for what is wrong with the table (ids, words of the column
-        `split`, classes that nothing trains).
+        Files that are not there, that no decoder reads, that are named twice, or with `strict` that lie elsewhere become `faults`,
+        or with `skip_bad` are left out. Raises `DataInvalid` when no row is left, and with all of them for what is wrong with the
+        table (ids, words of the column `split`, classes that nothing trains).
         """
         table, moved = listing.table, places.moved(listing.folder)
         cells = table.frame[PATH]
@@ -100,17 +102,20 @@ class Rows:
             names.append(known[ending].name if ending in known else "")
         used = {one.name: one for one in known.values() if one.name in set(names)}
         rows = Rows(table, paths, files, names, tuple(used.values()), listing.sources)
-        refuse(table_problems(table, options) if skip_bad else rows.faults_of(faults, table_problems(table, options)))
-        return rows.without({row: fault for row, (fault, _) in faults.items()})
+        wrong = [] if skip_bad else rows.row_problems(faults)
+        others = table_problems(table, options)
+        refuse([*wrong, *others] if others or (wrong and len(faults) == len(rows)) else [])
+        found = rows.without({row: fault for row, (fault, _) in faults.items()})
+        return found if skip_bad else replace(found, left_out=(), faults=tuple(wrong))
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.files)
 
-    def faults_of(self, faults: Mapping[int, tuple[str, str]], others: Sequence[Problem]) -> list[Problem]:
-        """Problems of rows (what is wrong, and how to mend it), then others."""
+    def row_problems(self, faults: Mapping[int, tuple[str, str]]) -> list[Problem]:
+        """Problems of rows, from what is wrong and how to mend it."""
         told = [(row, *said) for row, said in faults.items()]
-        return [*each(told, lambda one: self.problem(*one), rest="rows with such faults"), *others]
+        return list(each(told, lambda one: self.problem(*one), rest="rows with such faults"))
 
     def without(self, bad: Mapping[int, str]) -> Rows:
         """The rows without some, which are left out for a reason. Raises `DataInvalid` when none is left."""

@@ -94,6 +94,9 @@ class Recordings(Reader[R]):
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
         rows = self._rows(spec, places)
         decoders = self._decoders(rows)
+        if rows.faults:  # it ends here, so that headers may be looked at as well
+            _, broken = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
+            raise DataInvalid([*rows.faults, *rows.placed_all(broken)])
         beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
         rows, faults = self._without_broken(rows, broken)
         refuse(faults)
@@ -110,7 +113,7 @@ class Recordings(Reader[R]):
         rows, faults = self._without_broken(rows, broken)
         agreed = self._agreed(rows, outlines, spec.options)
         lacking = column_problems(["id", *rows.table.columns], spec.options, rows.table.head)
-        refuse([*faults, *agreed.faults, *lacking])
+        refuse([*rows.faults, *faults, *agreed.faults, *lacking])
 
     def read(self, spec: DataSpec, places: Places) -> Collection:
         rows = self._rows(spec, places)
@@ -118,7 +121,7 @@ class Recordings(Reader[R]):
         rows, faults = self._without_broken(rows, broken)
         outlines = {file: recording.outline for file, recording in recordings.items()}
         agreed = self._agreed(rows, outlines, spec.options)
-        refuse([*faults, *agreed.faults, *_unstamped(rows, recordings, spec.options)])
+        refuse([*rows.faults, *faults, *agreed.faults, *_unstamped(rows, recordings, spec.options)])
         rows, pieces = agreed.rows, agreed.pieces(recordings)
         notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
         collection = _packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))

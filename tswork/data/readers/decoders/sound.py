@@ -7,7 +7,7 @@ refused that is empty, broken off, shorter than an analysis frame, silent, clipp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ from tswork.config import Config
 from tswork.data.faults import fault
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording, called
 from tswork.data.readers.decoders.samples import FULL_SCALE, as_int16, resampled, resampled_length
-from tswork.data.readers.decoders.sound_files import Header, read_blocks, read_header, told_length
+from tswork.data.readers.decoders.sound_files import Header, opened, read_header, told_length
 from tswork.data.spec import DataOptions
 from tswork.registry import register
 
@@ -75,9 +75,9 @@ class Sound(Decoder[SoundConfig]):
         )
 
     def read(self, path: Path, options: DataOptions) -> Recording:
-        header = read_header(path)
-        self._check_header(header, path)
-        samples, quieter = self._one_channel(path)
+        with opened(path) as (header, blocks):
+            self._check_header(header, path)
+            samples, quieter = self._one_channel(blocks, path)
         self._check_whole(header, len(samples), path)
         rate = options.rate or header.rate
         self._check_length(resampled_length(len(samples), header.rate, rate), rate, path)
@@ -97,20 +97,23 @@ class Sound(Decoder[SoundConfig]):
         """Samples that a recording needs."""
         return round(self.config.shortest * rate)
 
-    def _one_channel(self, path: Path) -> tuple[Float32[np.ndarray, "time"], float]:
+    def _one_channel(
+        self, blocks: Iterator[Float32[np.ndarray, "_ channel"]], path: Path
+    ) -> tuple[Float32[np.ndarray, "time"], float]:
         """The samples of one channel, and the power of a mix as a share of the channels' mean power (1: nothing is mixed)."""
         parts: list[Float32[np.ndarray, "block"]] = []
         power, mixed, steps = 0.0, 0.0, 0
-        for block in read_blocks(path):
+        for block in blocks:
             wrong = np.argwhere(~np.isfinite(block))
             if len(wrong):
                 text = f"{len(wrong)} samples are not finite (the first is {block[tuple(wrong[0])]} at sample {steps + wrong[0, 0]})"
                 raise fault(path, text)
             parts.append(self._chosen(block))
-            power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
-            mixed += float(np.square(parts[-1], dtype=np.float64).sum())
+            if self._place is None and block.shape[1] > 1:
+                power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+                mixed += float(np.square(parts[-1], dtype=np.float64).sum())
             steps += len(block)
-        share = mixed / power if power and self._place is None else 1.0
+        share = mixed / power if power else 1.0
         return np.concatenate(parts) if parts else np.zeros(0, np.float32), share
 
     def _chosen(self, block: Float32[np.ndarray, "block channel"]) -> Float32[np.ndarray, "block"]:

@@ -48,15 +48,23 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """The header alone. Raises `DataInvalid` for what is no sound."""
-    with _opened(path) as file:
-        return _header(file, path)
+    with opened(path) as (header, _):
+        return header
 
 
-def read_blocks(path: Path) -> Iterator[Float32[np.ndarray, "block channel"]]:
-    """All samples, in -1..1 where the file holds whole numbers. Raises `DataInvalid` where they cannot be decoded."""
-    with _opened(path) as file:
-        while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-            yield block
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Header, Iterator[Float32[np.ndarray, "block channel"]]]]:
+    """The header, and all samples block by block, in -1..1 where the file holds whole numbers.
+
+    Raises `DataInvalid` for what is no sound, and, as blocks are read, where they cannot be decoded.
+    """
+    with _file(path) as file:
+        yield _header(file, path), _blocks(file)
+
+
+def _blocks(file: Any) -> Iterator[Float32[np.ndarray, "block channel"]]:
+    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        yield block
 
 
 def told_length(path: Path, header: Header, found: int) -> str:
@@ -77,7 +85,7 @@ def soundfile_package() -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _file(path: Path) -> Iterator[Any]:
     """The open sound; what soundfile says of it when it cannot go on becomes a fault of the file."""
     soundfile = soundfile_package()
     if not path.stat().st_size:
