@@ -179,7 +179,7 @@ def test_a_folder_of_patients_in_the_layout_of_comet_is_one_set(tmp_path: Path) 
         np.save(tmp_path / f"AD/Feature/feature_{patient:02d}.npy", np.full((1, 4, 1), patient))
     np.save(tmp_path / "AD/Label/label.npy", np.array([[patient % 2, patient] for patient in range(1, 7)]))
     assert told(tmp_path, tmp_path / "AD" / "Label") == [
-        "AD/Label  is a folder without Feature/ and Label/label.npy. Name the file or the manifest inside it."
+        "AD/Label  is a folder without Feature/ and Label/label.npy, and without sound in a known layout. Name the file or the manifest inside it."
     ]
     (tmp_path / "a.edf").write_bytes(b"0")
     assert told(tmp_path, tmp_path / "a.edf") == [

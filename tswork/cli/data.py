@@ -1,4 +1,4 @@
-"""`tswork data`: list, show, check, fetch, make and add data sets."""
+"""`tswork data`: list, show, check, fetch, make, add and import data sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tswork.cli.data_import import import_layout
 from tswork.cli.options import DataRoot, Json, Root, SkipBad, print_json
 
 if TYPE_CHECKING:
     from tswork.data.places import Places
     from tswork.data.spec import DataSpec
 
-data = typer.Typer(help="List, show, check, fetch, make and add data sets.", no_args_is_help=True)
+data = typer.Typer(help="List, show, check, fetch, make, add and import data sets.", no_args_is_help=True)
+data.command("import")(import_layout)
 
 Card = Annotated[str, typer.Argument(help="Name of a card, or a card file.", show_default=False)]
 Set = Annotated[
@@ -166,7 +168,10 @@ def make(
 def add(
     name: Annotated[str, typer.Argument(help="Name of the new card.", show_default=False)],
     path: Annotated[
-        Path, typer.Argument(help="The data: a CSV of series, a manifest, npy or npz.", show_default=False)
+        Path,
+        typer.Argument(
+            help="The data: a CSV of series, a manifest, npy or npz, or a folder of recordings.", show_default=False
+        ),
     ],
     label: Annotated[str | None, typer.Option(help="Column of the classes.", show_default=False)] = None,
     group: Annotated[

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
+from tswork.data.add_sound import describe_sound, layout_of
 from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.faults import fault, refuse
 from tswork.data.part_words import parts_by_word
@@ -53,14 +54,16 @@ def write_card(name: str, path: Path, *, label: str | None = None, groups: Seque
     if target.exists():
         there = Location(str(target))
         problems.append(Problem("there is a card already", location=there, remedy="Choose another name."))
-    if path.is_dir() and not _holds_patients(path):
-        without = f"is a folder without {FEATURES}/ and {LABELS}"
+    if path.is_dir() and not _holds_patients(path) and layout_of(path) is None:
+        without = f"is a folder without {FEATURES}/ and {LABELS}, and without sound in a known layout"
         problems.append(Problem(without, "", Location(str(path)), "Name the file or the manifest inside it."))
     elif not path.exists():
         problems.append(Problem("there is no such file", location=Location(str(path))))
     refuse(problems)
     path = path.resolve()
     options = guess(path, label=label, groups=groups)
+    if options["reader"] not in ("series_csv", "arrays", "comet_npy"):
+        options |= describe_sound({**options, "path": str(path)}, places)
     inside = path.is_relative_to(places.root.resolve())
     shown = os.path.relpath(path, target.parent.resolve()) if inside else str(path)
     card: dict[str, Any] = {
@@ -69,7 +72,7 @@ def write_card(name: str, path: Path, *, label: str | None = None, groups: Seque
         "path": shown,
         **options,
     }
-    _check({**card, "path": str(path)}, places)
+    _check({key: item for key, item in {**card, "path": str(path)}.items() if key != "split"}, places)
     text = io.StringIO()
     writer = YAML()
     writer.default_flow_style = None
@@ -80,7 +83,7 @@ def write_card(name: str, path: Path, *, label: str | None = None, groups: Seque
 
 
 def _check(card: dict[str, Any], places: Places) -> None:
-    """Raises `DataInvalid` when the card would not work, as far as that can be seen without reading values."""
+    """Raises `DataInvalid` when the card would not open, as far as that can be seen without reading values."""
     spec, faults = read_spec(Source(card))
     if spec is None:
         raise DataInvalid(faults)
@@ -91,6 +94,9 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
     """Reader, options and split for a file. Raises `DataInvalid` when it is none that is known."""
     described: dict[str, Any] = {**({"label": label} if label else {}), **({"groups": list(groups)} if groups else {})}
     by_groups = {"by": "groups", "fractions": [0.6, 0.2, 0.2]}
+    layout = layout_of(path) if not _holds_patients(path) else None
+    if layout is not None:
+        return {"reader": layout, **described, "split": by_groups}
     if path.is_dir():
         return {"reader": "comet_npy", "label": "label", "groups": ["patient"], **described, "split": by_groups}
     if path.suffix in (".npz", ".npy"):

@@ -19,6 +19,11 @@ class _Placed(Table):
 
     places: Sequence[Location] = ()
 
+    @property
+    def head(self) -> Location:
+        """What the rows were gathered from."""
+        return Location(str(self.path))
+
     def at(self, row: int) -> Location:
         """Where a row stands."""
         return self.places[int(row)]
@@ -35,6 +40,11 @@ class _Chained(Table):
 
     pieces: Sequence[Table] = ()
     origins: Sequence[tuple[int, int]] = ()
+
+    @property
+    def head(self) -> Location:
+        """Where the names of the columns stand: in the one table, else in several below a folder."""
+        return self.pieces[0].head if len(self.pieces) == 1 else Location(str(self.path))
 
     def at(self, row: int) -> Location:
         """Where a row stands in the file it comes from."""

@@ -72,6 +72,11 @@ class Recordings(Reader[R]):
     def listing(self, spec: DataSpec, places: Places) -> Listing:
         """The canonical table of the recordings, and the files that it was read from. Raises `DataInvalid`."""
 
+    def located(self, spec: DataSpec, places: Places) -> tuple[Table, list[Path]]:
+        """The rows of the listing whose recordings can be used, and the file of each. Raises `DataInvalid`."""
+        rows = self._rows(spec, places)
+        return rows.table, rows.files
+
     def cut_unit(self, table: Table) -> Unit | None:
         """The unit in which rows are pieces of their recordings; None: they are whole recordings."""
         return "seconds" if set(table.columns) >= PIECES else None
