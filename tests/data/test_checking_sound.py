@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.data.layouts import text
-from tests.data.opening import places
+from tests.data.opening import places, read
 from tests.data.places_of_italy import atlas
 from tests.data.sounds import tone, write
 from tswork.data.association import cramers_v, crossed, rank_share
@@ -89,6 +89,18 @@ def test_a_label_that_is_the_sample_rate_is_a_fault_also_after_resampling(tmp_pa
     assert told.startswith(
         "every label has files of one sample rate only, and these differ: x (8000 Hz 100%), y (16000 Hz 100%)"
     )
+
+
+def test_what_an_8_khz_file_lost_stays_lost_at_16_khz(tmp_path: Path) -> None:
+    rows = speakers()
+    for row in rows:
+        row["rate"] = 8000 if row["region"] == "x" else RATE
+    recordings(tmp_path, rows)
+    found = read(tmp_path, **BLOCK, label="region", rate=16000.0)
+    spectra = np.abs(np.fft.rfft(found.values.numpy().reshape(len(found), -1), axis=1)) ** 2
+    above = spectra[:, spectra.shape[1] // 2 :].sum(1) / spectra.sum(1)
+    is_x = found.codes("region").numpy() == 0
+    assert above[is_x].max() < 0.05 < 0.4 < above[~is_x].min(), "energy above 4 kHz alone tells the label"
 
 
 def test_a_file_format_that_goes_with_the_label_is_told(tmp_path: Path) -> None:

@@ -73,8 +73,9 @@ class Recordings(Reader[R]):
         """The canonical table of the recordings, and the files that it was read from. Raises `DataInvalid`."""
 
     def located(self, spec: DataSpec, places: Places) -> tuple[Table, list[Path]]:
-        """The rows of the listing whose recordings can be used, and the file of each. Raises `DataInvalid`."""
+        """The rows of the listing and the file of each. Raises `DataInvalid` when one is not there, unless it is left out."""
         rows = self._rows(spec, places)
+        refuse(rows.faults)
         return rows.table, rows.files
 
     def cut_unit(self, table: Table) -> Unit | None:
