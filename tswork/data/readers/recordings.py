@@ -16,17 +16,14 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Shaped
 from pydantic import Field
 
 from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, Many, Uses
-from tswork.data.backends import INT16_SCALE
 from tswork.data.cells import typed
 from tswork.data.channels import column_problems, renaming_problems
 from tswork.data.collection import Collection
 from tswork.data.decoded import Wanted, read_decoded
 from tswork.data.faults import each, fault, refuse, some
-from tswork.data.joined import Runs, free_room, open_runs
 from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
@@ -34,6 +31,7 @@ from tswork.data.readers.base import FileOutline, Reader
 from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
 from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
+from tswork.data.readers.packing import packed, piece_of
 from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.tables import Table
@@ -125,7 +123,7 @@ class Recordings(Reader[R]):
         refuse([*rows.faults, *faults, *agreed.faults, *_unstamped(rows, recordings, spec.options)])
         rows, pieces = agreed.rows, agreed.pieces(recordings)
         notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
-        collection = _packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))
+        collection = packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))
         return collection.replaced(notes=(*notes, *_left_out(rows)), left_out=rows.left_out)
 
     def _rows(self, spec: DataSpec, places: Places) -> Rows:
@@ -244,7 +242,7 @@ class _Agreed:
     def pieces(self, recordings: Mapping[Path, Recording]) -> list[Recording]:
         """The piece of each row with the common channels."""
         where = zip(self.rows.files, self.starts, self.stops, strict=True)
-        return [_piece(recordings[file], self.common, start, stop) for file, start, stop in where]
+        return [piece_of(recordings[file], self.common, start, stop) for file, start, stop in where]
 
 
 def _left_out(rows: Rows) -> tuple[str, ...]:
@@ -285,44 +283,3 @@ def _unstamped(rows: Rows, recordings: Mapping[Path, Recording], options: DataOp
     without = [row for row, file in enumerate(rows.files) if file in recordings and recordings[file].times is None]
     text = f"has no time stamps, and `time: {options.time}` asks for them"
     return list(each(without, lambda row: rows.problem(row, text, ""), rest="recordings without time stamps"))
-
-
-def _piece(recording: Recording, common: Common, start: int, stop: int) -> Recording:
-    """A piece of a recording with the common channels, in their order."""
-    values = recording.values[start:stop]
-    if recording.channels != common.channels:
-        values = values[:, [recording.channels.index(name) for name in common.channels]]
-    times = recording.times[start:stop] if recording.times is not None else None
-    kept = (recording.kept[0], recording.kept[1] + start) if recording.kept is not None else None
-    return Recording(values, common.channels, common.rate, times, kept=kept)
-
-
-def _packed(
-    pieces: Sequence[Recording], table: pd.DataFrame, common: Common, options: DataOptions, store: Store
-) -> Collection:
-    """All pieces one after another; what the store keeps stays there where it can."""
-    times = [piece.times for piece in pieces if piece.times is not None]
-    return Collection(
-        values=_values(pieces, store),
-        offsets=torch.from_numpy(np.cumsum([0, *(len(piece.values) for piece in pieces)])),
-        table=table,
-        channels=common.channels,
-        times=torch.from_numpy(np.concatenate(times)) if times else None,
-        rate=common.rate,
-        targets=tuple(options.target),
-        name=options.name,
-    )
-
-
-def _values(pieces: Sequence[Recording], store: Store) -> Shaped[torch.Tensor, "total_time channel"]:
-    """The values of all pieces; sound beside other values becomes numbers between -1 and 1."""
-    kept = [(*piece.kept, len(piece.values)) for piece in pieces if piece.kept is not None]
-    if len(kept) == len(pieces):
-        runs = Runs.of((key, start, start + length) for key, start, length in kept)
-        return open_runs(runs, store, budget=free_room())
-    mixed = len({piece.values.dtype for piece in pieces}) > 1
-    values = [
-        piece.values * np.float32(INT16_SCALE) if mixed and piece.values.dtype == np.int16 else piece.values
-        for piece in pieces
-    ]
-    return torch.from_numpy(np.concatenate(values))
