@@ -1,0 +1,59 @@
+"""Every sequence through a filter of its own, as a microphone, a room or a codec colours what is recorded.
+
+Gains in decibels are drawn at places evenly spaced between frequency 0 and half of the rate, all in an interval around 0 equally
+likely, and lie on straight lines between them. The filter is the symmetric one of 63 taps with these gains (the inverse transform under a
+Hann window), so nothing is delayed, and what is more than 31 steps away, padding too, has no part in a value. Beyond its ends a
+sequence is 0. A missing value counts as 0 for its neighbours and stays missing. No paper; a choice of ours.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from tswork.augment.base import Augmentation, View
+from tswork.config import Config
+from tswork.precision import wide
+from tswork.registry import register
+
+TAPS = 64
+"""Length of the transform; the filter reaches one step less than half of it to either side."""
+
+
+class EqualiserConfig(Config):
+    places: int = Field(default=5, ge=2, le=TAPS // 2, description="frequencies at which gains are drawn")
+    decibels: float = Field(default=10.0, ge=0, description="largest gain or loss at each of them")
+
+
+@register("view", "equaliser", version=1, config=EqualiserConfig)
+class Equaliser(Augmentation[EqualiserConfig]):
+    """Colours every sequence by a smooth random filter; its channels alike."""
+
+    def __call__(self, view: View, *, generator: torch.Generator) -> View:
+        x = view.x
+        draw = torch.rand((len(x), self.config.places), generator=generator, device=x.device)
+        filtered = through(wide(x.nan_to_num(0.0)), taps_of((2 * draw - 1) * self.config.decibels)).to(x.dtype)
+        return view.changed(filtered.masked_fill(x.isnan(), torch.nan))
+
+
+def taps_of(decibels: Float[Tensor, "batch place"]) -> Float[Tensor, "batch taps"]:
+    """Symmetric filters with these gains, evenly spaced from frequency 0 to half of the rate; the middle tap is `TAPS // 2`."""
+    curve = functional.interpolate(decibels[:, None], size=TAPS // 2 + 1, mode="linear", align_corners=True)[:, 0]
+    taps = torch.fft.irfft(10 ** (curve / 20), n=TAPS, dim=1).roll(TAPS // 2, dims=1)
+    windowed: Tensor = taps * torch.hann_window(TAPS, device=taps.device)
+    return windowed
+
+
+def through(
+    x: Float[Tensor, "batch time channel"], taps: Float[Tensor, "batch taps"]
+) -> Float[Tensor, "batch time channel"]:
+    """Each sequence convolved with its own filter, at its own place."""
+    time = x.shape[1]
+    spectrum = (
+        torch.fft.rfft(x, n=time + TAPS, dim=1) * torch.fft.rfft(taps.to(x.dtype), n=time + TAPS, dim=1)[..., None]
+    )
+    whole: Tensor = torch.fft.irfft(spectrum, n=time + TAPS, dim=1)
+    return whole[:, TAPS // 2 : TAPS // 2 + time]
