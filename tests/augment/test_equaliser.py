@@ -81,3 +81,16 @@ def test_half_precision_is_filtered_in_single() -> None:
     half = equalised(View(given.x.bfloat16(), given.lengths))
     assert half.x.dtype == torch.bfloat16
     torch.testing.assert_close(half.x.float(), equalised(given).x, rtol=0.05, atol=0.1)
+
+
+def test_a_slope_leans_the_whole_spectrum_one_way() -> None:
+    """Without gains of their own, frequencies rise or fall together, by at most the tilt from one end to the other."""
+    impulse = torch.zeros(200, 129, 1)
+    impulse[:, 64] = 1
+    heard = equalised(View(impulse, torch.full((200,), 129)), decibels=0.0, tilt=12.0)
+    curve = 20 * torch.fft.rfft(heard.x[..., 0], dim=1).abs().log10()
+    ends = curve[:, -1] - curve[:, 0]
+    assert ends.abs().max() <= 12
+    assert ends.max() > 8
+    assert ends.min() < -8
+    assert ((curve.diff(dim=1) * ends.sign()[:, None]) > -0.05).all()

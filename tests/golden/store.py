@@ -65,6 +65,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"model": "PatchTST", "options": {"d_model": 16, "n_heads": 2, "d_ff": 16}},
     ],
     "encoder trend_seasonal": [{"length": 24, "dim": 32, "dropout": 0.0}],
+    "view equaliser": [{}, {"decibels": 3.0, "tilt": 12.0}],
     "view mask": [{}, {"mask": "continuous"}],
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],

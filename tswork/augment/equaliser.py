@@ -1,9 +1,10 @@
 """Every sequence through a filter of its own, as a microphone, a room or a codec colours what is recorded.
 
 Gains in decibels are drawn at places evenly spaced between frequency 0 and half of the rate, all in an interval around 0 equally
-likely, and lie on straight lines between them. The filter is the symmetric one of 63 taps with these gains (the inverse transform under a
-Hann window), so nothing is delayed, and what is more than 31 steps away, padding too, has no part in a value. Beyond its ends a
-sequence is 0. A missing value counts as 0 for its neighbours and stays missing. No paper; a choice of ours.
+likely, and lie on straight lines between them; a slope over all frequencies, drawn alike, may be added. The filter is the symmetric
+one of 63 taps with these gains (the inverse transform under a Hann window), so nothing is delayed, and what is more than 31 steps
+away, padding too, has no part in a value. Beyond its ends a sequence is 0. A missing value counts as 0 for its neighbours and
+stays missing. No paper; a choice of ours.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ TAPS = 64
 class EqualiserConfig(Config):
     places: int = Field(default=5, ge=2, le=TAPS // 2, description="frequencies at which gains are drawn")
     decibels: float = Field(default=10.0, ge=0, description="largest gain or loss at each of them")
+    tilt: float = Field(
+        default=0.0, ge=0, description="largest difference in decibels that a slope makes from one end to the other"
+    )
 
 
 @register("view", "equaliser", version=1, config=EqualiserConfig)
@@ -34,8 +38,11 @@ class Equaliser(Augmentation[EqualiserConfig]):
 
     def __call__(self, view: View, *, generator: torch.Generator) -> View:
         x = view.x
-        draw = torch.rand((len(x), self.config.places), generator=generator, device=x.device)
-        filtered = through(wide(x.nan_to_num(0.0)), taps_of((2 * draw - 1) * self.config.decibels)).to(x.dtype)
+        options = self.config
+        draw = 2 * torch.rand((len(x), options.places + 1), generator=generator, device=x.device) - 1
+        slope = options.tilt * torch.linspace(-0.5, 0.5, options.places, device=x.device)
+        decibels = options.decibels * draw[:, :-1] + draw[:, -1:] * slope
+        filtered = through(wide(x.nan_to_num(0.0)), taps_of(decibels)).to(x.dtype)
         return view.changed(filtered.masked_fill(x.isnan(), torch.nan))
 
 
