@@ -355,3 +355,11 @@ def test_a_rate_that_does_not_suit_is_refused(options: dict[str, Any], rate: flo
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         MelConfig(**options)
+
+
+def test_padding_behind_every_clip_is_left_out_of_the_transform() -> None:
+    energies = MelEnergies(MelConfig(mels=8), 8000.0)
+    samples = torch.randn(4, 400_000, generator=torch.Generator().manual_seed(0))
+    found = energies(samples, torch.full((4,), 3))
+    torch.testing.assert_close(found[:, :3], energies(samples)[:, :3])
+    assert not found[:, -1].any()

@@ -145,6 +145,8 @@ class MelEnergies(nn.Module):
                 found[:, first:stop] = self._energies(stretch)
             else:
                 rows = torch.nonzero(lengths > first).flatten()
+                if not len(rows):  # a transform of nothing is an error; a view may leave padding behind every sequence
+                    break
                 found[rows, first:stop] = self._energies(stretch[rows])
         return found
 
