@@ -216,7 +216,7 @@ def test_doctor_really_trains_and_decodes(project: Path) -> None:
     report = document(tswork(project, "doctor", "--json"))
     assert report["healthy"]
     assert "two steps of ts2vec" in report["checks"]["training"]["detail"]
-    assert "FLAC decoded" in report["checks"]["sound"]["detail"]
+    assert "FLAC, Ogg Opus" in report["checks"]["sound"]["detail"]
     assert report["checks"]["EDF recordings"]["detail"] == "EDF recording decoded: 500 samples at 250 Hz"
     wfdb = report["checks"]["WFDB records"]
     assert ("500 samples at 250 Hz" if wfdb["ok"] else "pip install 'tswork[medical]'") in wfdb["detail"]
