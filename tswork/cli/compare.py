@@ -34,6 +34,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare finished runs: mean and spread over seeds, and whether the candidate differs from the other rows."""
+    from rich.markup import escape
+
     from tswork.cli.console import console
     from tswork.data.places import Places
     from tswork.reports import compare as reports
@@ -54,7 +56,7 @@ def compare(
             screen.print(table)
             screen.print()
         for note in one.notes:
-            screen.print(f"[yellow]note[/yellow] {note}")
+            screen.print(f"[yellow]note[/yellow] {escape(note)}")
 
 
 def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
@@ -92,13 +94,14 @@ def _spread(line: dict[Hashable, Any]) -> str:
 
 
 def _tests(frame: pd.DataFrame, title: str) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     shown = [name for name in frame.columns if name != "row" and not (name == "note" and not frame["note"].any())]
     heads = [HEADS.get(name, name) for name in shown]
-    table = Table("row", *heads, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table("row", *heads, title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for line in frame.to_dict("records"):
-        table.add_row(str(line["row"]), *(_cell(line[name]) for name in shown))
+        table.add_row(escape(str(line["row"])), *(_cell(line[name]) for name in shown))
     return table
 
 

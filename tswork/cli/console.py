@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -36,12 +37,12 @@ class ConsoleObserver:
 
     def member_started(self, member: Member, number: int, count: int) -> None:
         if count > 1:
-            self._screen.print(f"[bold]{member.name}[/bold]  ({number} of {count})")
+            self._screen.print(f"[bold]{escape(member.name)}[/bold]  ({number} of {count})")
 
     def stage_started(self, stage: PlannedStage) -> None:
         style = STYLES[stage.status]
         self._screen.print(
-            f"  {stage.spec.name:<16} [{style}]{stage.status:<7}[/{style}] {stage.reason}  [dim]{stage.key[:KEY_DIGITS]}[/dim]"
+            f"  {stage.spec.name:<16} [{style}]{stage.status:<7}[/{style}] {escape(stage.reason)}  [dim]{stage.key[:KEY_DIGITS]}[/dim]"
         )
 
     def stage_progress(self, stage: PlannedStage, done: int, total: int, values: Mapping[str, float]) -> None:
@@ -62,7 +63,7 @@ class ConsoleObserver:
             self._screen.print(f"  {'':<16} [dim]done in {seconds:.1f} s[/dim]")
 
     def warning(self, text: str) -> None:
-        self._screen.print(f"  [yellow]note[/yellow] {text}")
+        self._screen.print(f"  [yellow]note[/yellow] {escape(text)}")
 
     def close(self) -> None:
         """Take the progress bar away."""
@@ -92,10 +93,10 @@ def plan_table(plan: Plan) -> Table:
                 stage.spec.name,
                 stage.spec.component.name,
                 f"[{style}]{stage.status}[/{style}]",
-                stage.reason,
+                escape(stage.reason),
                 stage.key[:KEY_DIGITS],
             ]
-            table.add_row(*([member.member.name] if several else []), *cells)
+            table.add_row(*([escape(member.member.name)] if several else []), *cells)
     return table
 
 
@@ -103,7 +104,7 @@ def result_table(stage: str, rows: pd.DataFrame, *, greater_is_better: bool, hea
     """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold."""
     whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
     metrics = list(dict.fromkeys(whole["metric"]))
-    table = Table(stage, *metrics, box=None, header_style="bold", pad_edge=False)
+    table = Table(escape(stage), *metrics, box=None, header_style="bold", pad_edge=False)
     figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False)
     best = None
     if headline in figures:
