@@ -9,21 +9,27 @@ place is missing, and hidden, exactly when the nearest step is; next to it a mis
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from tswork.augment.base import Augmentation, View
 from tswork.config import Config, Many
+from tswork.encoders.base import valid_steps
 from tswork.precision import wide
 from tswork.registry import register
 
 ZERO_CROSSINGS = 6
 ROUNDING = 1e-9
 """A length this little above a whole number of steps is that number."""
+GRAIN = 1 << 14
+"""Places whose weights are made together and kept for later batches."""
 
 
 class SpeedConfig(Config):
@@ -42,44 +48,53 @@ class Speed(Augmentation[SpeedConfig]):
     keeps_length = False
 
     def __call__(self, view: View, *, generator: torch.Generator) -> View:
-        x = view.x
-        factors = torch.tensor(self.config.factors, dtype=torch.float64, device=x.device)
-        factor = factors[torch.randint(len(factors), (len(x),), generator=generator, device=x.device)]
+        x, known = view.x, self.config.factors
+        chosen = torch.randint(len(known), (len(x),), generator=generator, device=x.device)
+        factor = torch.tensor(known, dtype=torch.float64, device=x.device)[chosen]
         lengths = (view.lengths / factor - ROUNDING).ceil().long().clamp(min=1)
-        slowest, fastest = min(self.config.factors), max(self.config.factors)
-        longest = max(1, math.ceil(x.shape[1] / slowest - ROUNDING))
+        longest = max(1, math.ceil(x.shape[1] / min(known) - ROUNDING))
         places = torch.arange(longest, dtype=torch.float64, device=x.device) * factor[:, None]
         nearest = places.round().long().minimum((view.lengths - 1)[:, None])
-        values = at_places(x, view.lengths, places, factor.clamp(min=1), reach=_reach(fastest)).to(x.dtype)
+        real = x.nan_to_num(0.0).masked_fill(~valid_steps(view.lengths, x.shape[1])[..., None], 0)
+        weights = (taps[:, :longest][chosen] for taps in _taps(known, -(-longest // GRAIN) * GRAIN, x.device))
+        values = weighted(wide(real), places.floor().long(), weights, reach=_reach(known)).to(x.dtype)
         missing = x.isnan().gather(1, nearest[..., None].expand(-1, -1, x.shape[2]))
         keep = None if view.keep is None else view.keep.gather(1, nearest)
         return View(values, lengths, keep).changed(values.masked_fill(missing, torch.nan))
 
 
-def at_places(
-    x: Float[Tensor, "batch time channel"],
-    lengths: Int[Tensor, "batch"],
-    places: Float[Tensor, "batch new"],
-    wider: Float[Tensor, "batch"],
+def weighted(
+    samples: Float[Tensor, "batch time channel"],
+    first: Int[Tensor, "batch new"],
+    weights: Iterable[Float[Tensor, "batch new"]],
     *,
     reach: int,
 ) -> Float[Tensor, "batch new channel"]:
-    """A sequence between its steps, by a sinc that is `wider` than one step (at least 1) and reaches so many steps at most."""
-    samples = wide(x.nan_to_num(0.0))
-    first = places.floor().long()
-    share = (places - first).float()
-    scale = wider.float()[:, None]
-    found = torch.zeros((*places.shape, x.shape[2]), dtype=samples.dtype, device=x.device)
-    for tap in range(1 - reach, reach + 1):
-        distance = (share - tap) / scale
-        weight = torch.sinc(distance) * torch.cos(distance * (math.pi / 2 / ZERO_CROSSINGS)).square() / scale
-        index = first + tap
-        inside = (index >= 0) & (index < lengths[:, None]) & (distance.abs() < ZERO_CROSSINGS)
-        taken = samples.gather(1, index.clamp(0, x.shape[1] - 1)[..., None].expand(-1, -1, x.shape[2]))
-        found += weight.masked_fill(~inside, 0)[..., None] * taken
+    """Sums of the steps from `first + 1 - reach` on, each times its weight; beyond its ends a sequence is 0."""
+    # Zeros on both sides stand in for the test whether a step is inside; a place behind the end reads nothing but them.
+    filled = functional.pad(samples, (0, 0, reach - 1, 2 * reach))
+    index = first.clamp(max=samples.shape[1] + reach - 1)[..., None].expand(-1, -1, samples.shape[2])
+    found = torch.zeros(index.shape, dtype=samples.dtype, device=samples.device)
+    for tap, weight in enumerate(weights):
+        found += weight[..., None] * filled[:, tap:].gather(1, index)
     return found
 
 
-def _reach(fastest: float) -> int:
+@lru_cache(maxsize=8)
+def _taps(factors: tuple[float, ...], longest: int, device: torch.device) -> list[Float[Tensor, "factor new"]]:
+    """For each tap the weights at every place, by factor: they depend on nothing else, so that batches share them."""
+    factor = torch.tensor(factors, dtype=torch.float64, device=device)[:, None]
+    places = torch.arange(longest, dtype=torch.float64, device=device) * factor
+    share, scale, reach = (places - places.floor()).float(), factor.clamp(min=1).float(), _reach(factors)
+    return [_sinc((share - tap) / scale) / scale for tap in range(1 - reach, reach + 1)]
+
+
+def _sinc(distance: Float[Tensor, "factor new"]) -> Float[Tensor, "factor new"]:
+    """The windowed sinc."""
+    window = torch.cos(distance * (math.pi / 2 / ZERO_CROSSINGS)).square()
+    return (torch.sinc(distance) * window).masked_fill(distance.abs() >= ZERO_CROSSINGS, 0)
+
+
+def _reach(factors: Sequence[float]) -> int:
     """Steps on either side that the widest sinc takes in."""
-    return math.ceil(ZERO_CROSSINGS * max(1.0, fastest))
+    return math.ceil(ZERO_CROSSINGS * max(1.0, *factors))

@@ -99,7 +99,9 @@ def _tests(frame: pd.DataFrame, title: str) -> Table:
 
     shown = [name for name in frame.columns if name != "row" and not (name == "note" and not frame["note"].any())]
     heads = [HEADS.get(name, name) for name in shown]
-    table = Table("row", *heads, title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        "row", *heads, title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     for line in frame.to_dict("records"):
         table.add_row(escape(str(line["row"])), *(_cell(line[name]) for name in shown))
     return table

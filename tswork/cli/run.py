@@ -127,7 +127,9 @@ def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
             rest = member_name({axis: value for axis, value in member.axes.items() if axis not in REPEATED})
             groups.setdefault(rest, []).append(member.results[stage.spec.name].rows)
         for rest, frames in groups.items():
-            title = f"{stage.spec.name} {rest}".strip() + (f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else "")
+            title = f"{stage.spec.name} {rest}".strip() + (
+                f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else ""
+            )
             screen.print()
             screen.print(
                 result_table(
