@@ -19,6 +19,7 @@ from tswork.errors import DataInvalid
 from tswork.methods.model import Model
 from tswork.metrics import classification
 from tswork.protocols.base import Result
+from tswork.protocols.class_table import resampled_together
 from tswork.protocols.embedding import embed_part
 from tswork.protocols.probe_classify import ProbeClassify, ProbeClassifyConfig
 from tswork.recorder import MemoryRecorder
@@ -250,3 +251,12 @@ def test_a_bundled_set_is_judged() -> None:
     result = judge(split, ours=toy_model(train, dim=24))
     assert result.value("ours", "accuracy") > 0.6
     assert result.value("majority", "accuracy") == 0.25
+
+
+def test_items_whose_group_is_not_known_are_resampled_alone() -> None:
+    collection = Collection.from_array(np.zeros((5, 3, 1), np.float32), labels=list("ababa"))
+    table = collection.table.assign(speaker=pd.Series(["x", "x", None, None, "y"], dtype=object))
+    groups = resampled_together(Part.whole(collection.replaced(table=table, groups=("speaker",)))).tolist()
+    assert groups[0] == groups[1]
+    assert len(set(groups)) == 4
+    assert all(isinstance(one, str) for one in groups)

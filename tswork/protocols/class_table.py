@@ -178,12 +178,16 @@ def _mean_of_all(values: pd.Series) -> float:
 def resampled_together(part: Part) -> np.ndarray:
     """The group of each item: its value of the only group column, else a number that tells what belongs together.
 
-    Segments of one recording belong together also where no group was named.
+    Segments of one recording belong together also where no group was named, or where its group is not known.
     """
     groups, table = part.collection.groups, part.table
-    if len(groups) == 1:
-        return table[groups[0]].astype(str).to_numpy()
-    return group_units(part.collection)[part.spans[:, 0]].numpy().astype(str)
+    units = group_units(part.collection)[part.spans[:, 0]].numpy().astype(str).astype(object)
+    if len(groups) != 1:
+        return units
+    known = table[groups[0]].notna().to_numpy()
+    return np.where(
+        known, table[groups[0]].astype(str).to_numpy(dtype=object), np.char.add("unknown ", units.astype(str))
+    )
 
 
 def item_columns(part: Part) -> dict[str, np.ndarray]:
