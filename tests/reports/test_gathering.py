@@ -111,3 +111,12 @@ def test_what_is_missing_is_refused(finished: Path, tmp_path: Path) -> None:
     shutil.copy(finished / "waves.records.jsonl.gz", tmp_path)
     with pytest.raises(ComponentUnknown, match=r"no experiment is called 'wave'\. Did you mean 'waves'\?"):
         page(tmp_path, PAGE.replace("runs: [waves]", "runs: [wave]"))
+
+
+def test_a_page_that_names_a_pipeline_needs_its_records_and_not_its_data(finished: Path, tmp_path: Path) -> None:
+    by_name = page(finished, keep=True)
+    shutil.copy(finished / "waves.records.jsonl.gz", tmp_path)
+    text = PIPELINE.replace("version: 1", "version: 1\nexperiment: waves", 1)
+    (tmp_path / "elsewhere.yaml").write_text(text)
+    assert not list(tmp_path.glob("*.npz"))
+    assert page(tmp_path, PAGE.replace("runs: [waves]", "runs: [elsewhere.yaml]")) == by_name

@@ -45,7 +45,7 @@ def compare(
 
     places = Places.here(root)
     tracking = Tracking.attach(places.root)
-    chosen = [experiment_of(name, places) for name in runs or []] or list(experiments(tracking))
+    chosen = [experiment_of(name) for name in runs or []] or list(experiments(tracking))
     found = reports.compare(judgements(tracking, chosen), metric=metric, candidate=candidate, at=at)
     if as_json:
         print_json([one.to_json() for one in found])

@@ -55,6 +55,14 @@ def load_pipeline(path: Path, *, places: Places, overrides: Sequence[str] = ()) 
     return Pipeline(str(path), header, members, places)
 
 
+def load_header(path: Path) -> PipelineHeader:
+    """What a pipeline file says of itself; its data need not be there. Raises `PipelineInvalid` with every fault of that."""
+    header, faults = validate(PipelineHeader, _with_parents(path, ()))
+    if header is None:
+        raise PipelineInvalid(faults)
+    return header
+
+
 def _overridden(source: Source, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
     """The tree with those overrides that can be read, and what is wrong with the others."""
     problems: list[Problem] = []

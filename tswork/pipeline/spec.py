@@ -63,6 +63,11 @@ class PipelineHeader(Config):
     tags: dict[str, str] = Field(default_factory=dict, description="tags of the MLflow runs")
     gate: Gate | None = Field(default=None, description="when and under which name a model is registered")
 
+    @property
+    def records_into(self) -> str:
+        """The MLflow experiment it reports to."""
+        return self.experiment or self.name
+
 
 @dataclass(frozen=True)
 class StageSpec:
@@ -113,4 +118,4 @@ class Pipeline:
     @property
     def experiment(self) -> str:
         """The MLflow experiment it reports to."""
-        return self.header.experiment or self.header.name
+        return self.header.records_into

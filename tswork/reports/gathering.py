@@ -49,7 +49,7 @@ def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] =
     found = Records()
     for file in [*files, *more]:
         found = found.union(read_records(file))
-    sections = [[experiment_of(name, places, beside=page.parent) for name in one.runs] for one in spec.sections]
+    sections = [[experiment_of(name, beside=page.parent) for name in one.runs] for one in spec.sections]
     wanted = list(dict.fromkeys(name for section in sections for name in section))
     ats = list(dict.fromkeys(one.at for one in spec.sections if one.at))
     stored, known = _in_store(wanted, places, ats, needed=not files and not more)

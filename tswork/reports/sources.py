@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tswork.data.places import Places
-from tswork.pipeline.loading import load_pipeline
+from tswork.pipeline.loading import load_header
 
 
-def experiment_of(name: str, places: Places, *, beside: Path | None = None) -> str:
-    """The experiment of a pipeline file (relative to `beside`, else to the working directory), or the name itself."""
+def experiment_of(name: str, *, beside: Path | None = None) -> str:
+    """The experiment of a pipeline file (relative to `beside`, else to the working directory), or the name itself.
+
+    The data of the pipeline need not be there: a page can be written where only its results are.
+    """
     if not name.endswith((".yaml", ".yml")):
         return name
-    return load_pipeline(Path(name) if beside is None else beside / name, places=places).experiment
+    return load_header(Path(name) if beside is None else beside / name).records_into
