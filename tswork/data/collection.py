@@ -228,6 +228,10 @@ class Part:
         """A column's integer codes, one a span."""
         return self.collection.codes(column)[self.spans[:, 0]]
 
+    def known(self, column: str) -> Part:
+        """The spans whose sequences have a value in a column."""
+        return Part(self.collection, self.spans[self.codes(column) >= 0])
+
     def observed(self) -> Part:
         """The spans without leading and trailing steps at which every channel is missing; spans that miss all are left out."""
         present = ~torch.isnan(self.collection.values).all(dim=1)

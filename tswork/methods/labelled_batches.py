@@ -32,16 +32,11 @@ NAMED = 8
 """Classes that a warning names."""
 
 
-def labelled(part: Part, label: str) -> Part:
-    """The spans whose class is known."""
-    return Part(part.collection, part.spans[part.codes(label) >= 0])
-
-
 def labelled_batches(
     part: Part, label: str, config: SupervisedConfig, *, encoder: Encoder, context: Context
 ) -> Batches:
     """The batches of a training part. Raises `ModelUnfit` or `DataInvalid` where encoder, data and options do not fit."""
-    chosen = labelled(part, label)
+    chosen = part.known(label)
     crop = _crop(chosen, config)
     return sequence_batches(
         chosen,
@@ -99,7 +94,7 @@ def _rate(part: Part) -> float:
 
 def check_labelled(part: Part, label: str, config: SupervisedConfig) -> None:
     """Refuse a training part that does not suit (`DataInvalid`), and warn of what would mislead (`TsworkWarning`)."""
-    chosen = labelled(part, label)
+    chosen = part.known(label)
     faults = list(_faults(chosen, label, config))
     if faults:
         raise DataInvalid(faults)

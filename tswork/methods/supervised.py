@@ -43,7 +43,7 @@ from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import pooled, pooled_dim
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Method, Update, budget, build_encoder, parameter_groups
-from tswork.methods.labelled_batches import check_labelled, labelled, labelled_batches
+from tswork.methods.labelled_batches import check_labelled, labelled_batches
 from tswork.methods.model import Model, evaluating
 from tswork.methods.sequence_contrast import changed_view, padding_of, projection
 from tswork.methods.supervised_config import Stage, SupervisedConfig
@@ -108,7 +108,7 @@ class Supervised(Method[SupervisedConfig]):
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         self._stage = self.config.stages[task]
-        codes = labelled(part, _label(model)).codes(_label(model))
+        codes = part.known(_label(model)).codes(_label(model))
         self._class_weights = class_weights(codes, len(model.info.classes)).to(context.device)
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
@@ -222,7 +222,7 @@ class Supervised(Method[SupervisedConfig]):
     def _validation_batches(self, model: Model, validation: Part, context: Context) -> Batches:
         """The batches of a validation part, made once for all epochs."""
         if self._validation is None or self._validation[0] is not validation:
-            part = labelled(validation, _label(model))
+            part = validation.known(_label(model))
             sampler = ByLength(
                 part.lengths,
                 steps=VALIDATION_STEPS,

@@ -29,7 +29,7 @@ from tswork.methods.model import Model
 from tswork.metrics.continual import accuracies, continual_measures
 from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of
 from tswork.protocols.class_table import item_columns, resampled_together
-from tswork.protocols.embedding import embed_part
+from tswork.protocols.embedding import classify_part
 from tswork.protocols.labelled import label_problems, labelled, left_out
 from tswork.registry import register
 
@@ -202,8 +202,5 @@ def _agreed_tasks(candidates: Mapping[str, Sequence[Model]]) -> Int[np.ndarray, 
     return np.asarray(agreed.numpy())
 
 
-@torch.no_grad()
 def _scores(model: Model, part: Part, context: Context) -> Float[np.ndarray, "item class"]:
-    embedded = embed_part(model, part, context)
-    logits = model.heads["classify"](embedded.to(context.device))
-    return np.asarray(logits.double().cpu().numpy())
+    return np.asarray(classify_part(model, part, context).double().numpy())

@@ -17,7 +17,7 @@ def labelled(part: Part) -> Part:
     """The spans that have a label."""
     label = part.collection.label
     assert label is not None
-    return Part(part.collection, part.spans[part.codes(label) >= 0])
+    return part.known(label)
 
 
 def capped(part: Part, label: str, limit: int, seed: int) -> Part:
