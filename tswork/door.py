@@ -27,13 +27,13 @@ from tswork.encoders.base import Encoder
 from tswork.encoders.pooling import Pooling
 from tswork.errors import InvalidInput
 from tswork.methods.base import build_encoder as build_configured
+from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
 from tswork.pipeline.reporting import Unreported
 from tswork.pipeline.runner import RunReport, run_plan
-from tswork.protocols.embedding import embed_part
 from tswork.random import generator
 from tswork.registry import Component, Kind
 from tswork.source import Source

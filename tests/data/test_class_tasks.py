@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tswork.data.class_tasks import ClassTasks, ClassTasksConfig, even_sizes
+from tswork.data.class_tasks import ClassTasks, even_sizes
 from tswork.data.collection import Collection, Part
+from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import DataInvalid
 
 FSC = [19, 27, 30, 28, 15, 4, 2, 9, 10, 22, 11, 7, 1, 25, 16, 14, 5, 8, 29, 12, 21, 17, 3, 20, 23, 6, 18, 24, 26, 0, 13]
@@ -93,16 +95,35 @@ def test_sizes_and_orders_that_do_not_fit_are_refused() -> None:
 
 
 def test_options_say_sizes_or_a_first_and_a_step() -> None:
-    assert ClassTasksConfig(sizes=(1, 3)).divide("intent", "abcd").classes == (("a",), ("b", "c", "d"))
-    assert ClassTasksConfig(first=2, order=("d", "c", "b", "a")).divide("intent", "abcd").classes == (
-        ("d", "c"),
-        ("b",),
-        ("a",),
-    )
-    shuffled = ClassTasksConfig(step=2, order_seed=3).divide("intent", "abcd")
-    assert shuffled == ClassTasks.by_sizes("intent", "abcd", [2, 2], seed=3)
+    def divided(**options: Any) -> ClassTasks:
+        return ClassTasks.divided(labelled([*"abcd"]).replaced(tasks=TasksSpec(**options)))
+
+    assert divided(sizes=(1, 3)).classes == (("a",), ("b", "c", "d"))
+    assert divided(first=2, order=("d", "c", "b", "a")).classes == (("d", "c"), ("b",), ("a",))
+    assert divided(step=2, order_seed=3) == ClassTasks.by_sizes("intent", "abcd", [2, 2], seed=3)
     with pytest.raises(ValidationError, match="both say in which order"):
-        ClassTasksConfig(order=("a",), order_seed=1)
+        TasksSpec(order=("a",), order_seed=1)
+    with pytest.raises(
+        DataInvalid, match=r"data.tasks \(sizes\): tasks of 1, 2 classes are 3 classes, and 'intent' has 4"
+    ):
+        divided(sizes=(1, 2))
+
+
+def test_the_order_may_follow_the_seed_of_the_pipeline() -> None:
+    spec = TasksSpec(step=2, order_seed="seed")
+    assert spec.drawn(5) == TasksSpec(step=2, order_seed=5)
+    assert TasksSpec(step=2, order_seed=1).drawn(5).order_seed == 1
+
+
+def test_another_column_than_the_label_may_be_divided() -> None:
+    collection = labelled([*"abcd"])
+    scenes = collection.replaced(
+        table=collection.table.assign(scene=["y", "x", "y", "x"]), tasks=TasksSpec(column="scene")
+    )
+    parts = ClassTasks.divided(scenes).parts(Part.whole(scenes))
+    assert [part.spans[:, 0].tolist() for part in parts] == [[1, 3], [0, 2]]
+    with pytest.raises(DataInvalid, match=r"the table has no column 'scenes'\. Did you mean 'scene'"):
+        ClassTasks.divided(scenes.replaced(tasks=TasksSpec(column="scenes")))
 
 
 def test_a_task_without_data_in_a_part_is_refused() -> None:

@@ -26,6 +26,7 @@ from tswork.augment.base import View
 from tswork.config import configure
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part, Split
+from tswork.data.tasks_spec import TasksSpec
 from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
@@ -107,6 +108,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
             "queue": 8,
             "encoder": {"uses": "trend_seasonal", "length": 16, "dim": 8, "hidden": 6, "depth": 2},
         },
+    ],
+    "method coconut": [
+        {"memory": 4},
+        {"memory": 4, "distillation": "ntpt", "denominator": "no_self", "repel_class": False},
     ],
     "method er": [{"memory": 4}, {"memory": 4, "selection": "herding", "growth": "growing", "from_memory": 1}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
@@ -306,17 +311,22 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
     }  # a step that changes only the table
 
 
+def _toy_tasks() -> Split:
+    split = toy_classes()
+    return split.on(split.train.collection.replaced(tasks=TasksSpec()))
+
+
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
     makers: dict[str, Callable[[], Split]] = {
         "probe_classify": toy_classes,
-        "continual": toy_classes,
+        "continual": _toy_tasks,
         "finetune_fraction": toy_patients,
         "variety_analysis": toy_varieties,
     }
     split = makers.get(name, toy_series)()
     protocol = configure("protocol", {"uses": name, **options}).build()
     judged = toy_model(split.train)
-    if "classify" in protocol.requires:
+    if "answer" in protocol.requires:
         judged = model_of(method_of("finetune"), split.train)
     rows = protocol.evaluate({"toy": [judged]}, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)

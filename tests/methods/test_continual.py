@@ -10,29 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from tests.methods.toys import TINY, method_of, model_of, nothing, trained, waves
+from tests.methods.toys import method_of, model_of, nothing, trained, waves
 from tests.training.tiny import bits
-from tswork.config import configure
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part
 from tswork.data.rehearsal import MEMORY_ROW
+from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import Method
-from tswork.methods.continual import tasks_of_classes
 from tswork.methods.model import Model
-from tswork.methods.saving import load_model, save_model
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
 
-PAIRS = {"step": 2}
+PAIRS: dict[str, Any] = {"step": 2}
 
 
-def waves_of_four(each: int = 6, seed: int = 0) -> Part:
-    return waves([20] * 4 * each, classes=4, noise=0.1, seed=seed)
+def waves_of_four(each: int = 6, seed: int = 0, **tasks: Any) -> Part:
+    part = waves([20] * 4 * each, classes=4, noise=0.1, seed=seed)
+    return Part(part.collection.replaced(tasks=TasksSpec(**(tasks or PAIRS))), part.spans)
 
 
 def learner(name: str, **options: Any) -> Method[Any]:
-    given = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "classes": PAIRS, **options}
+    given = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, **options}
     return method_of(name, **given)
 
 
@@ -52,21 +51,12 @@ def accuracies(model: Model, part: Part) -> list[float]:
 # Tasks
 
 
-def test_every_task_gives_a_model_that_knows_when_its_classes_came() -> None:
-    result = learned("finetune", classes={"sizes": [1, 3], "order": ["c2", "c0", "c1", "c3"]})
+def test_every_task_gives_a_model() -> None:
+    part = waves_of_four(sizes=(1, 3), order=("c2", "c0", "c1", "c3"))
+    assert [sorted(set(one.codes("label").tolist())) for one in learner("er").tasks(part)] == [[2], [0, 1, 3]]
+    result = learned("finetune", part)
     assert len(result.models) == 2
-    tasks = tasks_of_classes(result.models[0])
-    assert tasks is not None
-    assert tasks.tolist() == [1, 1, 0, 1]
-    assert result.models[0].provides == {"embed", "classify"}
-
-
-def test_a_model_with_tasks_is_saved_and_loaded(tmp_path: Path) -> None:
-    block = configure("method", {"uses": "er", "encoder": TINY, "classes": PAIRS})
-    save_model(tmp_path, model_of(block.build(), waves_of_four()), block)
-    tasks = tasks_of_classes(load_model(tmp_path))
-    assert tasks is not None
-    assert tasks.tolist() == [0, 0, 1, 1]
+    assert result.models[0].provides == {"embed", "answer", "classify"}
 
 
 def test_a_task_is_trained_on_its_own_classes_alone() -> None:
@@ -99,7 +89,7 @@ def test_replay_without_a_memory_is_fine_tuning_to_the_last_bit() -> None:
 
 
 def test_one_task_is_learned_alike_by_all() -> None:
-    joint, finetune, er = (bits(learned(name, classes={"sizes": [4]})) for name in ("joint", "finetune", "er"))
+    joint, finetune, er = (bits(learned(name, waves_of_four(sizes=(4,)))) for name in ("joint", "finetune", "er"))
     assert joint == finetune == er
 
 
@@ -178,9 +168,14 @@ def test_options_that_do_not_fit_the_data_are_refused_before_training() -> None:
     with pytest.raises(DataInvalid, match="8 samples of the memory leave a batch of 8 no new one"):
         learner("er", from_memory=8).check(part)
     with pytest.raises(DataInvalid, match="4 classes cannot be divided into 3 classes at a time"):
-        learner("finetune", classes={"step": 3}).check(part)
+        learner("finetune").check(waves_of_four(step=3))
+    undivided = Part(part.collection.replaced(tasks=None), part.spans)
+    with pytest.raises(DataInvalid, match="the data are not divided into tasks"):
+        learner("finetune").check(undivided)
+    with pytest.raises(DataInvalid, match="bounded in seconds, and the data have no sample rate"):
+        learner("finetune", seconds=3.0).check(part)
     without = part.collection.replaced(label=None)
-    with pytest.raises(DataInvalid, match="no column holds the classes"):
+    with pytest.raises(DataInvalid, match="the data have no label to divide into tasks"):
         learner("joint").check(Part.whole(without))
     with pytest.raises(ModelUnfit, match="the data have no labels"):
         model_of(learner("joint"), Part.whole(without))

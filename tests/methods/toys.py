@@ -11,6 +11,7 @@ import pandas as pd
 from tswork.config import configure
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
+from tswork.data.tasks_spec import TasksSpec
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
 from tswork.recorder import MemoryRecorder
@@ -23,7 +24,7 @@ BATCH_NORM: dict[str, Any] = {"uses": "tsai", "model": "ResNetPlus", "options": 
 
 
 def waves(lengths: Sequence[int], *, channels: int = 2, classes: int = 2, noise: float = 0.3, seed: int = 0) -> Part:
-    """Noisy waves, one frequency a class, labelled `c0`, `c1`, ... in turn."""
+    """Noisy waves, one frequency a class, labelled `c0`, `c1`, ... in turn; continual methods learn one class after another."""
     random = np.random.default_rng(seed)
     sequences = []
     for number, length in enumerate(lengths):
@@ -31,7 +32,7 @@ def waves(lengths: Sequence[int], *, channels: int = 2, classes: int = 2, noise:
         clean = np.sin(clock * (0.3 + 0.9 * (number % classes)))
         sequences.append((clean + noise * random.normal(size=(length, channels))).astype(np.float32))
     table = pd.DataFrame({"label": [f"c{number % classes}" for number in range(len(lengths))]})
-    return Part.whole(Collection.from_sequences(sequences, table=table, label="label"))
+    return Part.whole(Collection.from_sequences(sequences, table=table, label="label", tasks=TasksSpec()))
 
 
 def nothing(part: Part) -> Part:

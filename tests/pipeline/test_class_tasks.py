@@ -8,7 +8,9 @@ import pytest
 
 from tests.pipeline.waves import write_pipeline, write_waves
 from tswork.data.places import Places
+from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import PipelineInvalid
+from tswork.pipeline.checking import open_member
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
 from tswork.pipeline.reporting import Unreported
@@ -18,12 +20,12 @@ CONTINUAL = """\
 version: 1
 name: tasks
 seed: 7
-data: {reader: arrays, path: waves.npz, split: {by: official}}
+data: {reader: arrays, path: waves.npz, tasks: {step: 2}, split: {by: official}}
 encoder: {uses: dilated_conv, depth: 2, dim: 8, hidden: 4}
 stages:
-  finetune: {uses: finetune, classes: {step: 2}, iterations: 3, batch_size: 8}
-  er:       {uses: er, classes: {step: 2}, iterations: 3, batch_size: 8, memory: 4, selection: herding}
-  joint:    {uses: joint, classes: {step: 2}, iterations: 3, batch_size: 8}
+  finetune: {uses: finetune, iterations: 3, batch_size: 8}
+  er:       {uses: er, iterations: 3, batch_size: 8, memory: 4, selection: herding}
+  joint:    {uses: joint, iterations: 3, batch_size: 8}
   judge:    {uses: continual, needs: [finetune, er, joint]}
 """
 
@@ -45,8 +47,22 @@ def test_continual_methods_are_judged_beside_their_controls_and_found_again(tmp_
 
 
 def test_a_model_that_cannot_classify_and_tasks_that_do_not_fit_are_refused_where_they_stand(tmp_path: Path) -> None:
-    text = CONTINUAL.replace("{uses: finetune, classes: {step: 2}, iterations", "{uses: ts2vec, iterations")
-    with pytest.raises(PipelineInvalid, match="classify"):
+    text = CONTINUAL.replace("{uses: finetune, iterations", "{uses: ts2vec, iterations")
+    with pytest.raises(PipelineInvalid, match="models that can answer"):
         run(tmp_path, text)
     with pytest.raises(PipelineInvalid, match=r"stages\.er.*a memory of 3 samples is smaller than the 4 classes"):
         run(tmp_path, CONTINUAL.replace("memory: 4", "memory: 3"))
+    with pytest.raises(PipelineInvalid, match="4 classes cannot be divided into 3 classes at a time"):
+        run(tmp_path, CONTINUAL.replace("step: 2", "step: 3"))
+    with pytest.raises(PipelineInvalid, match=r"answer: text: the data have no texts"):
+        run(tmp_path, CONTINUAL.replace("{uses: joint,", "{uses: joint, answer: text,"))
+
+
+def test_every_seed_may_have_an_order_of_classes_of_its_own(tmp_path: Path) -> None:
+    text = CONTINUAL.replace("step: 2", "step: 2, order_seed: seed").replace(
+        "seed: 7", "seed: 7\nsweep: {seed: [1, 2]}"
+    )
+    write_waves(tmp_path, classes=4, cases=32)
+    plan = make_plan(load_pipeline(write_pipeline(tmp_path, text), places=Places.here(tmp_path)))
+    found = [open_member(one.member, plan).splits[0].train.collection.tasks for one in plan.members]
+    assert found == [TasksSpec(step=2, order_seed=1), TasksSpec(step=2, order_seed=2)]

@@ -11,11 +11,10 @@ from torch import nn
 from tests.protocols.toys import toy_classes
 from tswork.config import NoOptions
 from tswork.context import Context
-from tswork.data.class_tasks import ClassTasksConfig
 from tswork.data.collection import DataInfo, Part, Split
+from tswork.data.tasks_spec import TasksSpec
 from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.errors import DataInvalid, ModelUnfit
-from tswork.methods.continual import TASKS, TaskOfClass
 from tswork.methods.model import Model
 from tswork.protocols.base import Result
 from tswork.protocols.continual import Continual
@@ -52,18 +51,17 @@ class Knows(nn.Module):
         return nn.functional.one_hot(chosen, 3).float()
 
 
-def told() -> Split:
+def told(sizes: tuple[int, ...] = (1, 1, 1)) -> Split:
     """Series that say their class."""
     collection = SPLIT.train.collection
     codes = collection.codes("kind").repeat_interleave(collection.lengths).float()[:, None]
-    return SPLIT.on(collection.replaced(values=codes))
+    return SPLIT.on(collection.replaced(values=codes, tasks=TasksSpec(sizes=sizes)))
 
 
-def model(known: list[int], sizes: tuple[int, ...] = (1, 1, 1)) -> Model:
-    info = DataInfo.of(SPLIT.train)
-    tasks = TaskOfClass(ClassTasksConfig(sizes=sizes).divide("kind", info.classes), info)
-    heads: dict[str, nn.Module] = {"classify": Knows(known), TASKS: tasks}
-    return Model(Recalls(), info, heads=heads, provides=frozenset({"classify"}))
+def model(known: list[int]) -> Model:
+    return Model(
+        Recalls(), DataInfo.of(SPLIT.train), heads={"classify": Knows(known)}, provides=frozenset({"classify"})
+    )
 
 
 def judged(*, split: Split | None = None, **candidates: list[Model]) -> Result:
@@ -103,8 +101,7 @@ def test_one_model_stands_for_all_times_and_the_majority_is_of_the_classes_seen(
 
 
 def test_the_matrix_is_a_table_and_tasks_may_be_of_unequal_size() -> None:
-    unequal = (1, 2)
-    result = judged(one=[model([0], unequal), model([1, 2], unequal)])
+    result = judged(split=told((1, 2)), one=[model([0]), model([1, 2])])
     table = result.tables["accuracy_matrix"]
     own = table[table["row"] == "one"].drop(columns="row").reset_index(drop=True)
     expected = pd.DataFrame({"after": [1, 2, 2], "task": [1, 1, 2], "items": [10, 10, 20], "accuracy": [1.0, 0.0, 1.0]})
@@ -114,8 +111,7 @@ def test_the_matrix_is_a_table_and_tasks_may_be_of_unequal_size() -> None:
 
 
 def test_figures_by_sample_are_means_over_units() -> None:
-    unequal = (1, 2)
-    result = judged(one=[model([0], unequal), model([1], unequal)])
+    result = judged(split=told((1, 2)), one=[model([0]), model([1])])
     assert result.units is not None
     for metric in ("average_accuracy_by_sample", "last_accuracy_by_sample"):
         means = result.units.groupby("row")[metric].mean()
@@ -129,13 +125,8 @@ def test_figures_by_sample_are_means_over_units() -> None:
 def test_models_that_do_not_fit_the_tasks_are_refused() -> None:
     with pytest.raises(ModelUnfit, match="it has 2 models, and there are 3 tasks"):
         judged(two=[model([0]), model([1])])
-    with pytest.raises(ModelUnfit, match="its classes come in other tasks than those of one"):
-        judged(one=[model([0])], other=[model([0], (2, 1))])
-    plain = model([0])
-    del plain.heads[TASKS]
-    with pytest.raises(ModelUnfit, match="none of its models has learned its classes in tasks"):
-        judged(plain=[plain])
-    assert judged(plain=[plain], one=[model([0])]).value("plain", "accuracy", "t1") == 1
+    with pytest.raises(DataInvalid, match="the data are not divided into tasks"):
+        judged(split=SPLIT, one=[model([0])])
 
 
 def test_test_data_without_samples_of_a_task_are_refused() -> None:

@@ -16,11 +16,11 @@ from tests.protocols.toys import toy_classes, toy_model
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid
+from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
 from tswork.metrics import classification
 from tswork.protocols.base import Result
 from tswork.protocols.class_table import resampled_together
-from tswork.protocols.embedding import embed_part
 from tswork.protocols.probe_classify import ProbeClassify, ProbeClassifyConfig
 from tswork.recorder import MemoryRecorder
 

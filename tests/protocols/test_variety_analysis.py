@@ -21,10 +21,10 @@ from tests.protocols.varieties import toy_varieties
 from tswork.context import Context
 from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid
+from tswork.methods.embedding import classify_part, embed_part
 from tswork.methods.model import Model
 from tswork.metrics.mantel import great_circle, mantel
 from tswork.protocols.base import Result
-from tswork.protocols.embedding import classify_part, embed_part
 from tswork.protocols.spaces import pairwise
 from tswork.protocols.variety_analysis import VarietyAnalysis
 from tswork.protocols.variety_config import VarietyAnalysisConfig

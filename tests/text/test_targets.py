@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tswork.data.text_spec import TextSpec
 from tswork.errors import DataInvalid
 from tswork.metrics.slu import Entity
 from tswork.metrics.understanding import understanding_measures
@@ -28,7 +29,7 @@ def table(**columns: list[Any]) -> pd.DataFrame:
 
 def read(given: pd.DataFrame, **options: Any) -> list[Target]:
     slots = "slots" if "slots" in given else None
-    return read_targets(given, intent="intent", transcript="said", slots=slots, **options)
+    return read_targets(given, intent="intent", spec=TextSpec(**{"transcript": "said", "slots": slots, **options}))
 
 
 def test_the_string_has_intent_entities_and_transcript_in_this_order() -> None:
@@ -76,6 +77,15 @@ def test_slots_are_json_or_lists_or_nothing() -> None:
     assert read(rows)[0].entities == read(rows)[1].entities == (Entity("x", "y"),)
 
 
+def test_slots_may_stand_in_columns_of_their_own_and_nothing_need_be_transcribed() -> None:
+    rows = table(said=["", ""], intent=["mocha"] * 2, size=["Large", None], shots=["two", ""])
+    first, second = read(rows, transcript=None, slots=("size", "shots"))
+    assert first.text == "mocha _SEP size _FILL large _SEP shots _FILL two _SEP"
+    assert parse_target(first.text) == first
+    assert second == Target("mocha", (), "")
+    assert parse_target(second.text) == second
+
+
 def test_rows_that_cannot_be_written_are_refused_all_at_once_with_their_names() -> None:
     rows = table(
         intent=["a", None, "a", "a", "a", "a"],
@@ -93,7 +103,7 @@ def test_rows_that_cannot_be_written_are_refused_all_at_once_with_their_names() 
         "row 5 (u5): its slots '{\"x\": 1}' are no list of [type, filler]",
     ]
     with pytest.raises(DataInvalid, match="the table has no column 'words'"):
-        read_targets(rows, intent="intent", transcript="words")
+        read(rows, transcript="words")
     with pytest.raises(DataInvalid, match="lacks a type or a filler"):
         read(table(slots=['[["x", " "]]']))
     with pytest.raises(DataInvalid, match="cannot be read"):

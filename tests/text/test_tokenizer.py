@@ -6,14 +6,12 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tswork.data.collection import Collection, Part
 from tswork.errors import DataInvalid
 from tswork.text.tokenizer import END, PAD, START, UNKNOWN, Tokenizer
 from tswork.text.tokens import TokenTable
@@ -77,16 +75,6 @@ def test_texts_that_would_not_come_back_are_refused_with_their_rows() -> None:
     for reserved in ("[PAD]", "[UNK]", "[SOS]", "[EOS]"):
         with pytest.raises(DataInvalid, match="cannot be encoded"):
             TOKENIZER.encode([f"five {reserved}"])
-
-
-def test_only_texts_of_the_training_part_count() -> None:
-    texts = ["wake me", "play music", "zak"]
-    collection = Collection.from_sequences([np.zeros((2, 1), np.float32)] * 3)
-    tokenizer = Tokenizer.of_part(Part.of(collection, torch.tensor([0, 1, 1])), texts, vocabulary=60)
-    other = Tokenizer.of_part(Part.of(collection, torch.tensor([0, 1])), ["wake me", "play music", "other"], vocabulary=60)  # fmt: skip
-    assert tokenizer.pieces("wake music") == other.pieces("wake music")
-    with pytest.raises(DataInvalid, match="characters z are unknown"):
-        tokenizer.encode(["zak"])
 
 
 # Dropout

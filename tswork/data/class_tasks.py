@@ -1,4 +1,4 @@
-"""Class-incremental tasks: the classes of a column, some at a time.
+"""Class-incremental tasks: the classes of a column, some at a time, as the data block's `tasks:` says.
 
 Every class is in exactly one task, and all samples of a class are in its task; samples without a label are in none. Classes
 stand in one order (as given, sorted, or shuffled by a seed), in which a class's new label is its position. Training, validation
@@ -9,47 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Annotated
 
 import torch
 from jaxtyping import Int
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from tswork.config import Config, Many
-from tswork.data.collection import Part
+from tswork.data.collection import Collection, Part
 from tswork.data.faults import refuse, some
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import generator
-
-Count = Annotated[int, Field(ge=1)]
-
-
-class ClassTasksConfig(Config):
-    """How the classes of a label are divided into tasks."""
-
-    sizes: Many[Count] | None = Field(
-        default=None, min_length=1, description="classes of each task; none: `first` and `step` say it"
-    )
-    first: Count | None = Field(default=None, description="classes of the first task; none: as many as `step`")
-    step: Count = Field(default=1, description="classes of each further task")
-    order: Many[str] | None = Field(
-        default=None, description="all classes in the order in which they are learned; none: sorted, or shuffled"
-    )
-    order_seed: int | None = Field(default=None, ge=0, description="shuffles the classes by this seed; none: sorted")
-
-    @model_validator(mode="after")
-    def _one_order(self) -> ClassTasksConfig:
-        if self.order is not None and self.order_seed is not None:
-            raise ValueError("`order` and `order_seed` both say in which order classes are learned")
-        return self
-
-    def divide(self, column: str, known: Sequence[str]) -> ClassTasks:
-        """Tasks of the known classes of a column. Raises `DataInvalid` when they cannot be divided so."""
-        sizes = self.sizes or even_sizes(len(known), first=self.first, step=self.step)
-        return ClassTasks.by_sizes(column, known, sizes, order=self.order, seed=self.order_seed)
 
 
 @dataclass(frozen=True)
@@ -91,6 +61,31 @@ class ClassTasks:
             )
             raise DataInvalid([Problem(message, path="sizes", remedy="Give the number of classes of every task.")])
         return ClassTasks.of(column, known, [named[a:b] for a, b in pairwise(accumulate(sizes, initial=0))])
+
+    @staticmethod
+    def divided(collection: Collection) -> ClassTasks:
+        """The tasks of a collection, as its `tasks` say.
+
+        Raises `DataInvalid` when it has none, names a column that is not there, or cannot be divided so.
+        """
+        spec = collection.tasks
+        if spec is None:
+            remedy = "Say which classes are learned when, as in `tasks: {step: 2}`."
+            raise DataInvalid([Problem("the data are not divided into tasks", "data.tasks", remedy=remedy)])
+        column = spec.column or collection.label
+        if column is None:
+            remedy = "Name the column of the classes with `label:`."
+            raise DataInvalid([Problem("the data have no label to divide into tasks", "data.tasks", remedy=remedy)])
+        if column not in collection.table.columns:
+            hint = did_you_mean(column, map(str, collection.table.columns))
+            raise DataInvalid([Problem(f"the table has no column {column!r}", "data.tasks.column", remedy=hint)])
+        known = collection.categories(column)
+        seed = spec.order_seed if isinstance(spec.order_seed, int) else None
+        try:
+            sizes = spec.sizes or even_sizes(len(known), first=spec.first, step=spec.step)
+            return ClassTasks.by_sizes(column, known, sizes, order=spec.order, seed=seed)
+        except DataInvalid as invalid:
+            raise DataInvalid([replace(one, path=f"data.tasks ({one.path})") for one in invalid.problems]) from None
 
     def __len__(self) -> int:
         """Number of tasks."""

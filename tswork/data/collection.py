@@ -19,6 +19,9 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from tswork.data.tasks_spec import TasksSpec
+from tswork.data.text_spec import TextSpec
+
 
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -54,6 +57,10 @@ class Collection:
     groups: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     affine: Affine | None = None
+    tasks: TasksSpec | None = None
+    """Which classes are learned when, for continual learning. No part of the content."""
+    text: TextSpec | None = None
+    """Which columns say what was spoken and meant. No part of the content."""
     name: str = "data"
     notes: tuple[str, ...] = ()
     """What preparations left out or filled, in words; every run records it with its data. No part of the content."""
@@ -165,7 +172,7 @@ class Collection:
     def replaced(self, **changes: Any) -> Collection:
         """A copy with some fields replaced."""
         copy = replace(self, **changes)
-        if set(changes) <= {"name", "affine", "notes", "left_out"} and "digest" in self.__dict__:
+        if set(changes) <= {"name", "affine", "notes", "left_out", "tasks", "text"} and "digest" in self.__dict__:
             copy.__dict__["digest"] = self.digest  # none of these is content
         return copy
 
@@ -294,10 +301,15 @@ class DataInfo:
     missing: bool = False
     rate: float | None = None
     category_counts: Mapping[str, int] = field(default_factory=dict)
+    tokenizer: str | None = None
+    """The pieces that texts are written in (`tswork.text.tokenizer`), as JSON; None: the data have no text."""
 
     @staticmethod
     def of(part: Part) -> DataInfo:
-        """The facts of a training part. Raises nothing; reads values once to learn whether some are missing."""
+        """The facts of a training part; reads values once to learn whether some are missing.
+
+        Raises `DataInvalid` only where the data have texts, and some cannot be read.
+        """
         collection, lengths = part.collection, part.lengths
         text = [name for name in collection.table.columns if name in collection.groups or name == collection.label]
         return DataInfo(
@@ -310,4 +322,12 @@ class DataInfo:
             missing=collection.values.is_floating_point() and bool(torch.isnan(collection.values).any()),
             rate=collection.rate,
             category_counts={name: len(collection.categories(name)) for name in text},
+            tokenizer=_tokenizer(part) if collection.text is not None else None,
         )
+
+
+def _tokenizer(part: Part) -> str:
+    """A tokenizer that has learned from the texts of a part. Raises `DataInvalid` with the rows whose text cannot be read."""
+    from tswork.text.collection_text import trained_tokenizer  # texts are read of collections
+
+    return trained_tokenizer(part).to_json()

@@ -50,8 +50,9 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
     """
     spec = _located(spec, places)
     unfitted, _ = _preparations(spec)
+    options = spec.options
     if store is None:
-        return _prepared(spec, places, unfitted)
+        return _prepared(spec, places, unfitted).replaced(tasks=options.tasks, text=options.text)
     key = _key(spec, unfitted, source_digest(spec, places))
     about: dict[str, Any] = {"kind": "collection"}
 
@@ -63,7 +64,8 @@ def open_collection(spec: DataSpec, places: Places, *, store: Store | None = Non
         store.remove(key)
         found = None
     found = found or store.compute(key, write, about=about)
-    return load_collection(found, store=store).replaced(name=spec.options.name)
+    loaded = load_collection(found, store=store)
+    return loaded.replaced(name=options.name, tasks=options.tasks, text=options.text)
 
 
 def open_data(
@@ -75,6 +77,8 @@ def open_data(
     """
     _, fitted = _preparations(spec)
     collection = open_collection(spec, places, store=store)
+    if collection.tasks is not None:
+        collection = collection.replaced(tasks=collection.tasks.drawn(seed))
     return OpenData(collection, tuple(_fit(split, fitted)[0] for split in _divide(spec, collection, seed, persons)))
 
 
@@ -158,6 +162,8 @@ def _prepared(spec: DataSpec, places: Places, unfitted: Sequence[Configured]) ->
 def _key(spec: DataSpec, unfitted: Sequence[Configured], digest: str) -> str:
     """Everything a prepared collection depends on: what was read, how, and which steps followed."""
     block = {**spec.keyed(), "split": None, "prepare": keyed(list(unfitted))}
+    for later in ("tasks", "text"):  # said of the collection, and no part of it
+        block.pop(later, None)
     return key_of({"collection": block, "digest": digest, "format": FORMAT})
 
 

@@ -20,6 +20,8 @@ from tswork.data.samplers import OfEpoch, Sampler, Uniform
 
 MEMORY_ROW = "memory_row"
 """Among a batch's codes: the row of the memory a sample is, -1 for a new one."""
+PART_ROW = "part_row"
+"""Among a batch's codes: the place of a sample in the part, new ones first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ class RehearsalPart(Part):
         return len(self) - self.remembered
 
     def codes(self, column: str) -> Int[Tensor, "span"]:
-        """As of any part; `MEMORY_ROW` beside the table's columns."""
+        """As of any part; `MEMORY_ROW` and `PART_ROW` beside the table's columns."""
+        if column == PART_ROW:
+            return torch.arange(len(self))
         if column == MEMORY_ROW:
             return (torch.arange(len(self)) - self.new).clamp(min=-1)
         return super().codes(column)

@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tswork.config import NOT_KEYED, Config, Configured, Many, Uses, keyed
+from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, Many, Uses, keyed
 from tswork.data.files import find_file, find_folder
 from tswork.data.places import Places
 from tswork.data.split_spec import SplitSpec, Value, split_faults
+from tswork.data.tasks_spec import TasksSpec
+from tswork.data.text_spec import TextSpec
 from tswork.errors import ComponentUnknown, DataInvalid, Problem, did_you_mean
 from tswork.registry import find
 from tswork.source import KEY, Source, show_path
@@ -71,6 +73,14 @@ class DataOptions(Config):
         default=(), description="steps between reading and use, in order"
     )
     split: SplitSpec | None = Field(default=None, description="how the set is divided")
+    tasks: TasksSpec | None = Field(
+        default=None,
+        json_schema_extra=ADDED_LATER,
+        description="which classes are learned when, for continual learning",
+    )
+    text: TextSpec | None = Field(
+        default=None, json_schema_extra=ADDED_LATER, description="which columns say what was spoken and meant"
+    )
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,20 @@ def pooled(
     keep: Bool[Tensor, "batch time"] | None = None,
 ) -> Float[Tensor, "batch dim"]:
     """One vector a sequence from an encoder's frames. Raises `ModelUnfit` as `pooled_dim` does."""
-    frames: Frames = encoder(x, lengths, keep=keep)
-    if pooling == "own":
-        return pool_by(encoder, frames, pooling)
+    return pool_read(encoder, encoder(x, lengths, keep=keep), x, pooling=pooling, keep=keep)
+
+
+def pool_read(
+    encoder: Encoder,
+    frames: Frames,
+    x: Float[Tensor, "batch time channel"],
+    *,
+    pooling: Pooling,
+    keep: Bool[Tensor, "batch time"] | None = None,
+) -> Float[Tensor, "batch dim"]:
+    """As `pooled`, of frames that the encoder has read of x already."""
     if pooling != "masked":
-        return pool(frames, pooling)
+        return pool_by(encoder, frames, pooling)
     present = ~torch.isnan(x).all(dim=2)
     seen = seen_frames(present if keep is None else present & keep, frames.values.shape[1], stride=encoder.stride)
     return pool(frames, pooling, seen=seen)

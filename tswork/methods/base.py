@@ -93,6 +93,12 @@ class Method(ABC, Generic[C]):
 
     provides: ClassVar[frozenset[str]] = frozenset({"embed"})
     """What its models can do, known before one is built, so that a plan can refuse a protocol that asks for more."""
+
+    @classmethod
+    def provided(cls, config: C) -> frozenset[str]:
+        """The same for some options."""
+        return cls.provides
+
     monitor: str | None = None
     """Name of the validation score that selects the best checkpoint and stops early (greater is better); None: neither."""
 

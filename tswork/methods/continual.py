@@ -1,91 +1,122 @@
-"""What all methods share that learn classes a few at a time: one classifier over all classes, trained task after task.
+"""What all methods share that learn classes a few at a time: one model over all classes, trained task after task.
 
-The training part is divided by its label (`tswork.data.class_tasks`); samples without a label take no part. The head has all
-classes from the start, so nothing grows but the data. Each task has an optimiser of its own and gives one model, which knows
-what was learned when (the head `tasks`), so that the protocol `continual` judges it on what it has seen. A method of this kind
-overrides what it does otherwise: the part it trains on (`rehearsed`), the loss (`terms`), what it keeps (`begin`, `finish`).
+The training part is divided as the data block's `tasks:` says (`tswork.data.class_tasks`); samples that are in no task take no part.
+The model can say everything from the start, classes or texts (`answer`, `tswork.methods.answers`), so nothing grows but the data.
+Each task has an optimiser and a schedule of its own and gives one model, so that the protocol `continual` judges what is known
+after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what it makes once a task
+(`prepare`), the loss (`terms`), the step (`updates`), and what it keeps (`begin`, `finish`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from tswork.config import Configured, Uses, configure
+from tswork.augment.base import Augmentation, View
+from tswork.config import Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
-from tswork.data.class_tasks import ClassTasks, ClassTasksConfig
-from tswork.data.collection import Collection, DataInfo, Part
-from tswork.data.samplers import Sampler
-from tswork.encoders.pooling import Pooling, pooled_dim
+from tswork.data.class_tasks import ClassTasks
+from tswork.data.collection import DataInfo, Part
+from tswork.data.samplers import Buckets, Sampler
+from tswork.encoders.pooling import Pooling
 from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.methods.answers import Answer, AnswerKind, ClassAnswer, Heard, TextAnswer
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
 from tswork.methods.model import Model
-
-TASKS = "tasks"
-"""The head that knows in which task each class is learned."""
+from tswork.methods.sequence_contrast import ViewSpec, changed_view
+from tswork.methods.window_contrast import draws
+from tswork.text.decoder import TextDecoderConfig
+from tswork.training.schedules import Schedule, scheduled
 
 
 class ContinualConfig(MethodConfig):
     encoder: Annotated[Configured, Uses("encoder")] = Field(
         default_factory=lambda: configure("encoder", "dilated_conv"), description="what is trained"
     )
-    classes: ClassTasksConfig = Field(default=ClassTasksConfig(), description="which classes come in which task")
+    answer: AnswerKind = Field(
+        default="class",
+        description="what is learned to say of a sequence: its class, or the text of the data's `text:`",
+    )
+    decoder: TextDecoderConfig = Field(default=TextDecoderConfig(), description="answer text: what writes it")
     epochs: int | None = Field(default=20, ge=1, description="passes over the training samples of each task")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout before the head in training")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="answer class: dropout before the head in training")
     pooling: Pooling = Field(default="max", description="from frames to one vector a sequence")
+    views: Many[ViewSpec] = Field(default=(), description="changes of a sequence in training, in order")
+    seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="batches of sequences of similar length, of so many seconds with their padding; `batch_size` bounds them too",
+    )
+    schedule: Schedule = Field(default="constant", description="how learning rates fall in a task")
+    warm_up: float = Field(default=0.0, ge=0, lt=1, description="share of a task's steps in which learning rates rise")
 
 
 C = TypeVar("C", bound=ContinualConfig)
 
 
 class ContinualMethod(Method[C]):
-    """A classifier that meets its classes task by task."""
+    """A model that meets its classes task by task."""
 
-    provides: ClassVar[frozenset[str]] = frozenset({"embed", "classify"})
+    @classmethod
+    def provided(cls, config: C) -> frozenset[str]:
+        return (TextAnswer if config.answer == "text" else ClassAnswer).provides
+
+    def __init__(self, config: C) -> None:
+        super().__init__(config)
+        self._views: list[Augmentation[Any]] = [view.build() for view in config.views]
+        self.answer: Answer = (
+            TextAnswer(config.decoder)
+            if config.answer == "text"
+            else ClassAnswer(dropout=config.dropout, pooling=config.pooling)
+        )
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         if info.label is None or len(info.classes) < 2:
             reason = "the data have no labels" if info.label is None else f"the data have {len(info.classes)} classes"
             raise ModelUnfit("continual learning", reason, "Name a column of at least two classes with `label:`.")
         encoder = build_encoder(self.config.encoder, info, generator=generator)
-        width = pooled_dim(encoder, self.config.pooling)
-        classify = nn.Sequential(nn.Dropout(self.config.dropout), nn.Linear(width, len(info.classes)))
-        heads = {"classify": classify, TASKS: TaskOfClass(self.config.classes.divide(info.label, info.classes), info)}
-        return Model(encoder, info, heads=heads, pooling=self.config.pooling, provides=self.provides)
+        heads = self.answer.heads(encoder, info)
+        model = Model(encoder, info, heads=heads, pooling=self.config.pooling, provides=self.answer.provides)
+        self.add_heads(model)
+        return model
+
+    def add_heads(self, model: Model) -> None:
+        """Add what a method trains beside the answer; default nothing."""
+
+    # Tasks
 
     def check(self, part: Part) -> None:
-        self.division(part.collection)
-
-    def division(self, collection: Collection) -> ClassTasks:
-        """The classes of each task. Raises `DataInvalid` without labels, or when they cannot be divided."""
-        if collection.label is None:
-            raise DataInvalid([Problem("no column holds the classes", "label", remedy="Name it with `label:`.")])
-        return self.config.classes.divide(collection.label, collection.classes)
+        """Refuse data that cannot be divided into tasks, have no labels, or no sample rate where `seconds` asks for one."""
+        ClassTasks.divided(part.collection)
+        label_of(part)
+        if self.config.seconds is not None:
+            _rate(part)
 
     def tasks(self, train: Part) -> Sequence[Part]:
-        return self.division(train.collection).parts(train)
+        return ClassTasks.divided(train.collection).parts(train)
 
     def rehearsed(self, part: Part) -> Part:
         """What a task is trained on; default its own part."""
         return part
 
-    def columns(self, part: Part) -> tuple[str, ...]:
-        """Codes that batches carry."""
-        return (label_of(part),)
+    def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
+        """Make what a task needs once, before its first batch or the first after a resumption; default nothing.
 
-    def sampler(self, part: Part, context: Context) -> Sampler | None:
-        """How batches are drawn; none: uniformly."""
-        return None
+        When training is resumed the model has the weights of the checkpoint already; a teacher is taken in `begin`.
+        """
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         rehearsed = self.rehearsed(part)
+        self.answer.begin(model, rehearsed)
+        self.prepare(model, rehearsed, context)
         return sequence_batches(
             rehearsed,
             encoder=model.encoder,
@@ -95,35 +126,55 @@ class ContinualMethod(Method[C]):
             sampler=self.sampler(rehearsed, context),
         )
 
+    def columns(self, part: Part) -> tuple[str, ...]:
+        """Codes that batches carry."""
+        return (label_of(part),)
+
+    def sampler(self, part: Part, context: Context) -> Sampler | None:
+        """How batches are drawn; default uniformly (none), or by length within `seconds`."""
+        if self.config.seconds is None:
+            return None
+        steps = max(1, round(self.config.seconds * _rate(part)))
+        return Buckets(part.lengths, steps=steps, batch_size=self.config.batch_size, seed=context.seed)
+
+    def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
+        schedule, warm_up = self.config.schedule, self.config.warm_up
+        if schedule == "constant" and warm_up == 0:
+            return {}
+        return {
+            name: scheduled(optimiser, schedule=schedule, warm_up=warm_up, steps=steps)
+            for name, optimiser in optimisers.items()
+        }
+
+    # Steps
+
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         yield Update("model", self.terms(model, batch, context))
 
     def terms(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Float[Tensor, ""]]:
         """The terms of the loss; default the cross entropy of all samples of the batch."""
-        assert model.info.label is not None
-        logits = model.classify(batch.x, batch.unequal_lengths).float()
-        return {"loss": functional.cross_entropy(logits, batch.codes[model.info.label])}
+        return {"loss": self.answer.loss(self.heard(model, batch, context))}
 
+    def heard(self, model: Model, batch: Batch, context: Context) -> Heard:
+        """What the model makes of a changed view of a batch."""
+        return self.answer.heard(model, batch, self.view(batch, context))
 
-class TaskOfClass(nn.Module):
-    """The task in which each class is learned, as a buffer, so that it is saved with the model."""
-
-    of_class: Int[Tensor, "class"]
-
-    def __init__(self, division: ClassTasks, info: DataInfo) -> None:
-        super().__init__()
-        task = {name: index for index, names in enumerate(division.classes) for name in names}
-        self.register_buffer("of_class", torch.tensor([task[name] for name in info.classes]))
-
-
-def tasks_of_classes(model: Model) -> Int[Tensor, "class"] | None:
-    """The task in which a model's training meets each of its classes; None where it has no tasks."""
-    found = [head.of_class.cpu() for head in model.heads.values() if isinstance(head, TaskOfClass)]
-    return found[0] if found else None
+    def view(self, batch: Batch, context: Context) -> View:
+        """A batch after the `views`."""
+        return changed_view(batch, self._views, draws(context, "views"))
 
 
 def label_of(part: Part) -> str:
-    """The column of classes of a part that was checked."""
+    """The column of classes of a part. Raises `DataInvalid` without one."""
     label = part.collection.label
-    assert label is not None
+    if label is None:
+        raise DataInvalid([Problem("no column holds the classes", "label", remedy="Name it with `label:`.")])
     return label
+
+
+def _rate(part: Part) -> float:
+    rate = part.collection.rate
+    if rate is None:
+        message = "batches are bounded in seconds, and the data have no sample rate"
+        raise DataInvalid([Problem(message, "seconds", remedy="Bound them by `batch_size`, or give `rate:`.")])
+    return rate

@@ -9,27 +9,21 @@ it is `finetune`, to the last bit.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from tswork.context import Context
+from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import Part
 from tswork.data.memory import Growth, Memory, class_quota
-from tswork.data.rehearsal import MEMORY_ROW, RehearsalPart, rehearsal_sampler
+from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart, rehearsal_sampler
 from tswork.data.samplers import Sampler
-from tswork.encoders.pooling import pooled_dim
 from tswork.errors import DataInvalid, Problem
-from tswork.methods.base import sequence_batches
 from tswork.methods.continual import ContinualConfig, ContinualMethod, label_of
-from tswork.methods.model import Model, evaluating
+from tswork.methods.embedding import embed_part
+from tswork.methods.model import Model
 from tswork.registry import register
-
-AT_ONCE = 256
-"""Samples that are embedded together."""
 
 
 class ErConfig(ContinualConfig):
@@ -45,14 +39,17 @@ class ErConfig(ContinualConfig):
     )
 
 
-@register("method", "er", version=1, config=ErConfig)
-class ExperienceReplay(ContinualMethod[ErConfig]):
-    """New samples and those of a memory, in one batch and one loss."""
+C = TypeVar("C", bound=ErConfig)
+
+
+class Rehearsal(ContinualMethod[C]):
+    """New samples and those of a memory, in one batch."""
 
     memory: Memory
 
     def check(self, part: Part) -> None:
-        division, config = self.division(part.collection), self.config
+        super().check(part)
+        division, config = ClassTasks.divided(part.collection), self.config
         class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=len(division.order))
         if config.from_memory is not None and config.from_memory >= config.batch_size:
             message = f"{config.from_memory} samples of the memory leave a batch of {config.batch_size} no new one"
@@ -60,17 +57,17 @@ class ExperienceReplay(ContinualMethod[ErConfig]):
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         if task == 0:
-            self.memory = Memory.empty(part.collection, label_of(part))
+            self.memory = Memory.empty(part.collection, ClassTasks.divided(part.collection).column)
 
     def rehearsed(self, part: Part) -> RehearsalPart:
         return RehearsalPart.joined(part, self.memory)
 
     def columns(self, part: Part) -> tuple[str, ...]:
-        return (label_of(part), MEMORY_ROW)
+        return (label_of(part), MEMORY_ROW, PART_ROW)
 
     def sampler(self, part: Part, context: Context) -> Sampler | None:
         if self.config.from_memory is None or not isinstance(part, RehearsalPart):
-            return None
+            return super().sampler(part, context)
         return rehearsal_sampler(
             part, batch_size=self.config.batch_size, from_memory=self.config.from_memory, seed=context.seed
         )
@@ -82,7 +79,7 @@ class ExperienceReplay(ContinualMethod[ErConfig]):
         if config.selection == "reservoir":
             self.memory = self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
             return
-        division = self.division(part.collection)
+        division = ClassTasks.divided(part.collection)
         seen = sum(map(len, division.classes[: task + 1]))
         self.memory = self.memory.extended(
             part,
@@ -90,7 +87,7 @@ class ExperienceReplay(ContinualMethod[ErConfig]):
             quota=class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=seen),
             selection=config.selection,
             seed=context.seed,
-            features=None if config.selection == "random" else _embedded(model, part, context),
+            features=None if config.selection == "random" else embed_part(model, part, context),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,13 +97,6 @@ class ExperienceReplay(ContinualMethod[ErConfig]):
         self.memory = self.memory.restored(state["memory"])
 
 
-def _embedded(model: Model, part: Part, context: Context) -> Float[Tensor, "span dim"]:
-    """The embeddings of a part's spans in their order."""
-    alone = Context(context.device)
-    batches = sequence_batches(part, encoder=model.encoder, context=alone, batch_size=AT_ONCE)
-    found = torch.empty(len(part), pooled_dim(model.encoder, model.pooling))
-    with evaluating(model):
-        for step in range(batches.steps(0)):
-            batch = batches.at(0, step)
-            found[batches.sampler.at(0, step)] = model.embed(batch.x, batch.unequal_lengths).float().cpu()
-    return found
+@register("method", "er", version=2, config=ErConfig)
+class ExperienceReplay(Rehearsal[ErConfig]):
+    """New samples and those of a memory, in one batch and one loss."""

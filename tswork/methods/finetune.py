@@ -6,6 +6,6 @@ from tswork.methods.continual import ContinualConfig, ContinualMethod
 from tswork.registry import register
 
 
-@register("method", "finetune", version=1, config=ContinualConfig)
+@register("method", "finetune", version=2, config=ContinualConfig)
 class Finetune(ContinualMethod[ContinualConfig]):
     """Each task is learned with its own samples alone."""

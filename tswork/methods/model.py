@@ -68,7 +68,8 @@ def draws_nothing(module: nn.Module, *, but: nn.Dropout | None = None) -> bool:
 class Model(nn.Module):
     """An encoder with named heads.
 
-    `provides` names what it can do: `embed` always; `classify` with a head of that name. Everything that training keeps
+    `provides` names what it can do: `embed` always; `classify` with a head of that name; `transcribe` with a head `decoder`, which
+    writes text in the pieces of `info.tokenizer`. Everything that training keeps
     (projection heads, queues, augmentation networks, memories) is a head, so that it is in the checkpoint.
     """
 
@@ -116,6 +117,21 @@ class Model(nn.Module):
             )
         logits: Tensor = self.heads["classify"](self.embed(x, lengths))
         return logits
+
+    def transcribe(
+        self,
+        x: Float[Tensor, "batch time channel"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        beams: int = 1,
+        longest: int = 130,
+    ) -> list[str]:
+        """What the decoder writes of each sequence, in evaluation mode. Raises `ModelUnfit` without a `decoder` head."""
+        if "decoder" not in self.heads:
+            raise ModelUnfit("this model", "it has no 'decoder' head", "Train it with `answer: text`.")
+        from tswork.text.writing import written_texts  # the texts' package is not everybody's
+
+        return written_texts(self, x, lengths, beams=beams, longest=longest)
 
     @property
     def device(self) -> torch.device:

@@ -341,7 +341,8 @@ class _Stages:
         requires: frozenset[str] = getattr(stage.component.component.target, "requires", frozenset())
         for need in stage.needs:
             judged = stages[need]
-            provides: frozenset[str] = getattr(judged.component.component.target, "provides", frozenset())
+            target, config = judged.component.component.target, judged.component.config
+            provides: frozenset[str] = target.provided(config) if judged.trains else frozenset()  # type: ignore[attr-defined]
             if not judged.trains:
                 self._fault(f"{need!r} is a protocol and has no model to judge", ("stages", stage.name, "needs"))
             elif not requires <= provides:

@@ -14,11 +14,11 @@ from tswork.data.ids import NUMERAL, WHOLE
 from tswork.data.locating import called
 from tswork.data.opening import open_new
 from tswork.errors import Problem
+from tswork.methods.embedding import embed_part
 from tswork.pipeline.finding import FinishedMember, RunNotFound
 from tswork.pipeline.results import load_result
 from tswork.pipeline.stages import load_models
 from tswork.protocols.base import Protocol
-from tswork.protocols.embedding import embed_part
 from tswork.store import Store
 
 

@@ -5,8 +5,8 @@ samples of these. R[i, j] is its accuracy on task j. From that follow the figure
 tell variants and weights apart: `average_accuracy_by_sample`, the headline, weighs tasks as their test samples, as the authors
 of COCONUT do; `..._by_task` weighs them alike. `accuracy` at `t1`, `t2`, ... is that after a task, by sample.
 
-A candidate with a single model (`joint`, or the untrained control) stands for all times. Which classes come when is read from
-the models, which must agree. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. Each
+A candidate with a single model (`joint`, or the untrained control) stands for all times. Which classes come when is what the data
+block's `tasks:` says. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. Each
 model sees the test samples once; nothing is selected by them.
 """
 
@@ -22,23 +22,23 @@ from jaxtyping import Float, Int
 
 from tswork.config import NoOptions
 from tswork.context import Context
+from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.continual import tasks_of_classes
+from tswork.methods.embedding import classify_part
 from tswork.methods.model import Model
 from tswork.metrics.continual import accuracies, continual_measures
 from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of
 from tswork.protocols.class_table import item_columns, resampled_together
-from tswork.protocols.embedding import classify_part
 from tswork.protocols.labelled import label_problems, labelled, left_out
 from tswork.registry import register
 
 
-@register("protocol", "continual", version=1, config=NoOptions)
+@register("protocol", "continual", version=2, config=NoOptions)
 class Continual(Protocol[NoOptions]):
     """Accuracy after every task on all tasks so far, forgetting and transfer, beside majority class and untrained encoder."""
 
-    requires = frozenset({"embed", "classify"})
+    requires = frozenset({"embed", "answer"})
     headline = "average_accuracy_by_sample"
     metrics = (
         "average_accuracy_by_sample",
@@ -57,20 +57,22 @@ class Continual(Protocol[NoOptions]):
     unit_kind = "group"
 
     def check(self, split: Split) -> None:
-        """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
+        """Refuse data without labels or tasks, with fewer than two classes, or with test classes never trained on."""
         problems = list(label_problems(split))
         if problems:
             raise DataInvalid(problems)
+        ClassTasks.divided(split.train.collection).parts(split.train)
+        _Test.of(split)
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge every model of each candidate.
 
         Units are test samples: the last accuracy, and a value whose mean over samples is the average accuracy. The table
-        `accuracy_matrix` has a row for each candidate, time and task. Raises `ModelUnfit` when models have no tasks, do not
-        agree on them, or are neither one nor as many as there are tasks.
+        `accuracy_matrix` has a row for each candidate, time and task. Raises `ModelUnfit` when models are neither one nor as
+        many as there are tasks.
         """
         self.check(split)
-        test = _Test.of(labelled(split.test), _agreed_tasks(candidates))
+        test = _Test.of(split)
         counts = torch.bincount(labelled(split.train).codes(test.label), minlength=len(test.task_of_class))
         shares = (counts / counts.sum()).double().numpy()
         judged = [_Judged("majority", "control", test, [np.tile(shares, (len(test.truth), 1))])]
@@ -89,31 +91,30 @@ class Continual(Protocol[NoOptions]):
 
 @dataclass(frozen=True, eq=False)
 class _Test:
-    """The test samples, and the task of each class and sample."""
+    """The test samples, the task of each, and the task in which each class is first trained on (after all: never)."""
 
     part: Part
     label: str
     truth: Int[np.ndarray, "item"]
+    task: Int[np.ndarray, "item"]
     task_of_class: Int[np.ndarray, "class"]
+    tasks: int
 
     @staticmethod
-    def of(part: Part, task_of_class: Int[np.ndarray, "class"]) -> _Test:
+    def of(split: Split) -> _Test:
+        division = ClassTasks.divided(split.train.collection)
+        part, train = labelled(split.test), labelled(split.train)
         label = part.collection.label
         assert label is not None
-        test = _Test(part, label, part.codes(label).numpy(), task_of_class)
+        first = np.full(len(part.collection.classes), len(division))
+        np.minimum.at(first, train.codes(label).numpy(), division.tasks_of(train).numpy())
+        truth, task = part.codes(label).numpy(), division.tasks_of(part).numpy()
+        test = _Test(part, label, truth, task, first, len(division))
         without = [str(task + 1) for task in range(test.tasks) if not (test.task == task).any()]
         if without:
             message = f"there are no test samples of the classes of task {', '.join(without)}"
             raise DataInvalid([Problem(message, "test", remedy="Change the split, or the classes of the tasks.")])
         return test
-
-    @property
-    def tasks(self) -> int:
-        return int(self.task_of_class.max()) + 1
-
-    @property
-    def task(self) -> Int[np.ndarray, "item"]:
-        return np.asarray(self.task_of_class[self.truth])
 
     @property
     def counts(self) -> Int[np.ndarray, "task"]:
@@ -185,21 +186,6 @@ class _Judged:
                 "accuracy": self.matrix[time, task],
             }
         )
-
-
-def _agreed_tasks(candidates: Mapping[str, Sequence[Model]]) -> Int[np.ndarray, "class"]:
-    """The task of each class. Raises `ModelUnfit` where no model knows it, or two do not agree."""
-    found = {name: tasks_of_classes(models[-1]) for name, models in candidates.items()}
-    known = {name: tasks for name, tasks in found.items() if tasks is not None}
-    if not known:
-        reason = "none of its models has learned its classes in tasks"
-        raise ModelUnfit("continual", reason, "Judge methods such as `finetune`, `er` or `joint`.")
-    (first, agreed), *others = known.items()
-    for name, tasks in others:
-        if not torch.equal(tasks, agreed):
-            reason = f"its classes come in other tasks than those of {first}"
-            raise ModelUnfit(name, reason, "Give all of them the same `classes`.")
-    return np.asarray(agreed.numpy())
 
 
 def _scores(model: Model, part: Part, context: Context) -> Float[np.ndarray, "item class"]:

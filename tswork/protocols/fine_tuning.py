@@ -25,10 +25,10 @@ from tswork.data.samplers import ByLength
 from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.pooling import Pooling, pooled, pooled_dim
 from tswork.methods.base import Method, MethodConfig, Update, sequence_batches
+from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model, evaluating
 from tswork.metrics import classification
 from tswork.protocols.classifier_heads import HeadName, classifier_head
-from tswork.protocols.embedding import embed_part
 from tswork.random import seeded
 from tswork.recorder import Recorder
 from tswork.training.loop import train

@@ -34,13 +34,13 @@ from tswork.data.collection import Part, Split
 from tswork.encoders.pooling import Pooling
 from tswork.errors import DataInvalid
 from tswork.figures.confusion import confusion_matrix
+from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
 from tswork.metrics import probes
 from tswork.metrics.classification import METRICS
 from tswork.metrics.probes import PROBES, ProbeName
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
-from tswork.protocols.embedding import embed_part
 from tswork.protocols.labelled import (
     capped,
     label_problems,

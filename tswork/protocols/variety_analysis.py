@@ -39,6 +39,7 @@ from jaxtyping import Float, Int
 from tswork.context import Context
 from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid
+from tswork.methods.embedding import classify_part, embed_part
 from tswork.methods.model import Model
 from tswork.metrics import probes
 from tswork.metrics.classification import METRICS
@@ -46,7 +47,6 @@ from tswork.metrics.probes import ProbeName
 from tswork.protocols import variety_pictures as pictures
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
-from tswork.protocols.embedding import classify_part, embed_part
 from tswork.protocols.labelled import (
     capped,
     label_problems,

@@ -1,6 +1,7 @@
 """What a decoder of spoken language is to write of an utterance: its intent, its entities, and what was said.
 
-One string holds all three, `intent _SEP type _FILL filler _SEP ... _SEP transcript`, without entities `intent _SEP transcript`.
+One string holds all three, `intent _SEP type _FILL filler _SEP ... _SEP transcript`, without entities `intent _SEP transcript`. Where
+nobody wrote down what was said, the string ends with its last `_SEP`.
 Cappellazzo et al. (arXiv 2305.13899) write targets in this order, so that the intent is the first word and the transcript may
 lean on it. `parse_target` reads back what a decoder wrote, whole or not: pieces between intent and transcript count where they
 have exactly one `_FILL`. An intent of SLURP is `scenario_action`, where the action may hold further underscores.
@@ -12,11 +13,12 @@ import json
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from tswork.data.faults import each, refuse
+from tswork.data.text_spec import Punctuation, TextSpec
 from tswork.errors import DataInvalid, Problem
 from tswork.metrics.slu import Entity
 
@@ -25,8 +27,6 @@ FILL = "_FILL"
 MARKS = (SEPARATOR, FILL)
 """Words that stand between the parts of a target; a tokenizer keeps each in one piece."""
 PUNCTUATION = str.maketrans("", "", string.punctuation + "\N{RIGHT SINGLE QUOTATION MARK}")
-
-Punctuation = Literal["remove", "keep"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Target:
     def text(self) -> str:
         """The one string."""
         pieces = [f"{entity.type} {FILL} {entity.filler}" for entity in self.entities]
-        return f" {SEPARATOR} ".join([self.intent, *pieces, self.transcript])
+        return f" {SEPARATOR} ".join([self.intent, *pieces, self.transcript]).rstrip()
 
     @property
     def scenario(self) -> str:
@@ -73,24 +73,25 @@ def read_targets(
     table: pd.DataFrame,
     *,
     intent: str,
-    transcript: str,
-    slots: str | None = None,
-    punctuation: Punctuation = "remove",
+    spec: TextSpec,
 ) -> list[Target]:
-    """The targets of a table, one a row, in lower case but for the intent.
+    """The targets of a table, one a row, in lower case but for the intent, which stands in the column `intent`.
 
-    `slots` names a column of entities: a JSON list of `[type, filler]` a row, or nothing where there are none. `punctuation`
-    says whether that of transcripts (ASCII and the right quotation mark) stays; fillers keep theirs. Raises `DataInvalid` with
-    every row that has no intent or no transcript, whose slots cannot be read, or that holds a mark of the string itself.
+    Slots are those of a column that holds a JSON list of `[type, filler]` a row, or nothing where there are none, or of several
+    columns, whose names are types and whose values fillers. Raises `DataInvalid` with every row that has no intent or, where
+    there is a column of them, no transcript, whose slots cannot be read, or that holds a mark of the string itself.
     """
-    columns = [name for name in (intent, transcript, slots) if name is not None]
+    several = () if spec.slots is None or isinstance(spec.slots, str) else spec.slots
+    alone = spec.slots if isinstance(spec.slots, str) else None
+    columns = [name for name in (intent, spec.transcript, alone, *several) if name is not None]
     refuse([_no_column(table, name) for name in columns if name not in table.columns])
     targets, faults = [], []
-    cells = [table[name].tolist() if name is not None else [None] * len(table) for name in (intent, transcript, slots)]
+    cells = [table[name].tolist() if name else [None] * len(table) for name in (intent, spec.transcript, alone)]
+    valued = list(table[[*several]].itertuples(index=False, name=None)) or [()] * len(table)
     for row, (of_intent, said, of_slots) in enumerate(zip(*cells, strict=True)):
-        entities, problem = _entities(of_slots)
-        target = Target(_cell(of_intent), entities, _written(_cell(said), punctuation))
-        reasons = [problem] if problem else list(_reasons(target))
+        entities, problem = _valued(several, valued[row]) if several else _entities(of_slots)
+        target = Target(_cell(of_intent), entities, _written(_cell(said), spec.punctuation))
+        reasons = [problem] if problem else list(_reasons(target, transcribed=spec.transcript is not None))
         faults += [(row, reason) for reason in reasons]
         targets.append(target)
     if faults:
@@ -101,8 +102,9 @@ def read_targets(
 
 
 def row_name(table: pd.DataFrame, row: int) -> str:
-    """How a row is called in messages: its number from 0, and its id where it has one."""
-    return f"row {row} ({table['id'].iloc[row]})" if "id" in table.columns else f"row {row}"
+    """How a row is called in messages: its number in the whole table from 0, and its id where it has one."""
+    number = table.index[row]
+    return f"row {number} ({table['id'].iloc[row]})" if "id" in table.columns else f"row {number}"
 
 
 def _at_row(table: pd.DataFrame, row: int, reason: str) -> Problem:
@@ -113,11 +115,11 @@ def _no_column(table: pd.DataFrame, name: str) -> Problem:
     return Problem(f"the table has no column {name!r}", remedy=f"There are {', '.join(map(str, table.columns))}.")
 
 
-def _reasons(target: Target) -> Iterator[str]:
+def _reasons(target: Target, *, transcribed: bool) -> Iterator[str]:
     """Why a target cannot be written and read back."""
     if not target.intent:
         yield "it has no intent"
-    if not target.transcript:
+    if transcribed and not target.transcript:
         yield "its transcript is empty"
     for entity in target.entities:
         if not entity.type or not entity.filler:
@@ -140,6 +142,12 @@ def _entities(cell: Any) -> tuple[tuple[Entity, ...], str]:
     if not isinstance(listed, list) or not all(map(_is_pair, listed)):
         return (), f"its slots {cell!r} are no list of [type, filler]"
     return tuple(Entity(_spaced(kind), _marked_lower(_spaced(filler))) for kind, filler in listed), ""
+
+
+def _valued(names: Sequence[str], values: Sequence[Any]) -> tuple[tuple[Entity, ...], str]:
+    """The entities of columns that are named as types and hold fillers; an empty cell is none."""
+    cells = [None if cell is None or cell is pd.NA or cell != cell or cell == "" else str(cell) for cell in values]
+    return _entities([[name, cell] for name, cell in zip(names, cells, strict=True) if cell is not None])
 
 
 def _is_pair(entry: Any) -> bool:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tswork.data.collection import Part
 from tswork.data.faults import each, fault
 from tswork.errors import DataInvalid, PackageMissing, Problem
 from tswork.text.dropout import Merges
@@ -66,14 +65,6 @@ class Tokenizer:
             raise DataInvalid([Problem(message, path="vocabulary", remedy="Raise it.")])
         return Tokenizer(backend)
 
-    @staticmethod
-    def of_part(part: Part, texts: Sequence[str], *, vocabulary: int = 1000) -> Tokenizer:
-        """A tokenizer trained on the texts of a part's sequences; `texts` has one a sequence of the whole collection."""
-        if len(texts) != len(part.collection):
-            raise ValueError(f"{len(texts)} texts do not fit {len(part.collection)} sequences")
-        rows = torch.unique(part.spans[:, 0]).tolist()
-        return Tokenizer.train([texts[row] for row in rows], vocabulary=vocabulary)
-
     @property
     def size(self) -> int:
         """Number of pieces."""
@@ -120,6 +111,20 @@ class Tokenizer:
         """The pieces themselves, to look at."""
         return list(self._backend.encode(text, add_special_tokens=False).tokens)
 
+    def to_json(self) -> str:
+        """It as text, as `from_json` takes it."""
+        return str(self._backend.to_str())
+
+    @staticmethod
+    def from_json(text: str) -> Tokenizer:
+        """The tokenizer that a text of `to_json` describes; dropout is left out.
+
+        Raises an error of the package for anything else.
+        """
+        described: dict[str, Any] = json.loads(text)
+        described["model"]["dropout"] = None
+        return Tokenizer(_package().Tokenizer.from_str(json.dumps(described)))
+
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         path.write_text(self._backend.to_str(pretty=True))
@@ -130,18 +135,17 @@ class Tokenizer:
 
         Raises `DataInvalid` for a file that is missing, or no such tokenizer.
         """
-        tokenizers = _package()
         try:
-            described: dict[str, Any] = json.loads(path.read_text())
-            described["model"]["dropout"] = None
-            backend = tokenizers.Tokenizer.from_str(json.dumps(described))
+            found = Tokenizer.from_json(path.read_text())
         except FileNotFoundError:
             raise fault(path, "there is no such file", TRAIN_AGAIN) from None
+        except PackageMissing:
+            raise
         except Exception as error:  # the package raises bare exceptions for files that do not fit it
             raise fault(path, f"it is no tokenizer ({error})", TRAIN_AGAIN) from error
-        if [backend.id_to_token(number) for number in range(len(RESERVED))] != [*RESERVED]:
+        if [found._backend.id_to_token(number) for number in range(len(RESERVED))] != [*RESERVED]:
             raise fault(path, f"its first pieces are not {', '.join(RESERVED)}", "Train a tokenizer with tswork.")
-        return Tokenizer(backend)
+        return found
 
     def _looser(self, texts: Sequence[str], dropout: float, generator: torch.Generator) -> list[list[int]]:
         if self._merges is None:
@@ -152,7 +156,8 @@ class Tokenizer:
         return self._merges.encode([text.split() for text in texts], dropout=dropout, generator=generator)
 
     def _lost(self, text: str, row: int, names: Sequence[str] | None) -> Problem:
-        strange = sorted(one for one in set(text) if not one.isspace() and self._backend.token_to_id(one) is None)
+        spelt = "".join(word for word in text.split() if word not in self._marks)
+        strange = sorted(one for one in set(spelt) if self._backend.token_to_id(one) is None)
         why = f"characters {' '.join(strange)} are unknown" if strange else "it would be read back otherwise"
         name = names[row] if names is not None else f"text {row}"
         message = f"{text!r} cannot be encoded: {why}"

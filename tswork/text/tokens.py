@@ -68,6 +68,12 @@ class TokenTable:
             raise DataInvalid(list(each(long, too_long, rest="rows with longer texts")))
         return TokenTable.of(sequences)
 
+    def spread(self, rows_of_mine: Sequence[int], *, rows: int) -> TokenTable:
+        """A table of so many rows that has these at the given ones, in rising order, and nothing at the others."""
+        lengths = torch.zeros(rows, dtype=torch.int64)
+        lengths[torch.tensor([*rows_of_mine], dtype=torch.int64)] = self.offsets.diff()
+        return TokenTable(self.packed, torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]))
+
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.offsets) - 1

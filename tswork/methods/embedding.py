@@ -14,7 +14,7 @@ from tswork.data.batches import Batches
 from tswork.data.collection import Part
 from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import Pooling, pooled_dim
-from tswork.methods.model import Model
+from tswork.methods.model import Model, evaluating
 
 
 def embed_part(
@@ -35,17 +35,17 @@ def classify_part(
     return _by_length(model, part, context, model.classify, len(model.info.classes), steps)
 
 
-@torch.no_grad()
 def _by_length(
     model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
 ) -> Float[Tensor, "item width"]:
     """What `read` makes of the items, which are brought to it by their length."""
-    model.to(context.device).eval()
+    model.to(context.device)
     encoder = model.encoder
     sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, equal=not encoder.padding_invariant)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
     found = torch.empty(len(part), width)
-    for step in range(batches.steps(0)):
-        batch = batches.at(0, step)
-        found[sampler.at(0, step)] = read(batch.x.float(), batch.lengths).float().cpu()
+    with evaluating(model):
+        for step in range(batches.steps(0)):
+            batch = batches.at(0, step)
+            found[sampler.at(0, step)] = read(batch.x.float(), batch.lengths).float().cpu()
     return found

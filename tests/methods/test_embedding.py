@@ -11,8 +11,8 @@ from tests.protocols.toys import Filters, toy_classes, toy_model
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.samplers import ByLength
+from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
-from tswork.protocols.embedding import embed_part
 
 
 @given(lengths=st.lists(st.integers(0, 50), max_size=30), steps=st.integers(1, 120), equal=st.booleans())

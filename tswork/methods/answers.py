@@ -1,0 +1,194 @@
+"""What a continual method learns to say of a sequence: its class, or a text.
+
+| `answer` | the model says | heads | loss |
+| --- | --- | --- | --- |
+| class | one of all classes | `classify`: dropout and a linear layer on the pooled embedding | cross entropy of the label |
+| text | a target sequence (`tswork.text.targets`) | `decoder` (`tswork.text.decoder`) on the frames | that of the tokens |
+
+A strategy against forgetting needs no more of either than is told here: the loss of some samples, the distance to what a teacher
+said of them, and a vector of what is meant. Every such vector is of the width that `meaning_dim` says: a class has an embedding of
+its own, a text the mean of those of its tokens, which are the decoder's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tswork.augment.base import View
+from tswork.data.batches import Batch
+from tswork.data.collection import DataInfo, Part
+from tswork.encoders.base import Encoder, Frames, valid_steps
+from tswork.encoders.pooling import Pooling, pool_read, pooled_dim
+from tswork.errors import ModelUnfit
+from tswork.methods.model import Model
+from tswork.objectives.distillation import token_distillation
+from tswork.objectives.token_cross_entropy import token_cross_entropy
+from tswork.precision import wide
+from tswork.text.collection_text import tokens_of
+from tswork.text.decoder import TextDecoder, TextDecoderConfig
+from tswork.text.tokens import Tokens, TokenTable
+from tswork.text.writing import decoder_of, tokenizer_of
+
+AnswerKind = Literal["class", "text"]
+
+
+class Heard(NamedTuple):
+    """What a model makes of a batch, and what it should say."""
+
+    frames: Frames
+    vectors: Float[Tensor, "batch dim"]
+    """Pooled."""
+    logits: Float[Tensor, "batch *token choice"]
+    """Of each class, or of each token at every place."""
+    labels: Int[Tensor, "batch"]
+    targets: Tokens | None
+    """The tokens to say, the end included; None where classes are said."""
+
+
+class Answer(ABC):
+    """How a model answers, and how that is trained."""
+
+    provides: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def heads(self, encoder: Encoder, info: DataInfo) -> dict[str, nn.Module]:
+        """The heads that answer. Raises `ModelUnfit` when the data do not suit."""
+
+    @abstractmethod
+    def begin(self, model: Model, part: Part) -> None:
+        """Called with what a task is trained on, before its first batch. Raises `DataInvalid` when it does not suit."""
+
+    @abstractmethod
+    def heard(self, model: Model, batch: Batch, view: View) -> Heard:
+        """A batch, of which the model sees a view, as it is told the truth."""
+
+    @abstractmethod
+    def loss(self, heard: Heard, *, among: Bool[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
+        """Cross entropy of what should be said of some samples (None: all); 0 without any."""
+
+    @abstractmethod
+    def distance(
+        self, heard: Heard, teacher: Float[Tensor, "batch *token choice"], is_memory: Bool[Tensor, "batch"]
+    ) -> Float[Tensor, ""]:
+        """Mean KL divergence from a teacher's logits on samples of the memory; 0 without any. Other rows are not read."""
+
+    @abstractmethod
+    def meaning_dim(self, model: Model) -> int:
+        """Width of a vector of `meanings`."""
+
+    @abstractmethod
+    def meanings(self, model: Model, heard: Heard) -> Float[Tensor, "batch width"]:
+        """A vector of what is meant by each sample, which learns."""
+
+
+class ClassAnswer(Answer):
+    """One of all classes, which are there from the start."""
+
+    provides = frozenset({"embed", "answer", "classify"})
+
+    def __init__(self, *, dropout: float, pooling: Pooling) -> None:
+        self._dropout = dropout
+        self._pooling: Pooling = pooling
+
+    def heads(self, encoder: Encoder, info: DataInfo) -> dict[str, nn.Module]:
+        width = pooled_dim(encoder, self._pooling)
+        return {"classify": nn.Sequential(nn.Dropout(self._dropout), nn.Linear(width, len(info.classes)))}
+
+    def begin(self, model: Model, part: Part) -> None:
+        """Labels come with the batches."""
+
+    def heard(self, model: Model, batch: Batch, view: View) -> Heard:
+        frames, vectors = read(model, batch, view)
+        labels = batch.codes[label_column(model)]
+        return Heard(frames, vectors, model.heads["classify"](vectors).float(), labels, None)
+
+    def loss(self, heard: Heard, *, among: Bool[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
+        if among is None:
+            return functional.cross_entropy(heard.logits, heard.labels)
+        each = functional.cross_entropy(heard.logits, heard.labels, reduction="none")
+        return torch.where(among, each, 0.0).sum() / among.sum().clamp(min=1)
+
+    def distance(
+        self, heard: Heard, teacher: Float[Tensor, "batch *token choice"], is_memory: Bool[Tensor, "batch"]
+    ) -> Float[Tensor, ""]:
+        return token_distillation(heard.logits[:, None], teacher[:, None], is_memory)
+
+    def meaning_dim(self, model: Model) -> int:
+        return model.encoder.dim
+
+    def meanings(self, model: Model, heard: Heard) -> Float[Tensor, "batch width"]:
+        vectors: Tensor = model.heads["meaning"](heard.labels)
+        return vectors
+
+
+class TextAnswer(Answer):
+    """A sequence of tokens, told the truth in training."""
+
+    provides = frozenset({"embed", "answer", "transcribe"})
+
+    def __init__(self, config: TextDecoderConfig) -> None:
+        self._config = config
+        self._tokens: TokenTable | None = None
+
+    def heads(self, encoder: Encoder, info: DataInfo) -> dict[str, nn.Module]:
+        if info.tokenizer is None:
+            raise ModelUnfit(
+                "answer: text", "the data have no texts", "Name their columns with `text:` in the data block."
+            )
+        from tswork.text.tokenizer import Tokenizer  # what it reads with is not everybody's
+
+        size = Tokenizer.from_json(info.tokenizer).size
+        return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim)}
+
+    def begin(self, model: Model, part: Part) -> None:
+        self._tokens = tokens_of(part, tokenizer_of(model)).to(model.device)
+
+    def tokens(self, batch: Batch) -> Tokens:
+        """The tokens of a batch's texts."""
+        assert self._tokens is not None, "a task begins before its first batch"
+        return self._tokens.at(batch.span[:, 0])
+
+    def heard(self, model: Model, batch: Batch, view: View) -> Heard:
+        frames, vectors = read(model, batch, view)
+        tokens = self.tokens(batch)
+        logits = decoder_of(model)(tokens.inputs(), frames)
+        return Heard(frames, vectors, logits, batch.codes[label_column(model)], tokens.targets())
+
+    def loss(self, heard: Heard, *, among: Bool[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
+        assert heard.targets is not None
+        return token_cross_entropy(heard.logits, *heard.targets, among=among)
+
+    def distance(
+        self, heard: Heard, teacher: Float[Tensor, "batch *token choice"], is_memory: Bool[Tensor, "batch"]
+    ) -> Float[Tensor, ""]:
+        assert heard.targets is not None
+        return token_distillation(heard.logits, teacher, is_memory, lengths=heard.targets.lengths)
+
+    def meaning_dim(self, model: Model) -> int:
+        return decoder_of(model).dim
+
+    def meanings(self, model: Model, heard: Heard) -> Float[Tensor, "batch width"]:
+        assert heard.targets is not None
+        said = heard.targets.lengths - 1  # without the end
+        embedded = wide(decoder_of(model).embed(heard.targets.ids))
+        real = valid_steps(said, embedded.shape[1])[..., None]
+        return torch.where(real, embedded, 0.0).sum(dim=1) / said.clamp(min=1)[:, None]
+
+
+def read(model: Model, batch: Batch, view: View) -> tuple[Frames, Float[Tensor, "batch dim"]]:
+    """The frames of a view of a batch, and one vector a sequence."""
+    lengths = batch.unequal_lengths if view.lengths is batch.lengths else view.lengths
+    frames: Frames = model.encoder(view.x, lengths, keep=view.keep)
+    return frames, pool_read(model.encoder, frames, view.x, pooling=model.pooling, keep=view.keep)
+
+
+def label_column(model: Model) -> str:
+    """The column of classes, which every model of a continual method has."""
+    assert model.info.label is not None
+    return model.info.label
