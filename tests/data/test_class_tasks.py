@@ -1,4 +1,4 @@
-"""Class-incremental tasks: orders, sizes, parts of every split, real counts, and what is refused."""
+"""Class-incremental tasks: orders, sizes, parts of every split, and what is refused."""
 
 from __future__ import annotations
 
