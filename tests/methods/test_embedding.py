@@ -18,6 +18,7 @@ from tswork.errors import ModelUnfit
 from tswork.methods import embedding
 from tswork.methods.embedding import embed_part, transcribe_part
 from tswork.methods.model import Model
+from tswork.text.writing import decoder_of
 
 
 @given(lengths=st.lists(st.integers(0, 50), max_size=30), steps=st.integers(1, 120), equal=st.booleans())
@@ -87,7 +88,8 @@ def test_texts_equal_those_of_single_items_in_their_order(beams: int) -> None:
     part = told_waves()
     model = model_of(method_of("joint", answer="text", decoder=SMALL), part)
     with torch.no_grad():
-        model.heads["decoder"].bridge.weight.mul_(100)  # an untrained decoder hardly listens
+        for weight in decoder_of(model).bridge.parameters():
+            weight.mul_(100)  # an untrained decoder hardly listens
     found = transcribe_part(model, part, Context(), beams=beams, longest=12)
     assert len(set(found)) > 1
     for text, sequence in zip(found, part.spans[:, 0].tolist(), strict=True):

@@ -81,7 +81,7 @@ class Judged:
         items = pd.DataFrame(item_columns(self.samples.part) | {"truth": self._truth})
         if self._texts is not None:
             items["text"] = [target.text for target in self._texts.truth]
-        frames = []
+        frames: list[pd.DataFrame] = []
         for time, seen in enumerate(self.samples.seen):
             frame = items.assign(predicted=self._predicted[time])
             if self._texts is not None:

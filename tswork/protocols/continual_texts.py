@@ -66,7 +66,7 @@ class Texts:
 
     def units(self) -> dict[str, Float[np.ndarray, "item"]]:
         """Word error rates as means over samples: the edits of each over the mean number of words of those seen."""
-        columns = {}
+        columns: dict[str, np.ndarray] = {}
         for name in RATES:
             if name not in self._measured:
                 continue
