@@ -139,6 +139,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation log_mel": [{"mels": 3, "unit": "samples", "window": 16.0, "hop": 4.0, "low": 0.0}],
     "preparation quality": [{"missing": "interpolate", "flat": "drop"}],
     "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
+    "preparation pad": [{"steps": 16}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
     "preparation align_beats": [{"steps": 120, "beats": 3}],
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],

@@ -46,6 +46,12 @@ class ContinualConfig(MethodConfig):
         description="what is learned to say of a sequence: its class, or the text of the data's `text:`",
     )
     decoder: TextDecoderConfig = Field(default=TextDecoderConfig(), description="answer text: what writes it")
+    merge_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="answer text: share of merges that are dropped in training, anew in every epoch",
+    )
     epochs: int | None = Field(default=20, ge=1, description="passes over the training samples of each task")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="answer class: dropout before the head in training")
     pooling: Pooling = Field(default="max", description="from frames to one vector a sequence")
@@ -73,7 +79,7 @@ class ContinualMethod(Method[C]):
         super().__init__(config)
         self._views: list[Augmentation[Any]] = [view.build() for view in config.views]
         self.answer: Answer = (
-            TextAnswer(config.decoder)
+            TextAnswer(config.decoder, merge_dropout=config.merge_dropout)
             if config.answer == "text"
             else ClassAnswer(dropout=config.dropout, pooling=config.pooling)
         )
@@ -169,6 +175,7 @@ class ContinualMethod(Method[C]):
 
     def heard(self, model: Model, batch: Batch, context: Context) -> Heard:
         """What the model makes of a changed view of a batch."""
+        self.answer.step(context)
         return self.answer.heard(model, batch, self.view(batch, context))
 
     def view(self, batch: Batch, context: Context) -> View:
