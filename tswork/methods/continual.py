@@ -132,6 +132,18 @@ class ContinualMethod(Method[C]):
             sampler=self.sampler(rehearsed, context),
         )
 
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        """Samples that were trained on and that are kept, and parameters; a teacher is whatever other model a method holds."""
+        teachers = [held for held in vars(self).values() if isinstance(held, Model)]
+        return {
+            "new_samples": len(part),
+            "old_samples": 0,
+            "kept_samples": 0,
+            "kept_bytes": 0,
+            "parameters": _parameters(model),
+            "teacher_parameters": sum(map(_parameters, teachers)),
+        }
+
     def columns(self, part: Part) -> tuple[str, ...]:
         """Codes that batches carry."""
         return (label_of(part),)
@@ -177,6 +189,10 @@ def label_of(part: Part) -> str:
     if label is None:
         raise DataInvalid([Problem("no column holds the classes", "label", remedy="Name it with `label:`.")])
     return label
+
+
+def _parameters(model: Model) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _rate(part: Part) -> float:
