@@ -111,7 +111,7 @@ class Rehearsal(ContinualMethod[C]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.memory = self.memory.restored(state["memory"])
-        self.memories = [self.memory.restored(one) for one in state["memories"]]
+        self.memories = [self.memory.restored(one) for one in state.get("memories", ())]
 
 
 @register("method", "er", version=2, config=ErConfig)

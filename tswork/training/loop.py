@@ -324,7 +324,8 @@ class _Training:
         state = snapshot.state
         self.stops = list(state["stops"])
         self.panel.load_state_dict(state["panel"])
-        self.costs.load_state_dict(state["costs"])
+        if "costs" in state:  # checkpoints of earlier versions tell no costs
+            self.costs.load_state_dict(state["costs"])
         self.runtime.load_state_dict(state["precision"])
         for index in range(len(self.stops)):
             self._begin(index)
