@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.methods.test_coconut import SMALL, told_waves
+from tests.methods.test_coconut import SMALL, told, told_waves
 from tests.methods.test_continual import accuracies, learner, waves_of_four
-from tests.methods.toys import model_of, nothing, trained
+from tests.methods.toys import model_of, nothing, trained, waves
 from tests.training.tiny import bits
 from tswork.augment.base import View
 from tswork.config import NestedInvalid
@@ -31,6 +31,7 @@ from tswork.text.search import Written
 from tswork.text.writing import write
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
+from tswork.training.runtime import Precision
 
 METHODS = [
     ("audio_kd", "class"),
@@ -161,11 +162,12 @@ def test_a_student_that_has_not_moved_is_at_no_distance_whatever_view_it_hears(n
 @IN_STEPS
 def test_the_distance_is_that_of_each_sample_of_the_memory_heard_alone(name: str, answer: str) -> None:
     method: Any = learner(name, distillation_weight=3.0, **options_of(answer))
-    model, batches = later_task(method, told_waves())
+    model, batches = later_task(method, told(waves([20, 14, 17, 9] * 6, classes=4)))
     with seeded(0), torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
     batch = next(one for one in batches if len(memory_places(one)) > 1)
+    assert batch.unequal_lengths is not None
     assert method.terms(model, batch, Context())[TERM[name]].item() == pytest.approx(
         3 * plain(method, model, batch), rel=1e-5
     )
@@ -175,8 +177,10 @@ def plain(method: Any, model: Model, batch: Batch) -> float:
     """The mean of the squared errors or divergences over all real frames or tokens of the memory, row by row."""
     found = list[Tensor]()
     for place in memory_places(batch):
-        one, view = chosen(batch, View(batch.x, batch.lengths), place[None])
-        student, teacher = (method.answer.heard(which, one, view) for which in (model, method._teacher))
+        padded, _ = chosen(batch, View(batch.x, batch.lengths), place[None])
+        alone = Batch(padded.x[:, : int(padded.lengths)], padded.lengths, padded.span, padded.codes)
+        view = View(alone.x, alone.lengths)
+        student, teacher = (method.answer.heard(which, alone, view) for which in (model, method._teacher))
         if method.term == "audio":
             found.append((student.frames.values[0] - teacher.frames.values[0]).square().mean(dim=1))
         else:
@@ -286,6 +290,21 @@ def test_it_keeps_more_than_fine_tuning(name: str) -> None:
     part, other = waves_of_four(8), waves_of_four(8, seed=1)
     found = trained(learner(name, memory=16, epochs=15), part)[0].models[-1]
     assert sum(accuracies(found, other)[:2]) / 2 > 0.4  # fine-tuning is below 0.2 (test_continual)
+
+
+@pytest.mark.parametrize(("name", "answer"), [*METHODS, ("derpp", "class"), ("derpp", "text")])
+def test_mixed_precision_stays_finite_and_near(name: str, answer: str) -> None:
+    part, context = told_waves(), Context()
+
+    def run(precision: Precision) -> Tensor:
+        method, info = learner(name, **options_of(answer)), DataInfo.of(part)
+        found = train(method, train=part, validation=nothing(part), info=info, context=context, precision=precision)
+        return torch.cat([weight.flatten() for weight in found.models[-1].parameters()])
+
+    half, single = run("bf16-mixed"), run("32-true")
+    assert half.isfinite().all()
+    assert not torch.equal(half, single)
+    assert (half - single).norm() < 0.1 * single.norm()
 
 
 @pytest.mark.parametrize(("name", "answer"), [*METHODS, ("derpp", "class"), ("derpp", "text"), ("coconut", "text")])
