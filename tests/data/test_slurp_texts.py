@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 
 from tests.data.layouts import SLURP, json_lines
-from tswork.data.class_tasks import ClassTasksConfig
+from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import Collection, Part
 from tswork.data.places import Places
 from tswork.data.readers.recordings import table_alone
 from tswork.data.readers.slurp_texts import slurp_recordings, slurp_sentences
 from tswork.data.spec import DataSpec
 from tswork.data.tables import read_json_lines
+from tswork.data.tasks_spec import TasksSpec
+from tswork.data.text_spec import TextSpec
 from tswork.metrics.slu import entity_scores
 from tswork.text.targets import read_targets
 
@@ -87,8 +89,8 @@ def test_slots_are_those_of_the_annotated_sentences(texts: Path, name: str) -> N
 def test_scenarios_in_alphabetical_order_make_three_tasks(texts: Path) -> None:
     recordings = slurp_recordings(texts / "test.jsonl.gz")
     values = [np.zeros((1, 1), np.float32)] * len(recordings)
-    collection = Collection.from_sequences(values, table=recordings, label="scenario")
-    tasks = ClassTasksConfig(step=6).divide("scenario", collection.classes)
+    collection = Collection.from_sequences(values, table=recordings, label="scenario", tasks=TasksSpec(step=6))
+    tasks = ClassTasks.divided(collection)
     assert [len(part) for part in tasks.parts(Part.whole(collection))] == [4691, 5158, 3229]
     assert [names[0] for names in tasks.classes] == ["alarm", "general", "qa"]
 
@@ -107,7 +109,7 @@ def test_the_reader_lists_every_recording_in_its_part(texts: Path, tmp_path: Pat
 @pytest.mark.parametrize("name", sorted(COUNTS))
 def test_true_entities_as_their_own_prediction_score_one(texts: Path, name: str) -> None:
     sentences = slurp_sentences(texts / f"{name}.jsonl.gz")
-    targets = read_targets(sentences, intent="intent", transcript="text", slots="slots")
+    targets = read_targets(sentences, intent="intent", spec=TextSpec(transcript="text", slots="slots"))
     truth = [target.entities for target in targets]
     assert sum(map(len, truth)) > 2000
     assert set(entity_scores(truth, truth).measures.values()) == {1.0}

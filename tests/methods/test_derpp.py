@@ -14,12 +14,14 @@ from tests.methods.test_distilling import later_task, without_memory
 from tests.methods.toys import model_of, trained
 from tests.training.tiny import bits
 from tswork.augment.base import View
+from tswork.config import NestedInvalid
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW
 from tswork.data.samplers import ByLength
 from tswork.data.tasks_spec import TasksSpec
+from tswork.errors import ModelUnfit
 from tswork.methods.kept_logits import KeptLogits
 from tswork.methods.model import Model, evaluating
 
@@ -98,6 +100,15 @@ def test_logits_are_kept_of_the_memory_alone_as_they_were_when_it_took_each_samp
             wanted = logits[row, :length].topk(most, dim=1)
             torch.testing.assert_close(found.values[row, :length], wanted.values)
             assert torch.equal(found.choices[row, :length], wanted.indices)
+
+
+def test_kept_logits_count_among_what_is_kept() -> None:
+    part, options = waves_of_four(), options_of("class", selection="random")
+    kept = [
+        trained(learner(name, **options), part)[1].tables["cost"]["kept_bytes"].tolist() for name in ("derpp", "er")
+    ]
+    a_sample = 4 * (4 + 8) + 8  # four logits, their classes, and how many tokens it has
+    assert [with_logits - alone for with_logits, alone in zip(*kept, strict=True)] == [4 * a_sample, 8 * a_sample]
 
 
 # Their error
@@ -180,5 +191,14 @@ def test_it_keeps_more_than_fine_tuning() -> None:
 
 
 def test_texts_need_columns_of_texts() -> None:
-    with pytest.raises(Exception, match="the data have no texts"):
+    with pytest.raises(ModelUnfit, match="the data have no texts"):
         model_of(learner("derpp", answer="text"), waves_of_four())
+
+
+def test_logits_are_not_kept_of_texts_that_are_cut_anew() -> None:
+    with pytest.raises(NestedInvalid) as refused:
+        learner("derpp", answer="text", merge_dropout=0.1)
+    (fault,) = refused.value.errors.errors()
+    assert "`merge_dropout` cuts it anew in every epoch: set `merge_dropout: 0`" in fault["msg"]
+    learner("derpp", answer="text", merge_dropout=0.1, logits_weight=0.0)
+    learner("derpp", merge_dropout=0.1)  # classes are not cut

@@ -15,7 +15,8 @@ to the last bit.
 | logits of a text | none | told the truth; the `top` largest of a token, over which the error is the mean |
 | alpha, beta | searched; released for CIFAR-100 with 500 samples: 0.3, 0.5 | these, unverified for sound and text |
 
-Kept logits are of exactly the samples in the memory and go with them when they leave it. They are in the checkpoints.
+Kept logits are of exactly the samples in the memory and go with them when they leave it. They are in the checkpoints. With
+`merge_dropout`, which cuts texts anew in every epoch, they would stand at other tokens: that is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from tswork.augment.base import View
@@ -52,6 +53,15 @@ class DerppConfig(ErConfig):
         description="beta: weight of the memory's cross entropy beside that of new samples; none: one over the batch",
     )
     top: int = Field(default=32, ge=1, description="answer text: the largest logits of a token that are kept")
+
+    @model_validator(mode="after")
+    def _cuts_once(self) -> DerppConfig:
+        if self.answer == "text" and self.merge_dropout and self.logits_weight:
+            raise ValueError(
+                "kept logits stand at the tokens of a text, and `merge_dropout` cuts it anew in every epoch: set"
+                " `merge_dropout: 0`, or `logits_weight: 0`"
+            )
+        return self
 
 
 @register("method", "derpp", version=1, config=DerppConfig)
@@ -91,6 +101,10 @@ class DarkExperienceReplay(Rehearsal[DerppConfig]):
             together = KeptLogits.joined([self._kept.to(context.device), fresh])
             place[place < 0] = len(before) + torch.arange(len(fresh))
             self._kept = together.at(place.to(context.device))
+
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        found = super().costs(model, task, part)
+        return {**found, "kept_bytes": found["kept_bytes"] + self._kept.bytes}
 
     def _logits(self, model: Model, part: Part, context: Context) -> KeptLogits:
         """The logits of samples as they are."""

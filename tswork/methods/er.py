@@ -9,6 +9,7 @@ it is `finetune`, to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from pydantic import Field
 from tswork.context import Context
 from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import Part
-from tswork.data.memory import Growth, Memory, class_quota
+from tswork.data.memory import Growth, Memory, class_quota, contents
 from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart, rehearsal_sampler
 from tswork.data.samplers import Sampler
 from tswork.errors import DataInvalid, Problem
@@ -43,9 +44,11 @@ C = TypeVar("C", bound=ErConfig)
 
 
 class Rehearsal(ContinualMethod[C]):
-    """New samples and those of a memory, in one batch."""
+    """New samples and those of a memory, in one batch. The table `memory` tells what was in it after each task."""
 
     memory: Memory
+    memories: list[Memory]
+    """The memory after each task."""
 
     def check(self, part: Part) -> None:
         super().check(part)
@@ -58,6 +61,7 @@ class Rehearsal(ContinualMethod[C]):
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         if task == 0:
             self.memory = Memory.empty(part.collection, ClassTasks.divided(part.collection).column)
+            self.memories = []
 
     def rehearsed(self, part: Part) -> RehearsalPart:
         return RehearsalPart.joined(part, self.memory)
@@ -73,15 +77,27 @@ class Rehearsal(ContinualMethod[C]):
         )
 
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+        if self.config.memory:
+            self.memory = self._filled(model, task, part, context)
+            self.memories.append(self.memory)
+            context.recorder.table("memory", contents(self.memories))
+
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        return {
+            **super().costs(model, task, part),
+            "old_samples": len(self.memories[task - 1]) if task and self.memories else 0,
+            "kept_samples": len(self.memory),
+            "kept_bytes": self.memory.bytes,
+        }
+
+    def _filled(self, model: Model, task: int, part: Part, context: Context) -> Memory:
+        """The memory with samples of a task that is over."""
         config = self.config
-        if not config.memory:
-            return
         if config.selection == "reservoir":
-            self.memory = self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
-            return
+            return self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
         division = ClassTasks.divided(part.collection)
         seen = sum(map(len, division.classes[: task + 1]))
-        self.memory = self.memory.extended(
+        return self.memory.extended(
             part,
             task=task,
             quota=class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=seen),
@@ -91,10 +107,11 @@ class Rehearsal(ContinualMethod[C]):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"memory": self.memory.state_dict()}
+        return {"memory": self.memory.state_dict(), "memories": [one.state_dict() for one in self.memories]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.memory = self.memory.restored(state["memory"])
+        self.memories = [self.memory.restored(one) for one in state["memories"]]
 
 
 @register("method", "er", version=2, config=ErConfig)

@@ -61,6 +61,11 @@ class KeptLogits:
         """Number of samples."""
         return len(self.lengths)
 
+    @property
+    def bytes(self) -> int:
+        """Size of what is kept."""
+        return sum(kept.numel() * kept.element_size() for kept in (self.values, self.choices, self.lengths))
+
     def at(self, rows: Int[Tensor, "some"]) -> KeptLogits:
         """Those of some samples."""
         return KeptLogits(self.values[rows], self.choices[rows], self.lengths[rows])

@@ -90,6 +90,7 @@ class Distilling(Taught[D]):
         return bool(self.config.distillation_weight)
 
     def terms(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Float[Tensor, ""]]:
+        self.answer.step(context)
         view = self.view(batch, context)
         heard = self.answer.heard(model, batch, view)
         losses = {"loss": self.answer.loss(heard)}
