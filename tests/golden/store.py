@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tests.golden.speech import BLOCKS, frozen_collection, speech_frames
-from tests.methods.toys import TINY, method_of, model_of, trained, waves
+from tests.methods.toys import TINY, method_of, model_of, said_waves, trained, waves
 from tests.protocols.patients import toy_patients
 from tests.protocols.toys import toy_classes, toy_model, toy_series
 from tests.protocols.varieties import toy_varieties
@@ -80,6 +80,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"denominator": "negatives"},
     ],
     "labelled_objective triplet": [{"mining": mining, "margin": 0.5} for mining in ("all", "hard", "semi_hard")],
+    "method audio_kd": [{"memory": 4}, {"memory": 4, "distillation_weight": 3000.0}],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -115,10 +116,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"memory": 4},
         {"memory": 4, "distillation": "ntpt", "denominator": "no_self", "repel_class": False},
     ],
+    "method derpp": [{"memory": 4}, {"memory": 4, "memory_weight": None, "selection": "herding"}],
     "method er": [{"memory": 4}, {"memory": 4, "selection": "herding", "growth": "growing", "from_memory": 1}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
+    "method sequence_kd": [{"memory": 4}, {"memory": 4, "sequence_weight": 3.0, "sequence_beams": 1}],
     "method supervised": [
         {"balanced": True},
         {
@@ -133,6 +136,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"mode": "contrast_then_probe", "items_per_class": 2, "head": None},
     ],
     "method tf_c": [{}, {"variant": "reference"}],
+    "method token_kd": [{"memory": 4}, {"memory": 4, "distillation_weight": 300.0}],
     "method ts_tcc": [{"frame_steps": 2}, {"frame_steps": 2, "variant": "reference"}],
     "preparation calendar": [{}, {"features": [], "cycles": ["day", "year"], "harmonics": 2}],
     "preparation standardize": [{}, {"per": "recording"}],
@@ -274,7 +278,7 @@ def _labelled_objective(name: str, options: dict[str, Any]) -> Numbers:
 def _method(name: str, options: dict[str, Any]) -> Numbers:
     """Three steps on waves of unequal length; the parts' losses, and what the judged weights make of other waves."""
     method = method_of(name, **({"encoder": TINY, "epochs": None, "iterations": 3, "batch_size": 4} | options))
-    result, recorder = trained(method, waves([20, 14, 20, 9]))
+    result, recorder = trained(method, said_waves(method, waves([20, 14, 20, 9])))
     other = waves([16] * 3, seed=1)
     embedded = result.models[0].embed(other.collection.values.view(3, 16, 2))
     curves = {name: points for name, points in recorder.curves.items() if name.rpartition("/")[2] == "loss"}

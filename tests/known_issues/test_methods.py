@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.methods.toys import BATCH_NORM, method_of, model_of, waves
+from tests.methods.toys import BATCH_NORM, method_of, model_of, nothing, waves
+from tests.training.tiny import bits
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import Method, MethodConfig, Update
 from tswork.methods.model import Model
+from tswork.training.checkpoints import Checkpoints
+from tswork.training.loop import Trained, train
 
 
 class Silent(Method[MethodConfig]):
@@ -74,3 +79,26 @@ def test_processes_do_not_draw_the_same_noise(name: str, options: dict[str, Any]
     first, second, again = (views[0] for views in found if views is not None)
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
+
+
+def test_a_training_with_a_memory_is_resumed_within_its_first_task(tmp_path: Path) -> None:
+    """Its memory was to be put back before it had begun, and there was nothing to put it into."""
+    part = waves([20] * 8)
+
+    def run() -> Trained:
+        return train(
+            method_of("er", memory=4, epochs=2, batch_size=2),
+            train=part,
+            validation=nothing(part),
+            info=DataInfo.of(part),
+            context=Context(),
+            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
+        )
+
+    whole = run()
+    for step in tmp_path.glob("step-*"):
+        if int(step.name.removeprefix("step-")) > 1:
+            shutil.rmtree(step)
+    again = run()
+    assert again.resumed_from == 1
+    assert bits(again) == bits(whole)

@@ -33,7 +33,11 @@ CONTRASTS = {"width": 8, "temperature": 0.5}
 
 def told_waves(each: int = 6, seed: int = 0) -> Part:
     """Waves of four classes with what they say, two classes a task."""
-    part = waves_of_four(each, seed)
+    return told(waves_of_four(each, seed))
+
+
+def told(part: Part) -> Part:
+    """The same waves with what they say."""
     words = [WORDS[int(code)] for code in part.codes("label")]
     collection = part.collection.replaced(table=part.collection.table.assign(words=words))
     return Part(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.methods.toys import method_of, trained, waves
+from tests.methods.toys import method_of, said_waves, trained, waves
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Part
@@ -36,7 +36,8 @@ def on_waves(component: Component) -> Method[Any]:
 def test_every_method_trains_on_batches_of_the_one_loader(
     component: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method, part = on_waves(component), waves([20, 20, 20, 20, 16, 16])
+    method = on_waves(component)
+    part = said_waves(method, waves([20, 20, 20, 20, 16, 16]))
     loaders, given, used = [], [], []
     make, draw, update = type(method).batches, Batches.at, type(method).updates
 

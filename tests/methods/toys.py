@@ -12,14 +12,18 @@ from tswork.config import configure
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.tasks_spec import TasksSpec
+from tswork.data.text_spec import TextSpec
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
 from tswork.recorder import MemoryRecorder
 from tswork.training.loop import Trained, train
 
 TINY: dict[str, Any] = {"uses": "dilated_conv", "depth": 2, "dim": 8, "hidden": 6, "dropout": 0.0}
-NEEDED: dict[str, dict[str, Any]] = {"clocs": {"patient": "label"}}
-"""Options without which a method cannot train on waves: a class stands for a patient."""
+NEEDED: dict[str, dict[str, Any]] = {
+    "clocs": {"patient": "label"},
+    "sequence_kd": {"decoder": {"dim": 8, "layers": 1, "heads": 2, "dropout": 0.0}},
+}
+"""Options without which a method cannot train on waves (a class stands for a patient), or would have a large decoder."""
 BATCH_NORM: dict[str, Any] = {"uses": "tsai", "model": "ResNetPlus", "options": {"nf": 4}}
 
 
@@ -33,6 +37,13 @@ def waves(lengths: Sequence[int], *, channels: int = 2, classes: int = 2, noise:
         sequences.append((clean + noise * random.normal(size=(length, channels))).astype(np.float32))
     table = pd.DataFrame({"label": [f"c{number % classes}" for number in range(len(lengths))]})
     return Part.whole(Collection.from_sequences(sequences, table=table, label="label", tasks=TasksSpec()))
+
+
+def said_waves(method: Method[Any], part: Part) -> Part:
+    """The same waves, saying the name of their class where a method writes texts."""
+    if getattr(method.config, "answer", None) != "text":
+        return part
+    return Part(part.collection.replaced(text=TextSpec(vocabulary=16, longest=6)), part.spans)
 
 
 def nothing(part: Part) -> Part:

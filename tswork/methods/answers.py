@@ -203,9 +203,15 @@ class TextAnswer(Answer):
 
 def read(model: Model, batch: Batch, view: View) -> tuple[Frames, Float[Tensor, "batch dim"]]:
     """The frames of a view of a batch, and one vector a sequence."""
+    frames = frames_of(model, batch, view)
+    return frames, pool_read(model.encoder, frames, view.x, pooling=model.pooling, keep=view.keep)
+
+
+def frames_of(model: Model, batch: Batch, view: View) -> Frames:
+    """The frames of a view of a batch."""
     lengths = batch.unequal_lengths if view.lengths is batch.lengths else view.lengths
     frames: Frames = model.encoder(view.x, lengths, keep=view.keep)
-    return frames, pool_read(model.encoder, frames, view.x, pooling=model.pooling, keep=view.keep)
+    return frames
 
 
 def label_column(model: Model) -> str:

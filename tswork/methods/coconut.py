@@ -8,13 +8,14 @@ are unverified. To the loss of replay (`er`) on all samples are added
 | --- | --- | --- |
 | nspt | the memory, from the second task on | `tswork.objectives.coconut.nspt`: student's negatives, teacher's positives |
 | cross_modal | new samples, from the first task on | `tswork.objectives.coconut.cross_modal_contrast`: audio and meaning |
+| sequence | the memory, from the second task on | `tswork.methods.sequence_teaching`: what the teacher wrote of it (COCONUT + S-KD) |
 
 Audio is the pooled embedding behind a linear projection, meaning what `tswork.methods.answers` says: the mean of the text's token
 embeddings, or the class's own embedding where no text is said, behind another. Both projections serve the losses alone. The
 teacher's vectors of the memory are made once a task, of the samples as they are, without the `views`.
 
-With both weights 0 it is `er`, to the last bit. `distillation: ntpt` is the variant that is compared with: teacher's negatives too,
-for which the teacher hears new samples as well.
+COCONUT + S-KD of the paper has `sequence_weight` above 0; which one is unknown. With all weights 0 it is `er`, to the last bit.
+`distillation: ntpt` is the variant that is compared with: teacher's negatives too, for which the teacher hears new samples as well.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ from tswork.data.memory import Growth
 from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart
 from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.answers import Heard
-from tswork.methods.er import ErConfig, Rehearsal
 from tswork.methods.model import Model
-from tswork.methods.teacher import looked_up, teacher_of
+from tswork.methods.sequence_teaching import SequenceTeaching, SequenceTeachingConfig
+from tswork.methods.teacher import looked_up
 from tswork.objectives.coconut import Denominator, cross_modal_contrast, nspt, ntpt
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 
 
-class CoconutConfig(ErConfig):
+class CoconutConfig(SequenceTeachingConfig):
     selection: Literal["random", "nearest_to_mean", "herding", "icarl_original", "reservoir"] = Field(
         default="herding", description="which samples of a class are kept; reservoir: of all samples alike"
     )
@@ -65,11 +66,10 @@ class CoconutConfig(ErConfig):
 
 
 @register("method", "coconut", version=1, config=CoconutConfig)
-class Coconut(Rehearsal[CoconutConfig]):
+class Coconut(SequenceTeaching[CoconutConfig]):
     """Replay with contrastive distillation and audio-text contrast (COCONUT, ACL Findings 2024)."""
 
-    _teacher: Model | None = None
-    _taught: Float[Tensor, "span width"]
+    _taught: Float[Tensor, "span width"] | None = None
 
     def add_heads(self, model: Model) -> None:
         config = self.config
@@ -81,17 +81,19 @@ class Coconut(Rehearsal[CoconutConfig]):
                 model.heads["meaning"] = nn.Embedding(len(model.info.classes), width)
             model.heads["text"] = nn.Linear(width, config.width)
 
-    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
-        super().begin(model, task, part, context)
-        self._teacher = teacher_of(model) if task and self.config.distillation_weight else None
+    @property
+    def wants_teacher(self) -> bool:
+        return bool(self.config.distillation_weight) or super().wants_teacher
 
     def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
-        """Let the teacher hear the memory; new samples too, where they are its negatives."""
+        self._taught = None
         super().prepare(model, rehearsed, context)
-        if self._teacher is None:
+
+    def lesson(self, teacher: Model, rehearsed: RehearsalPart, context: Context) -> None:
+        """Let the teacher hear the memory; new samples too, where they are its negatives."""
+        super().lesson(teacher, rehearsed, context)
+        if not self.config.distillation_weight:
             return
-        assert isinstance(rehearsed, RehearsalPart)
-        teacher = self._teacher
         first = 0 if self.config.distillation == "ntpt" else rehearsed.new
         heard = looked_up(
             teacher,
@@ -104,7 +106,11 @@ class Coconut(Rehearsal[CoconutConfig]):
 
     def terms(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Float[Tensor, ""]]:
         heard = self.heard(model, batch, context)
-        return {"loss": self.answer.loss(heard), **self._contrasts(model, batch, heard)}
+        return {
+            "loss": self.answer.loss(heard),
+            **self._contrasts(model, batch, heard),
+            **self.sequence_terms(model, batch, heard),
+        }
 
     def _contrasts(self, model: Model, batch: Batch, heard: Heard) -> dict[str, Float[Tensor, ""]]:
         if "audio" not in model.heads:
@@ -112,7 +118,7 @@ class Coconut(Rehearsal[CoconutConfig]):
         config, losses = self.config, dict[str, Tensor]()
         labels, is_memory = (gather_with_gradient(one) for one in (heard.labels, batch.codes[MEMORY_ROW] >= 0))
         audio = gather_with_gradient(model.heads["audio"](heard.vectors))
-        if self._teacher is not None:
+        if self._taught is not None:
             distil = nspt if config.distillation == "nspt" else ntpt
             losses[config.distillation] = config.distillation_weight * distil(
                 audio,

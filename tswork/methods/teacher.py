@@ -1,23 +1,30 @@
 """A teacher: the model as it was at the end of the previous task, which learns nothing any more.
 
 It is a copy of the whole model with its heads, in evaluation mode, taken when a task begins (a resumed training takes the same one,
-for it begins every task again). What it makes of samples that do not change is made once a task and looked up.
+for it begins every task again). What it makes of samples that do not change is made once a task and looked up; of samples that the
+student sees changed, it hears the same view in the step itself, those of the memory alone.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tswork.augment.base import View
 from tswork.context import Context
-from tswork.data.batches import Batches
+from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Part
+from tswork.data.rehearsal import MEMORY_ROW
 from tswork.data.samplers import ByLength
 from tswork.methods.model import Model, evaluating
+
+T = TypeVar("T")
 
 
 def teacher_of(model: Model) -> Model:
@@ -33,13 +40,36 @@ def looked_up(
     teacher: Model, part: Part, context: Context, read: Callable[[Tensor, Tensor | None], Float[Tensor, "batch width"]]
 ) -> Float[Tensor, "span width"]:
     """What `read` makes of each sequence of a part (values and lengths given), in the part's order, on the device."""
-    sampler = ByLength(part.lengths, steps=teacher.encoder.steps_at_once, equal=not teacher.encoder.padding_invariant)
-    batches = Batches(part, sampler=sampler, device=context.device)
-    order, found = [], []
-    with evaluating(teacher):
-        for step in range(batches.steps(0)):
-            batch = batches.at(0, step)
-            order.append(sampler.at(0, step))
-            found.append(read(batch.x, batch.unequal_lengths))
-    place: Int[Tensor, "span"] = torch.cat(order).argsort().to(context.device)
-    return torch.cat(found)[place]
+    found, place = in_batches(teacher, part, context, lambda batch: read(batch.x, batch.unequal_lengths))
+    return torch.cat(found)[place.to(context.device)]
+
+
+def in_batches(
+    model: Model, part: Part, context: Context, read: Callable[[Batch], T], *, columns: tuple[str, ...] = ()
+) -> tuple[list[T], Int[Tensor, "span"]]:
+    """What `read` makes of a part's sequences, batch after batch, and where each of them stands among all rows of these.
+
+    In evaluation mode and without gradients, in batches of similar length; `columns` are the codes that they carry.
+    """
+    sampler = ByLength(part.lengths, steps=model.encoder.steps_at_once, equal=not model.encoder.padding_invariant)
+    batches = Batches(part, sampler=sampler, device=context.device, columns=columns)
+    with evaluating(model):
+        found = [read(batches.at(0, step)) for step in range(batches.steps(0))]
+    order = [sampler.at(0, step) for step in range(batches.steps(0))]
+    return found, torch.cat(order).argsort()
+
+
+def memory_places(batch: Batch) -> Int[Tensor, "old"]:
+    """Where samples of the memory stand in a batch, on the host: the device is waited for once."""
+    return torch.nonzero(batch.codes[MEMORY_ROW].cpu() >= 0).flatten()
+
+
+def chosen(batch: Batch, view: View, places: Int[Tensor, "some"]) -> tuple[Batch, View]:
+    """Some samples of a batch, at places that are known on the host, and of a view of it. Padding stays as it is."""
+    there = places.to(batch.x.device, non_blocking=True)
+    codes = {column: values[there] for column, values in batch.codes.items()}
+    few = Batch(batch.x[there], batch.lengths[there], batch.span[places], codes)
+    keep = None if view.keep is None else view.keep[there]
+    # What a batch and its view share tells that nothing was cut.
+    lengths = few.lengths if view.lengths is batch.lengths else view.lengths[there]
+    return few, replace(view, x=view.x[there], lengths=lengths, keep=keep)

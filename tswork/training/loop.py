@@ -331,7 +331,8 @@ class _Training:
             self._begin(index)
             load_changing_weights(self.model, snapshot.kept[f"task-{index}"], source=f"the model of task {index}")
             self.models.append(copy.deepcopy(self.model))
-        self.method.load_state_dict(state["method"])
+        if self.stops:  # a first task begins without anything of earlier ones
+            self.method.load_state_dict(state["method"])
         if state["task"] is None:
             return None
         self._begin(len(self.stops))
