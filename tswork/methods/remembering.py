@@ -1,0 +1,78 @@
+"""What methods share that keep samples of earlier tasks: the memory, how it is filled, and where it is saved.
+
+After a task the memory takes exemplars of its classes (`tswork.data.exemplars`) or goes on as a reservoir. What is done with what
+it holds is the method's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from tswork.context import Context
+from tswork.data.class_tasks import ClassTasks
+from tswork.data.collection import Part
+from tswork.data.memory import Growth, Memory, class_quota
+from tswork.methods.continual import ContinualConfig, ContinualMethod
+from tswork.methods.embedding import embed_part
+from tswork.methods.model import Model
+
+
+class MemoryConfig(ContinualConfig):
+    memory: int = Field(default=200, ge=0, description="samples that are kept in all; 0: none")
+    growth: Growth = Field(
+        default="fixed", description="a class's share: among all classes there will be, or (growing) those seen so far"
+    )
+    selection: Literal["random", "nearest_to_mean", "herding", "icarl_original", "reservoir"] = Field(
+        default="random", description="which samples of a class are kept; reservoir: of all samples alike"
+    )
+
+
+C = TypeVar("C", bound=MemoryConfig)
+
+
+class Remembering(ContinualMethod[C]):
+    """A method with a memory."""
+
+    memory: Memory
+
+    def check(self, part: Part) -> None:
+        super().check(part)
+        self.quota(part, len(ClassTasks.divided(part.collection)) - 1)
+
+    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
+        if task == 0:
+            self.memory = Memory.empty(part.collection, self.remembered_by(part))
+
+    def remembered_by(self, part: Part) -> str:
+        """The column whose classes share the memory; default that of the tasks."""
+        return ClassTasks.divided(part.collection).column
+
+    def quota(self, part: Part, task: int) -> int:
+        """Samples a class may have after a task. Raises `DataInvalid` for a memory that is smaller than the number of classes."""
+        division, config = ClassTasks.divided(part.collection), self.config
+        seen = sum(map(len, division.classes[: task + 1]))
+        return class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=seen)
+
+    def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+        config = self.config
+        if not config.memory:
+            return
+        if config.selection == "reservoir":
+            self.memory = self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
+            return
+        self.memory = self.memory.extended(
+            part,
+            task=task,
+            quota=self.quota(part, task),
+            selection=config.selection,
+            seed=context.seed,
+            features=None if config.selection == "random" else embed_part(model, part, context),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": self.memory.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.memory = self.memory.restored(state["memory"])
