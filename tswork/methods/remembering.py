@@ -39,7 +39,7 @@ class Remembering(ContinualMethod[C]):
 
     def check(self, part: Part) -> None:
         super().check(part)
-        self.quota(part, len(ClassTasks.divided(part.collection)) - 1)
+        self.quota(part, seen=1)
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         if task == 0:
@@ -49,11 +49,14 @@ class Remembering(ContinualMethod[C]):
         """The column whose classes share the memory; default that of the tasks."""
         return ClassTasks.divided(part.collection).column
 
-    def quota(self, part: Part, task: int) -> int:
-        """Samples a class may have after a task. Raises `DataInvalid` for a memory that is smaller than the number of classes."""
-        division, config = ClassTasks.divided(part.collection), self.config
-        seen = sum(map(len, division.classes[: task + 1]))
-        return class_quota(config.memory, growth=config.growth, classes=len(division.order), seen=seen)
+    def seen(self, part: Part, task: int) -> int:
+        """How many of these classes have come when a task ends."""
+        return sum(map(len, ClassTasks.divided(part.collection).classes[: task + 1]))
+
+    def quota(self, part: Part, *, seen: int) -> int:
+        """Samples a class may have. Raises `DataInvalid` for a memory that is smaller than the number of classes."""
+        classes = len(part.collection.categories(self.remembered_by(part)))
+        return class_quota(self.config.memory, growth=self.config.growth, classes=classes, seen=seen)
 
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
         config = self.config
@@ -65,7 +68,7 @@ class Remembering(ContinualMethod[C]):
         self.memory = self.memory.extended(
             part,
             task=task,
-            quota=self.quota(part, task),
+            quota=self.quota(part, seen=self.seen(part, task)),
             selection=config.selection,
             seed=context.seed,
             features=None if config.selection == "random" else embed_part(model, part, context),
