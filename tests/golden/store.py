@@ -78,6 +78,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"denominator": "negatives"},
     ],
     "labelled_objective triplet": [{"mining": mining, "margin": 0.5} for mining in ("all", "hard", "semi_hard")],
+    "method agem": [{"memory": 4, "from_memory": 2}],
     "method autotcl": [
         {"blocks": 4, "trunk": TINY},
         {
@@ -109,12 +110,15 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
             "encoder": {"uses": "trend_seasonal", "length": 16, "dim": 8, "hidden": 6, "depth": 2},
         },
     ],
+    "method co2l": [{"memory": 4}, {"memory": 4, "views": ["jitter"], "views_per_item": 2, "distillation_weight": 0.5}],
     "method coconut": [
         {"memory": 4},
         {"memory": 4, "distillation": "ntpt", "denominator": "no_self", "repel_class": False},
     ],
     "method er": [{"memory": 4}, {"memory": 4, "selection": "herding", "growth": "growing", "from_memory": 1}],
+    "method ewc": [{}, {"form": "online", "fisher": "labels", "samples": 2, "weight": 100.0}],
     "method fixed_augmentation": [{}, {"choose": "all", "views": ["magnitude_warp", "window_warp"]}],
+    "method icarl": [{"memory": 4}, {"memory": 4, "selection": "nearest_to_mean", "growth": "fixed", "from_memory": 1}],
     "method infots": [{"meta_every": 1}, {"variant": "reference", "meta_every": 1}],
     "method mixing_up": [{}, {"share": "sequence"}],
     "method supervised": [
