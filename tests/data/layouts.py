@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,4 +73,101 @@ def lhotse(folder: Path, name: str = "recordings.jsonl.gz", *, prefix: str = "")
     ]  # fmt: skip
     json_lines(folder / name, recordings)
     json_lines(folder / name.replace("recordings", "supervisions"), supervisions)
+    return folder
+
+
+FLUENT = {
+    "train": [
+        ("anna", "Turn on the lights", "activate", "lights", "none"),
+        ("anna", "Bring me the newspaper, please", "bring", "newspaper", "none"),
+        ("bruno", "Kitchen heat up", "increase", "heat", "kitchen"),
+        ("bruno", "Switch the language", "change language", "none", "none"),
+    ],
+    "valid": [
+        ("carla", "Lights on", "activate", "lights", "none"),
+        ("carla", "Turn the heat up, in the kitchen", "increase", "heat", "kitchen"),
+    ],
+    "test": [
+        ("dino", "Get the newspaper", "bring", "newspaper", "none"),
+        ("dino", "Lights, please", "activate", "lights", "none"),
+    ],
+}
+"""Speaker, transcription, action, object and location of each row of a set like Fluent Speech Commands."""
+
+
+def fluent(folder: Path, rows: Mapping[str, Sequence[tuple[str, ...]]] = FLUENT) -> Path:
+    """Fluent Speech Commands as its archive unpacks: an index without a name, and quotation marks where commas are."""
+    names = []
+    for part, cells in rows.items():
+        path = folder / "data" / f"{part}_data.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["", "path", "speakerId", "transcription", "action", "object", "location"])
+            for number, row in enumerate(cells):
+                names.append(f"wavs/speakers/{row[0]}/{part}-{number}.wav")
+                table.writerow([number, names[-1], *row])
+    clips(folder, *names)
+    return folder
+
+
+def slurp_sentence(
+    number: int, annotated: str, scenario: str, action: str, *files: str, synthetic: bool = False
+) -> dict[str, Any]:
+    """A line of SLURP from its annotated sentence, such as `wake me at [time : eight]`."""
+    tokens: list[str] = []
+    entities: list[dict[str, Any]] = []
+    for piece in re.findall(r"\[[^\]]*\]|[^\s\[\]]+", annotated):
+        kind, colon, filler = piece.strip("[]").partition(" : ")
+        words = (filler if colon else kind).split()
+        if colon:
+            entities.append({"span": [*range(len(tokens), len(tokens) + len(words))], "type": kind})
+        tokens += words
+    return {
+        "slurp_id": number, "sentence": " ".join(tokens), "sentence_annotation": annotated,
+        "intent": f"{scenario}_{action}", "action": action, "scenario": scenario,
+        "tokens": [{"surface": one, "id": place, "lemma": one, "pos": "NN"} for place, one in enumerate(tokens)],
+        "recordings": [
+            {"file": file, "wer": 0.25 * place, "ent_wer": 0.0, "status": "synthetic" if synthetic else "correct"}
+            for place, file in enumerate(files)
+        ],
+        "entities": entities,
+    }  # fmt: skip
+
+
+SLURP = {
+    "train": [
+        slurp_sentence(11, "wake me at [time : Five Pm] on [date : monday]", "alarm", "set", "audio-1-headset.flac", "audio-1.flac"),
+        slurp_sentence(12, "play some jazz", "play", "music", "audio-2-headset.flac", "audio--3.flac"),
+        slurp_sentence(13, "lights off in the [house_place : kitchen]", "iot", "hue_lightoff", "audio-4.flac"),
+    ],
+    "devel": [
+        {**slurp_sentence(21, "play [artist_name : adele]", "play", "music", "audio-5-headset.flac", "audio-5.flac"), "intent": "music"},
+        slurp_sentence(22, "any alarms", "alarm", "query", "audio-6.flac"),
+    ],
+    "test": [
+        slurp_sentence(31, "it is [person : jo] 's day", "play", "music", "audio-7.flac"),
+        slurp_sentence(32, "wake me", "alarm", "set", "audio-8-headset.flac"),
+        slurp_sentence(33, "lights", "iot", "hue_lightoff", "audio-9.flac"),
+    ],
+    "train_synthetic": [slurp_sentence(41, "stop the alarm", "alarm", "remove", "audio-10-synth.flac", synthetic=True)],
+}  # fmt: skip
+"""Lines of each table of a set like SLURP; in one of them the intent is not that of scenario and action, as there."""
+
+
+def slurp(
+    folder: Path,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = SLURP,
+    *,
+    texts: str = "dataset/slurp/{}.jsonl",
+    real: str = "audio/slurp_real",
+    synthetic: str = "audio/slurp_synth",
+) -> Path:
+    """SLURP as its repository and its archives of recordings unpack, or elsewhere."""
+    files: dict[str, None] = {}
+    for name, lines in tables.items():
+        json_lines(folder / texts.format(name), lines)
+        inside = synthetic if name == "train_synthetic" else real
+        files |= dict.fromkeys(f"{inside}/{one['file']}" for line in lines for one in line["recordings"])
+    clips(folder, *files)
     return folder

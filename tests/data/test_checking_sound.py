@@ -155,6 +155,17 @@ def test_one_speaker_a_class_is_a_fault_and_one_of_several_classes_a_note(tmp_pa
     assert "1 classes have one 'speaker' only: x" in texts(found(tmp_path, label="region"), "confounding")
 
 
+def test_a_location_that_the_label_names_is_part_of_what_was_said_and_no_place(tmp_path: Path) -> None:
+    said = [{**row, "location": ["none", "kitchen"][row["region"] == "x"]} for row in speakers()]
+    recordings(tmp_path, [{**row, "intent": f"turn on_heat_{row['location']}"} for row in said])
+    assert texts(found(tmp_path, label="intent"), "confounding", severe=True) == []
+    for row in said:
+        row["place"] = row.pop("location")
+    recordings(tmp_path, [{**row, "intent": row["region"]} for row in said])
+    told = texts(found(tmp_path, label="intent"), "confounding", severe=True)
+    assert told == ["there is one 'place' a class, so no split by 'place' can judge the label"]
+
+
 def test_recordings_that_cannot_be_read_do_not_hide_what_the_table_tells(tmp_path: Path) -> None:
     recordings(tmp_path, [{**row, "speaker": row["region"]} for row in speakers()])
     (tmp_path / "0_0.wav").write_bytes(b"RIFF")

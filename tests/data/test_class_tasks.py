@@ -1,10 +1,7 @@
-"""Class-incremental tasks: orders, sizes, parts of every split, real counts, and what is refused."""
+"""Class-incremental tasks: orders, sizes, parts of every split, and what is refused."""
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,16 +129,3 @@ def test_a_task_without_data_in_a_part_is_refused() -> None:
     with pytest.raises(DataInvalid) as refused:
         tasks.parts(Part.of(collection, torch.tensor([0, 3])))
     assert told(refused) == ["task 1: it has no samples (classes b). Change the split, or the classes of the tasks."]
-
-
-@pytest.mark.real_data
-def test_recordings_of_slurp_by_scenario(data_root: Path) -> None:
-    path = data_root / "slurp_text" / "test.jsonl.gz"
-    if not path.exists():
-        pytest.skip(f"needs {path}")
-    with gzip.open(path, "rt") as file:
-        sentences = [json.loads(line) for line in file]
-    scenarios: list[object] = [one["scenario"] for one in sentences for _ in one["recordings"]]
-    collection = labelled(scenarios)
-    tasks = ClassTasks.by_sizes("intent", collection.classes, even_sizes(18, step=6))
-    assert [len(part) for part in tasks.parts(Part.whole(collection))] == [4691, 5158, 3229]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.cli.commands import tswork
-from tests.data.layouts import clips, json_lines, kaldi, lhotse, text
+from tests.data.layouts import clips, fluent, json_lines, kaldi, lhotse, slurp, text
 from tests.data.opening import places, read
 from tests.data.sounds import tone, write
 from tswork.data.add import write_card
@@ -57,6 +57,8 @@ SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "speechbrain": (brain, {}),
     "common_voice": (voices, {"tables": ["validated"]}),
     "italic": (orders, {}),
+    "fluent_speech_commands": (fluent, {}),
+    "slurp": (slurp, {"tables": ["train", "train_synthetic", "devel", "test"]}),
 }
 
 

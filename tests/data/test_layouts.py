@@ -318,7 +318,9 @@ def test_common_voice_tables_that_are_not_there_are_told(tmp_path: Path) -> None
     ]
 
 
-@pytest.mark.parametrize("reader", ["audiofolder", "kaldi", "lhotse", "italic", "common_voice"])
+@pytest.mark.parametrize(
+    "reader", ["audiofolder", "kaldi", "lhotse", "italic", "common_voice", "fluent_speech_commands", "slurp"]
+)
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, reader: str) -> None:
     assert faults(tmp_path, inspect, reader=reader, path="gone")[0].startswith(
         "gone  there is no such folder (looked at "

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from tswork.figures.accuracy_matrix import accuracy_map
 from tswork.figures.confusion import confusion_matrix
 from tswork.figures.curves import training_curves
 from tswork.figures.forecasts import example_forecasts
@@ -69,6 +70,19 @@ def test_confusion_matrices_of_any_size_are_drawn(classes: int) -> None:
     figure = confusion_matrix(table, title="ours")
     assert len(figure.axes[0].texts) == (int((counts > 0).sum()) if classes <= 20 else 0)
     assert drawn(figure) == drawn(confusion_matrix(table, title="ours"))
+
+
+@pytest.mark.parametrize("tasks", [1, 3, 31])
+def test_accuracy_matrices_show_what_was_seen_so_far(tasks: int) -> None:
+    matrix = np.random.default_rng(0).random((tasks, tasks))
+    figure = accuracy_map(matrix, title="er")
+    texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    seen = {(task, time): f"{100 * matrix[time, task]:.0f}" for time in range(tasks) for task in range(time + 1)}
+    assert texts == (seen if tasks <= 20 else {})
+    above = np.triu(np.full_like(matrix, np.nan), 1)
+    assert drawn(figure) == drawn(accuracy_map(matrix + above, title="er")), (
+        "what is above the diagonal does not matter"
+    )
 
 
 @pytest.mark.parametrize("points", [1, 3, 400])

@@ -27,6 +27,8 @@ from tswork.config import configure
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part, Split
 from tswork.data.tasks_spec import TasksSpec
+from tswork.data.text_spec import TextSpec
+from tswork.methods.model import Model
 from tswork.random import seeded
 from tswork.registry import Component, Kind, components
 
@@ -141,6 +143,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "preparation log_mel": [{"mels": 3, "unit": "samples", "window": 16.0, "hop": 4.0, "low": 0.0}],
     "preparation quality": [{"missing": "interpolate", "flat": "drop"}],
     "preparation resample": [{"rate": 0.5}, {"rate": 0.8, "method": "linear"}],
+    "preparation pad": [{"steps": 16}],
     "preparation segment": [{"steps": 4, "overlap": 0.5}],
     "preparation align_beats": [{"steps": 120, "beats": 3}],
     "preparation aggregate": [{"seconds": 14_400.0, "by": by} for by in ("sum", "mean")],
@@ -317,7 +320,21 @@ def _preparation(name: str, options: dict[str, Any]) -> Numbers:
 
 def _toy_tasks() -> Split:
     split = toy_classes()
-    return split.on(split.train.collection.replaced(tasks=TasksSpec()))
+    table = split.train.collection.table
+    told = table.assign(
+        words=[f"wave {kind}" for kind in table["kind"]], slots=[f'[["kind", "{kind}"]]' for kind in table["kind"]]
+    )
+    text = TextSpec(transcript="words", slots="slots", vocabulary=30)
+    return split.on(split.train.collection.replaced(table=told, tasks=TasksSpec(), text=text))
+
+
+class _Writer(Model):
+    """Writes what the length of a sequence tells, so that some of it is right."""
+
+    def transcribe(self, x: Tensor, lengths: Tensor | None = None, **_: Any) -> list[str]:
+        assert lengths is not None
+        kinds = [f"k{length % 3}" for length in lengths.tolist()]
+        return [f"{kind} _SEP kind _FILL {kind} _SEP wave {kind}" for kind in kinds]
 
 
 def _protocol(name: str, options: dict[str, Any]) -> Numbers:
@@ -332,7 +349,12 @@ def _protocol(name: str, options: dict[str, Any]) -> Numbers:
     judged = toy_model(split.train)
     if "answer" in protocol.requires:
         judged = model_of(method_of("finetune"), split.train)
-    rows = protocol.evaluate({"toy": [judged]}, split, Context()).rows
+    candidates: dict[str, list[Model]] = {"toy": [judged]}
+    if name == "continual":
+        random = model_of(method_of("finetune"), split.train, seed=1)
+        writer = _Writer(judged.encoder, judged.info, provides=frozenset({"answer", "transcribe"}))
+        candidates = {"random": [random], "toy": [judged] * 3, "writer": [writer]}
+    rows = protocol.evaluate(candidates, split, Context()).rows
     keys = rows[[column for column in ("row", "metric", "horizon", "task", "class") if column in rows]].astype(str)
     return dict(zip(keys.agg(" ".join, axis=1), rows["value"].astype(float), strict=True))
 

@@ -22,6 +22,7 @@ from tswork.errors import ModelUnfit
 from tswork.methods import coconut
 from tswork.methods.model import Model
 from tswork.methods.teacher import looked_up
+from tswork.text.tokenizer import Tokenizer
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
 
@@ -137,13 +138,37 @@ def test_what_is_said_is_learned_and_what_was_said_before_is_kept() -> None:
     assert found["joint"].provides == {"embed", "answer", "transcribe"}
 
 
+def test_texts_are_cut_anew_in_every_epoch_where_merges_are_dropped() -> None:
+    part = told_waves()
+    method: Any = learner("finetune", answer="text", decoder=SMALL, merge_dropout=0.5)
+    model = model_of(method, part)
+    batches = method.batches(model, method.tasks(part)[0], Context())
+    batch, seen = batches.at(0, 0), []
+    for epoch in (0, 1, 1, 0):
+        method.answer.step(Context().at(epoch, 0))
+        seen.append(method.answer.tokens(batch))
+    tokenizer = Tokenizer.from_json(model.info.tokenizer or "")
+    assert len({tuple(tokenizer.decode(ids) for ids in tokens.ids) for tokens in seen}) == 1
+    assert not torch.equal(seen[0].lengths, seen[1].lengths)
+    assert torch.equal(seen[1].ids, seen[2].ids)
+    assert torch.equal(seen[0].ids, seen[3].ids)
+
+
 @pytest.mark.parametrize("answer", ["class", "text"])
 def test_the_training_goes_on_within_a_later_task_as_if_nothing_had_happened(tmp_path: Path, answer: str) -> None:
     part = told_waves()
 
     def run() -> Trained:
         return train(
-            learner("coconut", answer=answer, decoder={**SMALL, "dropout": 0.2}, memory=8, dropout=0.3, **CONTRASTS),
+            learner(
+                "coconut",
+                answer=answer,
+                decoder={**SMALL, "dropout": 0.2},
+                merge_dropout=0.2,
+                memory=8,
+                dropout=0.3,
+                **CONTRASTS,
+            ),
             train=part,
             validation=nothing(part),
             info=DataInfo.of(part),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,9 +17,10 @@ from tswork.context import Context
 from tswork.data.collection import DataInfo, Part
 from tswork.data.rehearsal import MEMORY_ROW
 from tswork.data.tasks_spec import TasksSpec
-from tswork.errors import DataInvalid, ModelUnfit
+from tswork.errors import DataInvalid, ModelUnfit, TsworkWarning
 from tswork.methods.base import Method
 from tswork.methods.model import Model
+from tswork.recorder import MemoryRecorder
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
 
@@ -136,25 +138,106 @@ def of(batches: Any) -> list[Any]:
     return [batches.at(0, step) for step in range(batches.steps(0))]
 
 
-def test_the_training_goes_on_within_a_later_task_with_the_memory_it_had(tmp_path: Path) -> None:
-    part = waves_of_four()
+def checkpointed(folder: Path) -> tuple[Trained, MemoryRecorder]:
+    """Replay with a checkpoint after every step, and what it recorded."""
+    part, recorder = waves_of_four(), MemoryRecorder()
+    result = train(
+        learner("er", memory=8, selection="herding", dropout=0.3),
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(seed=3, recorder=recorder),
+        checkpoints=Checkpoints(folder, every_seconds=None, every_steps=1, keep=99),
+    )
+    return result, recorder
 
-    def run() -> Trained:
-        return train(
-            learner("er", memory=8, selection="herding", dropout=0.3),
-            train=part,
-            validation=nothing(part),
-            info=DataInfo.of(part),
-            context=Context(seed=3),
-            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
-        )
 
-    whole = run()
-    for step in tmp_path.glob("step-*"):
-        if int(step.name.removeprefix("step-")) > whole.steps - 2:
+def forget(folder: Path, *, after: int) -> None:
+    """Remove the checkpoints of later steps."""
+    for step in folder.glob("step-*"):
+        if int(step.name.removeprefix("step-")) > after:
             shutil.rmtree(step)
-    again = run()
+
+
+def test_the_training_goes_on_within_a_later_task_with_the_memory_it_had(tmp_path: Path) -> None:
+    whole, _ = checkpointed(tmp_path)
+    forget(tmp_path, after=whole.steps - 2)
+    again, _ = checkpointed(tmp_path)
     assert again.resumed_from == whole.steps - 2
+    assert bits(again) == bits(whole)
+
+
+# What is reported
+
+
+def test_contents_of_the_memory_and_costs_are_told_after_every_task() -> None:
+    part = waves_of_four()
+    named = part.collection.replaced(table=part.collection.table.assign(id=[f"w{row}" for row in range(len(part))]))
+    method: Any = learner("er", memory=8, selection="herding", growth="growing")
+    result, recorder = trained(method, Part(named, part.spans))
+    memory, cost = recorder.tables["memory"], recorder.tables["cost"]
+    pd.testing.assert_frame_equal(
+        memory[memory["after"] == 2].drop(columns=["after", "id"]).reset_index(drop=True),
+        method.memory.table.assign(task=method.memory.table["task"] + 1),
+    )
+    assert memory.groupby(["after", "task"]).size().to_dict() == {(1, 1): 8, (2, 1): 4, (2, 2): 4}
+    assert (memory["id"] == "w" + memory["sequence"].astype(str)).all()
+    expected = pd.DataFrame(
+        {
+            "task": [1, 2],
+            "steps": [4, 6],
+            "new_samples": 12,
+            "old_samples": [0, 8],
+            "kept_samples": 8,
+            "kept_bytes": 8 * 20 * 2 * 4,
+            "parameters": sum(weight.numel() for weight in result.models[0].parameters()),
+            "teacher_parameters": 0,
+        }
+    )
+    pd.testing.assert_frame_equal(cost.drop(columns="seconds"), expected)
+    assert (cost["seconds"] > 0).all()
+
+
+def test_a_teacher_counts_and_who_keeps_nothing_tells_so() -> None:
+    _, recorder = trained(learner("coconut", memory=8), waves_of_four())
+    cost = recorder.tables["cost"]
+    assert cost["teacher_parameters"].tolist() == [0, cost["parameters"][0]]
+    _, recorder = trained(learner("finetune"), waves_of_four())
+    assert recorder.tables["cost"]["kept_samples"].tolist() == [0, 0]
+    assert "memory" not in recorder.tables
+    _, recorder = trained(learner("er", memory=0), waves_of_four())
+    assert recorder.tables["cost"]["old_samples"].tolist() == [0, 0]
+    assert "memory" not in recorder.tables
+
+
+def test_a_resumed_training_tells_of_its_earlier_tasks_too(tmp_path: Path) -> None:
+    whole, first = checkpointed(tmp_path)
+    forget(tmp_path, after=whole.steps - 1)
+    again, second = checkpointed(tmp_path)
+    assert again.resumed_from == whole.steps - 1
+    pd.testing.assert_frame_equal(first.tables["memory"], second.tables["memory"])
+    pd.testing.assert_frame_equal(
+        first.tables["cost"].drop(columns="seconds"), second.tables["cost"].drop(columns="seconds")
+    )
+    assert second.tables["cost"]["seconds"][0] == first.tables["cost"]["seconds"][0]
+
+
+@pytest.mark.parametrize("fault", ["altered", "missing"])
+def test_an_altered_memory_is_never_resumed_with(tmp_path: Path, fault: str) -> None:
+    """It lies in the checkpoint's state; what is not as it was written is refused by name, and an older whole one is taken."""
+    whole, _ = checkpointed(tmp_path)
+    last = whole.steps - 1
+    forget(tmp_path, after=last)
+    state = tmp_path / f"step-{last:09d}" / "state.pt"
+    if fault == "missing":
+        state.unlink()
+    else:
+        saved = torch.load(state, weights_only=True)
+        saved["method"]["memory"]["spans"] = saved["method"]["memory"]["spans"].flip(0)
+        torch.save(saved, state)
+    with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped"):
+        again, _ = checkpointed(tmp_path)
+    assert again.resumed_from == last - 1
     assert bits(again) == bits(whole)
 
 

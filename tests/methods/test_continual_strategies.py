@@ -93,7 +93,7 @@ def test_the_training_goes_on_within_a_later_task_as_if_nothing_had_happened(tmp
 
     def run() -> Trained:
         return train(
-            learner(name, dropout=0.3, **options),
+            learner(name, dropout=0.3, merge_dropout=0.2, **options),
             train=part,
             validation=nothing(part),
             info=DataInfo.of(part),

@@ -7,12 +7,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.methods.test_coconut import SMALL, WORDS
+from tests.methods.toys import method_of, model_of, waves
 from tests.protocols.toys import Filters, toy_classes, toy_model
 from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.samplers import ByLength
-from tswork.methods.embedding import embed_part
+from tswork.data.text_spec import TextSpec
+from tswork.errors import ModelUnfit
+from tswork.methods import embedding
+from tswork.methods.embedding import embed_part, transcribe_part
 from tswork.methods.model import Model
+from tswork.text.writing import decoder_of
 
 
 @given(lengths=st.lists(st.integers(0, 50), max_size=30), steps=st.integers(1, 120), equal=st.booleans())
@@ -67,6 +73,49 @@ def test_an_encoder_that_shortens_time_takes_more_sound_at_once(monkeypatch: pyt
         found.append(embed_part(model, part, Context(), pooling="max"))
     assert sizes == [2, 2, 2, 6], "two seconds in 32,768 samples, 65 behind a stride"
     torch.testing.assert_close(found[0], found[1])
+
+
+def told_waves() -> Part:
+    part = waves([20, 14, 17, 20, 9, 14], classes=3)
+    table = part.collection.table.assign(words=[WORDS[row % 3] for row in range(len(part))])
+    return Part(
+        part.collection.replaced(table=table, text=TextSpec(transcript="words", vocabulary=40)), part.spans.flip(0)
+    )
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_texts_equal_those_of_single_items_in_their_order(beams: int) -> None:
+    part = told_waves()
+    model = model_of(method_of("joint", answer="text", decoder=SMALL), part)
+    with torch.no_grad():
+        for weight in decoder_of(model).bridge.parameters():
+            weight.mul_(100)  # an untrained decoder hardly listens
+    found = transcribe_part(model, part, Context(), beams=beams, longest=12)
+    assert len(set(found)) > 1
+    for text, sequence in zip(found, part.spans[:, 0].tolist(), strict=True):
+        alone = part.collection.sequence(sequence)[None].float()
+        assert [text] == model.eval().transcribe(alone, beams=beams, longest=12)
+
+
+def test_no_more_hypotheses_are_written_at_once_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, sizes = told_waves(), list[int]()
+    model = model_of(method_of("joint", answer="text", decoder=SMALL), part)
+
+    def transcribe(x: torch.Tensor, *rest: object, **more: object) -> list[str]:
+        sizes.append(len(x))
+        return [""] * len(x)
+
+    monkeypatch.setattr(embedding, "HYPOTHESES_AT_ONCE", 7)
+    monkeypatch.setattr(model, "transcribe", transcribe)
+    transcribe_part(model, part, Context(), beams=3)
+    assert sizes == [2, 2, 2]
+    assert transcribe_part(model, Part(part.collection, part.spans[:0]), Context()) == []
+
+
+def test_who_cannot_write_is_not_asked() -> None:
+    part = toy_classes().train
+    with pytest.raises(ModelUnfit, match="it has no 'decoder' head"):
+        transcribe_part(toy_model(part), part, Context())
 
 
 def test_an_empty_part_has_no_embeddings() -> None:

@@ -27,7 +27,6 @@ from tswork.text.tokens import Tokens
 def information(
     method: Any, model: Model, part: Part, *, samples: int = 999, of: Truth = "labels", seed: int = 0
 ) -> Any:
-    method.answer.begin(model, part)
     return fisher_information(model, method.answer, part, Context(seed=seed), samples=samples, of=of)
 
 
@@ -184,9 +183,11 @@ def test_weights_that_have_not_moved_cost_nothing_and_moved_ones_their_informati
 def test_tasks_are_held_apart_or_in_one(form: str, kept: int) -> None:
     part = waves_of_four(sizes=(1, 1, 2))
     method: Any = learner("ewc", form=form, decay=0.5, samples=4)
-    result, _ = trained(method, part)
+    result, recorder = trained(method, part)
     held = method.state_dict()["held"]
     assert len(held) == kept
+    cost = recorder.tables["cost"]
+    assert cost["kept_bytes"].iloc[-1] == kept * 2 * 4 * cost["parameters"].iloc[-1]
     for one, model in zip(held, result.models[-kept:], strict=True):
         weights = dict(model.named_parameters())
         assert all(torch.equal(value, weights[name]) for name, value in one["weights"].items())

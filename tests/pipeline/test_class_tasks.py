@@ -46,6 +46,20 @@ def test_continual_methods_are_judged_beside_their_controls_and_found_again(tmp_
         assert f"judge/{row}/accuracy@t2" in metrics
 
 
+def test_models_that_classify_and_models_that_write_are_judged_together(tmp_path: Path) -> None:
+    decoder = "decoder: {dim: 8, layers: 1, heads: 2}"
+    text = (
+        CONTINUAL.replace("tasks: {step: 2}", "tasks: {step: 2}, text: {vocabulary: 20}")
+        .replace("{uses: er,", f"{{uses: er, answer: text, {decoder},")
+        .replace("{uses: continual,", "{uses: continual, beams: 2,")
+    )
+    metrics = run(tmp_path, text).members[0].metrics
+    assert metrics["judge/finetune/average_accuracy_by_sample"] >= 0
+    assert "judge/finetune/forward_transfer_all_classes" in metrics
+    assert metrics["judge/er/average_string_wer"] > 0
+    assert not {name for name in metrics if "transcript" in name or "slu" in name}
+
+
 def test_a_model_that_cannot_classify_and_tasks_that_do_not_fit_are_refused_where_they_stand(tmp_path: Path) -> None:
     text = CONTINUAL.replace("{uses: finetune, iterations", "{uses: ts2vec, iterations")
     with pytest.raises(PipelineInvalid, match="models that can answer"):

@@ -149,3 +149,36 @@ def test_data_without_a_card_are_called_as_the_pipeline_is(tmp_path: Path) -> No
     assert load(tmp_path).members[0].data.options.name == "waves"
     named = PIPELINE.replace("  reader: arrays", "  name: sines\n  reader: arrays")
     assert load(tmp_path, named).members[0].data.options.name == "sines"
+
+
+SHARED = """\
+version: 1
+name: shared
+data: {reader: arrays, path: waves.npz, label: label, split: {by: official}}
+encoder: {uses: dilated_conv, dim: 8, hidden: 4, depth: 2}
+training: {epochs: 3, learning_rate: 0.01, dropout: 0.2}
+stages:
+  ts2vec:     {uses: ts2vec}
+  supervised: {uses: supervised, epochs: 5}
+  probe:      {uses: probe_classify, needs: [ts2vec, supervised]}
+"""
+
+
+def test_shared_options_go_to_every_method_that_has_them_and_says_nothing_else(tmp_path: Path) -> None:
+    (member,) = load(tmp_path, SHARED).members
+    ts2vec, supervised = (member.stage(name).component.config.model_dump() for name in ("ts2vec", "supervised"))
+    assert (ts2vec["epochs"], supervised["epochs"]) == (3, 5)
+    assert ts2vec["learning_rate"] == supervised["learning_rate"] == 0.01
+    assert supervised["dropout"] == 0.2
+    (overridden,) = load(tmp_path, SHARED, "training.epochs=1").members
+    assert overridden.stage("ts2vec").component.config.model_dump()["epochs"] == 1
+
+
+def test_faults_of_shared_options_stand_where_they_are_written(tmp_path: Path) -> None:
+    wrong = SHARED.replace("epochs: 3, learning_rate: 0.01", "epoch: 3, learning_rate: fast, encoder: lstm")
+    assert faults(tmp_path, wrong) == [
+        "waves.yaml:5:12  training.epoch: no method of this pipeline has such an option. Known: dropout, learning_rate.",
+        "waves.yaml:5:37  stages.ts2vec.learning_rate: should be a valid number, not 'fast'",
+        "waves.yaml:5:37  stages.supervised.learning_rate: should be a valid number, not 'fast'",
+        "waves.yaml:5:43  training.encoder: no method of this pipeline has such an option. Give it as the pipeline's `encoder:`.",
+    ]

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from tests.protocols.toys import toy_classes
-from tswork.config import NoOptions
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part, Split
 from tswork.data.tasks_spec import TasksSpec
@@ -17,7 +16,8 @@ from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.model import Model
 from tswork.protocols.base import Result
-from tswork.protocols.continual import Continual
+from tswork.protocols.continual import Continual, ContinualProtocolConfig
+from tswork.recorder import MemoryRecorder
 
 SPLIT = toy_classes(items=90, classes=3, ragged=False)
 
@@ -65,7 +65,7 @@ def model(known: list[int]) -> Model:
 
 
 def judged(*, split: Split | None = None, **candidates: list[Model]) -> Result:
-    return Continual(NoOptions()).evaluate(candidates, split or told(), Context())
+    return Continual(ContinualProtocolConfig()).evaluate(candidates, split or told(), Context())
 
 
 def test_a_model_that_knows_its_last_class_alone_forgets_all_others() -> None:
@@ -120,6 +120,36 @@ def test_figures_by_sample_are_means_over_units() -> None:
     assert result.predictions is not None
     counts = result.predictions[result.predictions["row"] == "one"]["at"].value_counts()
     assert counts.to_dict() == {"t1": 10, "t2": 30}
+
+
+def test_forward_transfer_is_on_the_next_task_among_all_classes_less_that_of_the_untrained_model() -> None:
+    early = [model([0, 1]), model([0, 1]), model([0, 1, 2])]  # knows the second class before it comes, not the third
+    result = judged(early=early, joint=[model([0, 1, 2])], random=[model([0])])
+    assert result.value("early", "forward_transfer_all_classes") == pytest.approx((1 + 0) / 2)
+    assert result.value("early", "accuracy", "t1") == 1
+    less = judged(early=early, random=[model([1])])
+    assert less.value("early", "forward_transfer_all_classes") == pytest.approx((1 - 1 + 0) / 2)
+    told = result.rows[result.rows["metric"] == "forward_transfer_all_classes"]["row"].tolist()
+    assert told == ["early"], "who has one model for all times, and who was never trained, has none"
+    assert "forward_transfer_all_classes" not in set(judged(early=early).rows["metric"])
+
+
+def test_every_candidate_has_its_matrix_drawn() -> None:
+    recorder = MemoryRecorder()
+    candidates = {"random": [model([0])], "er": [model([0]), model([0, 1]), model([0, 1, 2])]}
+    Continual(ContinualProtocolConfig()).evaluate(candidates, told(), Context(recorder=recorder))
+    assert list(recorder.figures) == ["accuracy_matrix/er"]
+
+
+def test_samples_without_a_task_take_no_part() -> None:
+    split = told()
+    collection = split.train.collection
+    group = collection.table["kind"].where(np.arange(90) % 6 != 0)  # half of the first class has none
+    divided = collection.replaced(table=collection.table.assign(topic=group), tasks=TasksSpec(column="topic"))
+    result = judged(split=split.on(divided), one=[model([0]), model([0, 1]), model([0, 1, 2])])
+    assert result.value("one", "last_accuracy_by_sample") == 1
+    assert result.tables["accuracy_matrix"].groupby("task")["items"].first().tolist() == [5, 10, 10]
+    assert "15 items without a class or a task were left out" in result.warnings
 
 
 def test_models_that_do_not_fit_the_tasks_are_refused() -> None:

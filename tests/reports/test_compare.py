@@ -153,6 +153,18 @@ def test_where_smaller_is_better_wins_are_the_smaller_errors(monkeypatch: pytest
     assert line["difference"] == pytest.approx(-0.25)  # of the metric itself
 
 
+def test_a_metric_may_go_the_other_way_than_its_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tswork.protocols.probe_classify import ProbeClassify
+
+    several = [judgement({"random": 0.5, "ts2vec": 0.25}, data=f"set{number}") for number in range(6)]
+    assert compare(several)[0].greater_is_better
+    monkeypatch.setattr(ProbeClassify, "turned", frozenset({"accuracy"}))
+    (one,) = compare(several)
+    assert not one.greater_is_better
+    assert one.over_sets is not None
+    assert one.over_sets.set_index("row").loc["random"]["wins"] == 6
+
+
 def test_what_is_not_there_is_refused_with_what_there_is() -> None:
     with pytest.raises(NothingToCompare, match="no finished protocol stage was found; run a pipeline first"):
         compare([])

@@ -86,6 +86,10 @@ def test_slots_may_stand_in_columns_of_their_own_and_nothing_need_be_transcribed
     assert parse_target(second.text) == second
 
 
+def test_an_intent_may_be_a_number() -> None:
+    assert read(table(intent=[7]))[0].text == "7 _SEP wake me"
+
+
 def test_rows_that_cannot_be_written_are_refused_all_at_once_with_their_names() -> None:
     rows = table(
         intent=["a", None, "a", "a", "a", "a"],

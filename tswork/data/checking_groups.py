@@ -16,10 +16,19 @@ PLACES = ("location", "place", "city", "village", "session")
 
 
 def looks_like_group(collection: Collection) -> list[str]:
-    """Columns that are called as persons and places are, are no group, and have values that come again."""
+    """Columns that are called as persons and places are, are no group and no part of the label, and have values that come again."""
     known = [name for name in (*PERSONS, *PLACES) if name in collection.table.columns]
     free = [name for name in known if name not in (*collection.groups, collection.label)]
-    return [name for name in free if 1 < len(collection.categories(name)) < len(collection)]
+    several = [name for name in free if 1 < len(collection.categories(name)) < len(collection)]
+    return [name for name in several if not _is_part_of_label(collection, name)]
+
+
+def _is_part_of_label(collection: Collection, column: str) -> bool:
+    """Whether every label names the value of a column among others: the intent `increase_heat_kitchen` its location `kitchen`."""
+    if collection.label is None:
+        return False
+    pairs = collection.table[[collection.label, column]].dropna().astype(str).drop_duplicates()
+    return all(label != value and value in label.split("_") for label, value in pairs.itertuples(index=False))
 
 
 def check_shared(split: Split, *, accepted: bool) -> Iterator[Finding]:

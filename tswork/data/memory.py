@@ -9,6 +9,7 @@ offered is in it with the same probability.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -67,6 +68,12 @@ class Memory:
         return pd.DataFrame(
             {**columns, "class": names[self.codes.numpy()], "task": self.task.numpy(), "rank": self.rank.numpy()}
         )
+
+    @property
+    def bytes(self) -> int:
+        """Size of the values that its samples stand for, as the collection holds them."""
+        values = self.collection.values
+        return int(self.part.lengths.sum()) * values.shape[1] * values.element_size()
 
     def extended(
         self,
@@ -152,6 +159,22 @@ class Memory:
         if again:
             message = f"{again} samples of the task are in the memory already"
             raise DataInvalid([Problem(message, path="memory", remedy="Fill it from the task's own samples alone.")])
+
+
+def contents(memories: Sequence[Memory]) -> pd.DataFrame:
+    """What was in a memory after each task, to be looked at.
+
+    The columns of `Memory.table` behind `after`, and `id` where the collection has one; tasks count from 1.
+    """
+    frames = []
+    for after, memory in enumerate(memories, start=1):
+        frame, samples = memory.table, memory.part.table
+        frame.insert(0, "after", after)
+        frame["task"] += 1
+        if "id" in samples:
+            frame["id"] = samples["id"]
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
 
 
 def class_quota(size: int, *, growth: Growth, classes: int, seen: int) -> int:

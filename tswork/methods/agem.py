@@ -88,6 +88,7 @@ class Agem(Remembering[AgemConfig]):
             yield from super().updates(model, batch, context)
             return
         remembered = self._remembered.at(context.epoch, context.step)
+        self.answer.step(context)
         view = changed_view(remembered, self._views, draws(context, "views of the memory"))
         loss = self.answer.loss(self.answer.heard(model, remembered, view))
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

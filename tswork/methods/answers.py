@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tswork.augment.base import View
+from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Encoder, Frames, valid_steps
@@ -30,7 +31,8 @@ from tswork.methods.model import Model
 from tswork.objectives.distillation import token_distillation
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.precision import wide
-from tswork.text.collection_text import tokens_of
+from tswork.random import generator
+from tswork.text.collection_text import looser_tokens_of, tokens_of
 from tswork.text.decoder import TextDecoder, TextDecoderConfig
 from tswork.text.tokens import Tokens, TokenTable
 from tswork.text.writing import decoder_of, tokenizer_of
@@ -63,6 +65,10 @@ class Answer(ABC):
     @abstractmethod
     def begin(self, model: Model, part: Part) -> None:
         """Called with what a task is trained on, before its first batch. Raises `DataInvalid` when it does not suit."""
+
+    @abstractmethod
+    def step(self, context: Context) -> None:
+        """Called before a batch is heard, with its epoch and step."""
 
     @abstractmethod
     def heard(self, model: Model, batch: Batch, view: View) -> Heard:
@@ -103,6 +109,9 @@ class ClassAnswer(Answer):
     def begin(self, model: Model, part: Part) -> None:
         """Labels come with the batches."""
 
+    def step(self, context: Context) -> None:
+        """Labels stay what they are."""
+
     def heard(self, model: Model, batch: Batch, view: View) -> Heard:
         frames, vectors = read(model, batch, view)
         labels = batch.codes[label_column(model)]
@@ -132,8 +141,9 @@ class TextAnswer(Answer):
 
     provides = frozenset({"embed", "answer", "transcribe"})
 
-    def __init__(self, config: TextDecoderConfig) -> None:
+    def __init__(self, config: TextDecoderConfig, *, merge_dropout: float) -> None:
         self._config = config
+        self._merge_dropout = merge_dropout
         self._tokens: TokenTable | None = None
 
     def heads(self, encoder: Encoder, info: DataInfo) -> dict[str, nn.Module]:
@@ -147,7 +157,17 @@ class TextAnswer(Answer):
         return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim)}
 
     def begin(self, model: Model, part: Part) -> None:
-        self._tokens = tokens_of(part, tokenizer_of(model)).to(model.device)
+        self._part, self._tokenizer, self._device = part, tokenizer_of(model), model.device
+        self._tokens = tokens_of(part, self._tokenizer).to(self._device)
+        self._drawn = -1
+
+    def step(self, context: Context) -> None:
+        """Cut the texts anew in every epoch, where merges are dropped."""
+        if not self._merge_dropout or self._drawn == context.epoch:
+            return
+        draw = generator(context.seed, "merges", context.epoch)
+        tokens = looser_tokens_of(self._part, self._tokenizer, dropout=self._merge_dropout, generator=draw)
+        self._tokens, self._drawn = tokens.to(self._device), context.epoch
 
     def tokens(self, batch: Batch) -> Tokens:
         """The tokens of a batch's texts."""

@@ -140,6 +140,10 @@ class Method(ABC, Generic[C]):
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
         """Called after the last step of a task with the weights that are judged (fill a memory)."""
 
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        """What a task cost beside time and steps, by name, asked after `finish`; default nothing, and no table `cost` is recorded."""
+        return {}
+
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         """The batches of one task; default: whole sequences, as `sequence_batches` gives them."""
         return sequence_batches(part, encoder=model.encoder, context=context, batch_size=self.config.batch_size)

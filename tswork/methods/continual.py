@@ -46,6 +46,12 @@ class ContinualConfig(MethodConfig):
         description="what is learned to say of a sequence: its class, or the text of the data's `text:`",
     )
     decoder: TextDecoderConfig = Field(default=TextDecoderConfig(), description="answer text: what writes it")
+    merge_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="answer text: share of merges that are dropped in training, anew in every epoch",
+    )
     epochs: int | None = Field(default=20, ge=1, description="passes over the training samples of each task")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="answer class: dropout before the head in training")
     pooling: Pooling = Field(default="max", description="from frames to one vector a sequence")
@@ -73,7 +79,7 @@ class ContinualMethod(Method[C]):
         super().__init__(config)
         self._views: list[Augmentation[Any]] = [view.build() for view in config.views]
         self.answer: Answer = (
-            TextAnswer(config.decoder)
+            TextAnswer(config.decoder, merge_dropout=config.merge_dropout)
             if config.answer == "text"
             else ClassAnswer(dropout=config.dropout, pooling=config.pooling)
         )
@@ -126,6 +132,18 @@ class ContinualMethod(Method[C]):
             sampler=self.sampler(rehearsed, context),
         )
 
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        """Samples that were trained on and that are kept, and parameters; a teacher is whatever other model a method holds."""
+        teachers = [held for held in vars(self).values() if isinstance(held, Model)]
+        return {
+            "new_samples": len(part),
+            "old_samples": 0,
+            "kept_samples": 0,
+            "kept_bytes": 0,
+            "parameters": _parameters(model),
+            "teacher_parameters": sum(map(_parameters, teachers)),
+        }
+
     def columns(self, part: Part) -> tuple[str, ...]:
         """Codes that batches carry."""
         return (label_of(part),)
@@ -157,6 +175,7 @@ class ContinualMethod(Method[C]):
 
     def heard(self, model: Model, batch: Batch, context: Context) -> Heard:
         """What the model makes of a changed view of a batch."""
+        self.answer.step(context)
         return self.answer.heard(model, batch, self.view(batch, context))
 
     def view(self, batch: Batch, context: Context) -> View:
@@ -170,6 +189,10 @@ def label_of(part: Part) -> str:
     if label is None:
         raise DataInvalid([Problem("no column holds the classes", "label", remedy="Name it with `label:`.")])
     return label
+
+
+def _parameters(model: Model) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _rate(part: Part) -> float:

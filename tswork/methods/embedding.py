@@ -1,4 +1,4 @@
-"""One vector, or the logits of a head, for every item of a part, in batches of bounded memory."""
+"""One vector, the logits of a head, or a text for every item of a part, in batches of bounded memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tswork.context import Context
-from tswork.data.batches import Batches
+from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Part
 from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.model import Model, evaluating
+
+HYPOTHESES_AT_ONCE = 256
+"""Texts that are written at once, of which a decoder keeps what it knows of every token."""
 
 
 def embed_part(
@@ -35,17 +38,49 @@ def classify_part(
     return _by_length(model, part, context, model.classify, len(model.info.classes), steps)
 
 
+def transcribe_part(
+    model: Model, part: Part, context: Context, *, beams: int = 1, longest: int = 130, steps: int | None = None
+) -> list[str]:
+    """What a model writes of a part's spans, in their order; by one beam greedily. Raises `ModelUnfit` when it cannot."""
+    found = [""] * len(part)
+
+    def write(rows: Int[Tensor, "batch"], batch: Batch) -> None:
+        texts = model.transcribe(batch.x.float(), batch.lengths, beams=beams, longest=longest)
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            found[row] = text
+
+    _each_batch(model, part, context, write, steps=steps, most=max(1, HYPOTHESES_AT_ONCE // beams))
+    return found
+
+
 def _by_length(
     model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
 ) -> Float[Tensor, "item width"]:
-    """What `read` makes of the items, which are brought to it by their length."""
+    """What `read` makes of the items."""
+    found = torch.empty(len(part), width)
+
+    def keep(rows: Int[Tensor, "batch"], batch: Batch) -> None:
+        found[rows] = read(batch.x.float(), batch.lengths).float().cpu()
+
+    _each_batch(model, part, context, keep, steps=steps)
+    return found
+
+
+def _each_batch(
+    model: Model,
+    part: Part,
+    context: Context,
+    take: Callable[[Tensor, Batch], None],
+    *,
+    steps: int | None,
+    most: int | None = None,
+) -> None:
+    """Bring the items to `take` by their length, with their places in the part; the model is in evaluation mode."""
     model.to(context.device)
     encoder = model.encoder
-    sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, equal=not encoder.padding_invariant)
+    equal = not encoder.padding_invariant
+    sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, most=most, equal=equal)
     batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
-    found = torch.empty(len(part), width)
     with evaluating(model):
         for step in range(batches.steps(0)):
-            batch = batches.at(0, step)
-            found[sampler.at(0, step)] = read(batch.x.float(), batch.lengths).float().cpu()
-    return found
+            take(sampler.at(0, step), batches.at(0, step))

@@ -91,6 +91,9 @@ class Ewc(ContinualMethod[EwcConfig]):
             latest = latest.after(self._held.pop(), decay=config.decay)
         self._held.append(latest)
 
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        return {**super().costs(model, task, part), "kept_bytes": sum(one.bytes for one in self._held)}
+
     def state_dict(self) -> dict[str, Any]:
         return {"held": [one.state_dict() for one in self._held]}
 
@@ -112,6 +115,12 @@ class _Held:
             for name, information in self.information.items()
         ]
         return torch.stack(pieces).sum()
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        kept = [*self.information.values(), *self.weights.values()]
+        return sum(one.numel() * one.element_size() for one in kept)
 
     def after(self, earlier: _Held, *, decay: float) -> _Held:
         """The same weights, with what is left of earlier information."""

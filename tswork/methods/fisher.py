@@ -39,8 +39,9 @@ def fisher_information(
 ) -> dict[str, Tensor]:
     """The diagonal by the names of the weights that are trained, from at most so many samples of a part.
 
-    Which samples, and what is drawn, depends on the context's seed alone.
+    Which samples, and what is drawn, depends on the context's seed alone. Texts are those that are written, with all merges.
     """
+    answer.begin(model, part)
     sampler = Uniform(len(part), batch_size=1, seed=random.derive(context.seed, "fisher"))
     batches = Batches(part, sampler=sampler, device=context.device, columns=(label_column(model),))
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

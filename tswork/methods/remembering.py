@@ -6,6 +6,7 @@ it holds is the method's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from pydantic import Field
 from tswork.context import Context
 from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import Part
-from tswork.data.memory import Growth, Memory, class_quota
+from tswork.data.memory import Growth, Memory, class_quota, contents
 from tswork.methods.continual import ContinualConfig, ContinualMethod
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
@@ -33,9 +34,11 @@ C = TypeVar("C", bound=MemoryConfig)
 
 
 class Remembering(ContinualMethod[C]):
-    """A method with a memory."""
+    """A method with a memory. The table `memory` tells what was in it after each task."""
 
     memory: Memory
+    memories: list[Memory]
+    """The memory after each task."""
 
     def check(self, part: Part) -> None:
         super().check(part)
@@ -44,6 +47,7 @@ class Remembering(ContinualMethod[C]):
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         if task == 0:
             self.memory = Memory.empty(part.collection, self.remembered_by(part))
+            self.memories = []
 
     def remembered_by(self, part: Part) -> str:
         """The column whose classes share the memory; default that of the tasks."""
@@ -59,13 +63,25 @@ class Remembering(ContinualMethod[C]):
         return class_quota(self.config.memory, growth=self.config.growth, classes=classes, seen=seen)
 
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
+        if self.config.memory:
+            self.memory = self._filled(model, task, part, context)
+            self.memories.append(self.memory)
+            context.recorder.table("memory", contents(self.memories))
+
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        return {
+            **super().costs(model, task, part),
+            "old_samples": len(self.memories[task - 1]) if task and self.memories else 0,
+            "kept_samples": len(self.memory),
+            "kept_bytes": self.memory.bytes,
+        }
+
+    def _filled(self, model: Model, task: int, part: Part, context: Context) -> Memory:
+        """The memory with samples of a task that is over."""
         config = self.config
-        if not config.memory:
-            return
         if config.selection == "reservoir":
-            self.memory = self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
-            return
-        self.memory = self.memory.extended(
+            return self.memory.sampled(part, task=task, size=config.memory, seed=context.seed)
+        return self.memory.extended(
             part,
             task=task,
             quota=self.quota(part, seen=self.seen(part, task)),
@@ -75,7 +91,8 @@ class Remembering(ContinualMethod[C]):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"memory": self.memory.state_dict()}
+        return {"memory": self.memory.state_dict(), "memories": [one.state_dict() for one in self.memories]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.memory = self.memory.restored(state["memory"])
+        self.memories = [self.memory.restored(one) for one in state.get("memories", ())]

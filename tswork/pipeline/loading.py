@@ -7,16 +7,11 @@ component's block by itself, so that one bad block does not hide the others.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from tswork import registry
-from tswork.config import Configured
 from tswork.data.cards import resolve
 from tswork.data.files import expand
 from tswork.data.opening import count_splits
@@ -25,11 +20,11 @@ from tswork.data.spec import DataSpec, read_spec
 from tswork.errors import DataInvalid, InvalidInput, Location, PipelineInvalid, Problem, did_you_mean
 from tswork.overrides import parse_override
 from tswork.pipeline.gate import gate_problems
-from tswork.pipeline.spec import STAGE_NAME, Member, Pipeline, PipelineHeader, StageSpec
-from tswork.registry import Kind
+from tswork.pipeline.spec import Member, Pipeline, PipelineHeader
+from tswork.pipeline.stage_blocks import StageBlocks, variables
 from tswork.source import KEY, KeyPath, Source, merge, read_yaml, replace_at, show_path
 from tswork.store import Store
-from tswork.validation import validate, validate_block
+from tswork.validation import validate
 
 MAX_MEMBERS = 10_000
 
@@ -162,15 +157,15 @@ def _member(source: Source, chosen: Mapping[str, Source], places: Places) -> tup
     header, problems = validate(PipelineHeader, tree)
     data, faults = _data(tree, places)
     problems += faults
-    check = _Stages(tree)
+    check = StageBlocks(tree)
     stages = check.read()
     problems += check.problems
     if header is not None:
         said = {key: getattr(header, key) for key in ("description", "experiment", "tags", "gate")}
-        problems += _variables(said, (), tree)
+        problems += variables(said, (), tree)
         problems += [] if check.problems else gate_problems(header.gate, stages, tree)
     if data is not None:
-        problems += [*_variables(data.spec.options, ("data",), tree), *_variables(data.spec.reader, ("data",), tree)]
+        problems += [*variables(data.spec.options, ("data",), tree), *variables(data.spec.reader, ("data",), tree)]
     if header is None or data is None or problems:
         return [], problems
     axes = {key: value.data for key, value in chosen.items()}
@@ -237,157 +232,10 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-@dataclass
-class _Stages:
-    """Reads all stage blocks, keeping the faults of each."""
-
-    tree: Source
-    problems: list[Problem] = field(default_factory=list)
-
-    def read(self) -> tuple[StageSpec, ...]:
-        """All stages in an order that respects `needs`; () when there are faults."""
-        blocks = self.tree.data.get("stages") if isinstance(self.tree.data, dict) else None
-        names = list(blocks) if isinstance(blocks, dict) else []
-        found = [stage for stage in (self._stage(name, names) for name in names) if stage is not None]
-        for stage in found:
-            self.problems.extend(_variables(stage.component, ("stages", stage.name), self.tree))
-        ordered = self._ordered({stage.name: stage for stage in found}) if len(found) == len(names) else ()
-        return () if self.problems else tuple(ordered)
-
-    def _stage(self, name: str, names: Sequence[str]) -> StageSpec | None:
-        path: KeyPath = ("stages", name)
-        if not re.fullmatch(STAGE_NAME, name):
-            self._fault("a stage's name is letters, digits, '_' and '-', beginning with a letter", path, key=True)
-        if not isinstance(self.tree.at(path).data, dict):
-            self._fault("should be a block with 'uses: NAME'", path)
-            return None
-        needs = self._needs(path, names)
-        kind = self._kind(path)
-        if kind is None:
-            return None
-        block = self._with_encoder(path, kind)
-        component, problems = validate_block(kind, block, path)
-        self.problems.extend(problems)
-        if component is None:
-            return None
-        stage = StageSpec(name, component, needs)
-        if not stage.trains and not needs and not self.tree.at(path).data.get("needs"):
-            self._fault("a protocol needs at least one stage to judge", path, remedy="Add `needs: STAGE`.")
-        if stage.trains and needs:
-            self._fault("a method trains from the data alone and needs no other stage", (*path, "needs"))
-        return stage
-
-    def _kind(self, path: KeyPath) -> Kind | None:
-        uses = self.tree.at(path).data.get("uses")
-        if not isinstance(uses, str):
-            self._fault("should be a block with 'uses: NAME' that names a method or a protocol", path)
-            return None
-        kinds: tuple[Kind, Kind] = ("method", "protocol")
-        known: dict[str, Kind] = {one.name: kind for kind in kinds for one in registry.components(kind)}
-        if uses not in known:
-            self._fault(f"no method or protocol is called {uses!r}", (*path, "uses"), remedy=did_you_mean(uses, known))
-        return known.get(uses)
-
-    def _with_encoder(self, path: KeyPath, kind: Kind) -> Source:
-        """The whole tree with the stage's own `needs` taken out and the pipeline's encoder put in where one is taken."""
-        block = self.tree.at(path)
-        options = {key: value for key, value in block.data.items() if key != "needs"}
-        stage = Source(options, block.marks)
-        takes_one = "encoder" in registry.find(kind, options["uses"]).config.model_fields
-        if takes_one and self.tree.data.get("encoder") is not None:
-            inherited = self.tree.at(("encoder",))
-            own = stage.at(("encoder",)) if "encoder" in options else None
-            chosen = inherited if own is None else merge(_as_block(inherited), _as_block(own))
-            marks = {("encoder", *mark): place for mark, place in chosen.marks.items()}
-            stage = Source({**options, "encoder": chosen.data}, {**stage.marks, **marks})
-        stages = {**self.tree.data["stages"], path[1]: stage.data}
-        marks = {**self.tree.marks, **{(*path, *mark): place for mark, place in stage.marks.items()}}
-        return Source({**self.tree.data, "stages": stages}, marks)
-
-    def _needs(self, path: KeyPath, names: Sequence[str]) -> tuple[str, ...]:
-        given = self.tree.at(path).data.get("needs", [])
-        needs = [given] if isinstance(given, str) else given
-        at: KeyPath = (*path, "needs")
-        if not isinstance(needs, list) or not all(isinstance(one, str) for one in needs):
-            self._fault("should name a stage or a list of stages", at)
-            return ()
-        for one in needs:
-            if one not in names:
-                others = [name for name in names if name != path[1]]
-                self._fault(f"there is no stage {one!r}", at, remedy=did_you_mean(one, others))
-        if len(set(needs)) < len(needs):
-            self._fault("names a stage twice", at)
-        return tuple(one for one in needs if one in names)
-
-    def _ordered(self, stages: Mapping[str, StageSpec]) -> list[StageSpec]:
-        ordered: list[StageSpec] = []
-        waiting = dict(stages)
-        while waiting:
-            ready = [one for one in waiting.values() if all(need not in waiting for need in one.needs)]
-            if not ready:
-                self._fault(
-                    f"the stages {', '.join(waiting)} need each other in a circle",
-                    ("stages", next(iter(waiting)), "needs"),
-                )
-                return []
-            for one in ready:
-                ordered.append(waiting.pop(one.name))
-                self._can_be_judged(one, stages)
-        return ordered
-
-    def _can_be_judged(self, stage: StageSpec, stages: Mapping[str, StageSpec]) -> None:
-        if stage.trains:
-            return
-        requires: frozenset[str] = getattr(stage.component.component.target, "requires", frozenset())
-        for need in stage.needs:
-            judged = stages[need]
-            target, config = judged.component.component.target, judged.component.config
-            provides: frozenset[str] = target.provided(config) if judged.trains else frozenset()  # type: ignore[attr-defined]
-            if not judged.trains:
-                self._fault(f"{need!r} is a protocol and has no model to judge", ("stages", stage.name, "needs"))
-            elif not requires <= provides:
-                lacking = ", ".join(sorted(requires - provides))
-                message = f"{stage.component.name} asks for models that can {lacking}; those of {need!r} ({judged.component.name}) cannot"
-                self._fault(message, ("stages", stage.name, "needs"))
-
-    def _fault(self, message: str, path: KeyPath, *, remedy: str = "", key: bool = False) -> None:
-        place = self.tree.locate((*path, KEY) if key else path)
-        self.problems.append(Problem(message, show_path(path), place, remedy))
-
-
-def _as_block(source: Source) -> Source:
-    """`lstm` as `{uses: lstm}`."""
-    if isinstance(source.data, str):
-        return Source({"uses": source.data}, {**source.marks, ("uses",): source.marks[()]})
-    return source
-
-
-def _variables(value: Any, path: KeyPath, tree: Source) -> list[Problem]:
-    """`${env:NAME}` is expanded in paths only, so that nothing secret or machine-bound gets into a result."""
-    message = "environment variables are expanded in paths only"
-    return [Problem(message, show_path(at), tree.locate(at)) for at, text in _texts(value, path) if "${env:" in text]
-
-
-def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Configured):
-        yield from _texts(value.config, path)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _texts(getattr(value, name), (*path, name))
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _texts(item, (*path, name))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
-
-
 def _stage_problems(source: Source) -> list[Problem]:
     """What can be said of the stages while the head of the file has faults itself."""
     try:
-        check = _Stages(source)
+        check = StageBlocks(source)
         check.read()
     except (KeyError, TypeError, AttributeError, InvalidInput):
         return []

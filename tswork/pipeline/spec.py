@@ -56,6 +56,10 @@ class PipelineHeader(Config):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="where tensors live")
     data: dict[str, JsonValue] = Field(description="a data set: `card: NAME`, or `reader:` with its options")
     encoder: JsonValue = Field(default=None, description="the encoder of every stage that takes one and names none")
+    training: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="options of every method that has them and does not say otherwise, so that all train alike",
+    )
     stages: dict[str, JsonValue] = Field(min_length=1, description="methods and protocols by name")
     sweep: dict[str, Many[JsonValue]] = Field(
         default_factory=dict, description="dotted key: values; all combinations are run"

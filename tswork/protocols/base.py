@@ -71,11 +71,19 @@ class Protocol(ABC, Generic[C]):
     metrics: ClassVar[tuple[str, ...]]
     """Names of all its metrics, without what may follow behind a dot or an @."""
     greater_is_better: ClassVar[bool]
+    """Of the headline, and of all metrics but those in `turned`."""
+    turned: ClassVar[frozenset[str]] = frozenset()
+    """Metrics of which the other direction is the better one."""
     unit_kind: ClassVar[str] = "group"
     """How `units` are resampled in a test of a difference: `time` (blocks) or `group`."""
 
     def __init__(self, config: C) -> None:
         self.config = config
+
+    @classmethod
+    def greater_is_better_in(cls, metric: str) -> bool:
+        """The direction of one metric, whatever follows behind a dot or an @ of its name."""
+        return cls.greater_is_better != (metric.partition("@")[0].partition(".")[0] in cls.turned)
 
     def check(self, split: Split) -> None:
         """Refuse data that cannot be judged, before anything trains. Raises `DataInvalid`."""

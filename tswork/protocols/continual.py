@@ -1,192 +1,207 @@
-"""What a classifier knows after each of its tasks: the accuracy matrix, averages, forgetting and transfer.
+"""What a model knows after each of its tasks: the accuracy matrix, averages, forgetting and transfer, and how well it writes.
 
-A candidate has one model a task; after task i its model chooses among the classes of the tasks up to i and is judged on the test
-samples of these. R[i, j] is its accuracy on task j. From that follow the figures of `tswork.metrics.continual`, under names that
-tell variants and weights apart: `average_accuracy_by_sample`, the headline, weighs tasks as their test samples, as the authors
-of COCONUT do; `..._by_task` weighs them alike. `accuracy` at `t1`, `t2`, ... is that after a task, by sample.
+A candidate has one model a task, each of which is judged on the test samples of the tasks so far. R[i, j] is its accuracy on task j
+after task i. From that follow the figures of `tswork.metrics.continual`, under names that tell variants and weights apart:
+`average_accuracy_by_sample`, the headline, weighs tasks as their test samples, as the authors of COCONUT do; `..._by_task` weighs
+them alike. `accuracy` at `t1`, `t2`, ... is that after a task, by sample. A model that classifies chooses among the classes of the
+tasks so far. One that writes text is held to nothing: its answer is the intent of what it writes
+(`tswork.text.targets`), and its other figures are those of `tswork.protocols.continual_texts`.
+
+`forward_transfer_all_classes` is GEM's, mean over j >= 1 of R[j-1, j] - b[j], where b is the untrained model: how much better a task
+is done just before it is learned. Choosing among the classes so far nobody would ever hit a class to come, so for this figure
+alone both choose among all classes. It is there for models that classify, of which it costs nothing.
 
 A candidate with a single model (`joint`, or the untrained control) stands for all times. Which classes come when is what the data
-block's `tasks:` says. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. Each
+block's `tasks:` says. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. An
+untrained decoder hardly ever ends, so controls write greedily, and at most as many tokens as the longest training text has. Each
 model sees the test samples once; nothing is selected by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from pydantic import Field
 
-from tswork.config import NoOptions
+from tswork.config import Config
 from tswork.context import Context
-from tswork.data.class_tasks import ClassTasks
-from tswork.data.collection import Part, Split
-from tswork.errors import DataInvalid, ModelUnfit, Problem
-from tswork.methods.embedding import classify_part
+from tswork.data.collection import Collection, Part, Split
+from tswork.errors import DataInvalid, ModelUnfit
+from tswork.figures.accuracy_matrix import accuracy_map
+from tswork.methods.embedding import classify_part, transcribe_part
 from tswork.methods.model import Model
-from tswork.metrics.continual import accuracies, continual_measures
+from tswork.metrics.continual import forward_transfer
 from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of
-from tswork.protocols.class_table import item_columns, resampled_together
-from tswork.protocols.labelled import label_problems, labelled, left_out
+from tswork.protocols.continual_rows import FIGURES, FORWARD, Judged, by_task
+from tswork.protocols.continual_samples import Samples
+from tswork.protocols.continual_texts import REPORTED, Texts
+from tswork.protocols.labelled import label_problems
 from tswork.registry import register
+from tswork.text.collection_text import text_of, tokens_of
+from tswork.text.writing import tokenizer_of
+
+ClassScores = Float[np.ndarray, "item class"]
 
 
-@register("protocol", "continual", version=2, config=NoOptions)
-class Continual(Protocol[NoOptions]):
+class ContinualProtocolConfig(Config):
+    beams: int = Field(
+        default=5, ge=1, description="hypotheses of models that write text; 1: the likeliest token at every step"
+    )
+
+
+@register("protocol", "continual", version=3, config=ContinualProtocolConfig)
+class Continual(Protocol[ContinualProtocolConfig]):
     """Accuracy after every task on all tasks so far, forgetting and transfer, beside majority class and untrained encoder."""
 
     requires = frozenset({"embed", "answer"})
     headline = "average_accuracy_by_sample"
     metrics = (
-        "average_accuracy_by_sample",
-        "last_accuracy_by_sample",
-        "average_accuracy_by_task",
-        "last_accuracy_by_task",
-        "triangle_accuracy",
-        "forgetting",
-        "forgetting_best_ever",
-        "forgetting_first",
-        "backward_transfer",
-        "backward_transfer_triangle",
+        *FIGURES,
+        FORWARD,
         "accuracy",
+        *(f"{over}_{measure}" for measure in REPORTED for over in ("average", "last")),
+        *REPORTED,
     )
     greater_is_better = True
+    turned = frozenset(metric for metric in metrics if metric.startswith("forgetting") or metric.endswith("_wer"))
     unit_kind = "group"
 
     def check(self, split: Split) -> None:
-        """Refuse data without labels or tasks, with fewer than two classes, or with test classes never trained on."""
+        """Refuse data without labels or tasks, with fewer than two classes, with test classes never trained on, or bad texts."""
         problems = list(label_problems(split))
         if problems:
             raise DataInvalid(problems)
-        ClassTasks.divided(split.train.collection).parts(split.train)
-        _Test.of(split)
+        for column in sorted(_columns(split.train.collection)):
+            Samples.of(split, column)
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
-        """Judge every model of each candidate.
+        """Judge every model of each candidate; heat maps of the accuracy matrices go to the recorder.
 
-        Units are test samples: the last accuracy, and a value whose mean over samples is the average accuracy. The table
-        `accuracy_matrix` has a row for each candidate, time and task. Raises `ModelUnfit` when models are neither one nor as
-        many as there are tasks.
+        Units are test samples: the last accuracy, a value whose mean over samples is the average accuracy, and the same of
+        word error rates. The table `accuracy_matrix` has a row for each candidate, time and task, and so has
+        `understanding_matrix` of models that write text. Raises `ModelUnfit` when models are neither one nor as many as there
+        are tasks, or when some say the label and others an intent that is another column.
         """
         self.check(split)
-        test = _Test.of(split)
-        counts = torch.bincount(labelled(split.train).codes(test.label), minlength=len(test.task_of_class))
-        shares = (counts / counts.sum()).double().numpy()
-        judged = [_Judged("majority", "control", test, [np.tile(shares, (len(test.truth), 1))])]
+        samples = Samples.of(split, _told(candidates, split.train.collection))
         for name, models in candidates.items():
-            judged.append(_Judged(name, role_of(name), test, [_scores(model, test.part, context) for model in models]))
+            samples.check_models(name, len(models))
+        work = _Work(self.config, samples, split.train, context)
+        judged = [work.majority(), *work.judged(candidates)]
         rows = make_rows([line for one in judged for line in one.rows()])
-        beaten = not_beaten(rows, self.headline, greater_is_better=True)
+        tables = {"accuracy_matrix": _under_one_another([one.table() for one in judged])}
+        understood = _under_one_another([one.understanding() for one in judged])
+        if len(understood):
+            tables["understanding_matrix"] = understood
+        for one in judged:
+            if one.role == "candidate":
+                context.recorder.figure(f"accuracy_matrix/{one.row}", accuracy_map(one.matrix, title=one.row))
         return Result(
             rows=rows,
-            units=pd.concat([one.units() for one in judged], ignore_index=True),
-            predictions=pd.concat([one.predictions() for one in judged], ignore_index=True),
-            tables={"accuracy_matrix": pd.concat([one.table() for one in judged], ignore_index=True)},
-            warnings=(*left_out(split), *beaten),
+            units=_under_one_another([one.units() for one in judged]),
+            predictions=_under_one_another([one.predictions() for one in judged]),
+            tables=tables,
+            warnings=(*_left_out(samples), *not_beaten(rows, self.headline, greater_is_better=True)),
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Test:
-    """The test samples, the task of each, and the task in which each class is first trained on (after all: never)."""
+class _Work:
+    """Lets models say something of the samples."""
 
-    part: Part
-    label: str
-    truth: Int[np.ndarray, "item"]
-    task: Int[np.ndarray, "item"]
-    task_of_class: Int[np.ndarray, "class"]
-    tasks: int
+    def __init__(self, config: ContinualProtocolConfig, samples: Samples, train: Part, context: Context) -> None:
+        self._config, self._samples, self._train, self._context = config, samples, train, context
 
-    @staticmethod
-    def of(split: Split) -> _Test:
-        division = ClassTasks.divided(split.train.collection)
-        part, train = labelled(split.test), labelled(split.train)
-        label = part.collection.label
-        assert label is not None
-        first = np.full(len(part.collection.classes), len(division))
-        np.minimum.at(first, train.codes(label).numpy(), division.tasks_of(train).numpy())
-        truth, task = part.codes(label).numpy(), division.tasks_of(part).numpy()
-        test = _Test(part, label, truth, task, first, len(division))
-        without = [str(task + 1) for task in range(test.tasks) if not (test.task == task).any()]
-        if without:
-            message = f"there are no test samples of the classes of task {', '.join(without)}"
-            raise DataInvalid([Problem(message, "test", remedy="Change the split, or the classes of the tasks.")])
-        return test
+    def majority(self) -> Judged:
+        """The most frequent of the classes seen so far."""
+        shares = np.tile(self._samples.shares, (len(self._samples), 1))
+        return self._chosen("majority", "control", [shares])
 
-    @property
-    def counts(self) -> Int[np.ndarray, "task"]:
-        return np.bincount(self.task, minlength=self.tasks)
+    def judged(self, candidates: Mapping[str, Sequence[Model]]) -> Iterator[Judged]:
+        """One row a candidate, in their order."""
+        scores = {name: self._scores(models) for name, models in candidates.items() if not _writes(models)}
+        for name, models in candidates.items():
+            if name not in scores:
+                yield self._written(name, models)
+                continue
+            role = role_of(name)
+            start = next((scores[control][0] for control in _starts(name) if control in scores), None)
+            yield self._chosen(name, role, scores[name], start=start if role == "candidate" else None)
 
+    def _scores(self, models: Sequence[Model]) -> list[ClassScores]:
+        return [classify_part(model, self._samples.part, self._context).double().numpy() for model in models]
 
-class _Judged:
-    """What one row said of the test samples after each task."""
+    def _chosen(
+        self, row: str, role: str, scores: Sequence[ClassScores], *, start: ClassScores | None = None
+    ) -> Judged:
+        """A row of models that choose among the classes so far."""
+        samples = self._samples
+        times = [scores[min(time, len(scores) - 1)] for time in range(samples.tasks)]
+        predicted = [np.where(samples.first <= time, one, -np.inf).argmax(axis=1) for time, one in enumerate(times)]
+        forward = None
+        if start is not None and len(scores) == samples.tasks:
+            free = [(one.argmax(axis=1) == samples.truth).astype(float) for one in (*times, start)]
+            matrix = by_task(np.stack(free), samples)
+            forward = forward_transfer(matrix[:-1], untrained=matrix[-1])
+        names = samples.names
+        return Judged(row, role, samples, names[np.stack(predicted)], names[samples.truth], forward=forward)
 
-    def __init__(self, row: str, role: str, test: _Test, scores: Sequence[Float[np.ndarray, "item class"]]) -> None:
-        if len(scores) not in (1, test.tasks):
-            reason = f"it has {len(scores)} models, and there are {test.tasks} tasks"
-            raise ModelUnfit(row, reason, "Judge methods whose classes come in the same tasks.")
-        self.row, self.role, self.test = row, role, test
-        times = [scores[min(time, len(scores) - 1)] for time in range(test.tasks)]
-        self.predicted = np.stack(
-            [np.where(test.task_of_class <= time, one, -np.inf).argmax(axis=1) for time, one in enumerate(times)]
-        )
-        self.hits = np.where(test.task <= np.arange(test.tasks)[:, None], self.predicted == test.truth, np.nan)
-        of_task = [self.hits[:, test.task == task].mean(axis=1) for task in range(test.tasks)]
-        self.matrix = np.stack(of_task, axis=1)
+    def _written(self, row: str, models: Sequence[Model]) -> Judged:
+        """A row of models that write text."""
+        samples, role = self._samples, role_of(row)
+        beams = self._config.beams if role == "candidate" else 1
+        written = np.full((samples.tasks, len(samples)), "", dtype=object)
+        for time, model in enumerate(models):
+            asked = np.flatnonzero(samples.seen[time if len(models) > 1 else -1])
+            part = Part(samples.part.collection, samples.part.spans[asked])
+            written[time, asked] = transcribe_part(
+                model, part, self._context, beams=beams, longest=self._longest(model, role)
+            )
+        texts = Texts(samples, written if len(models) > 1 else written[np.zeros(samples.tasks, dtype=int)])
+        truth = np.array([target.intent for target in texts.truth], dtype=object)
+        return Judged(row, role, samples, texts.intents, truth, texts=texts)
 
-    def rows(self) -> list[tuple[str, str, str, str, float]]:
-        """Every figure, and the accuracy after each task."""
-        found = continual_measures(self.matrix, counts=self.test.counts)
-        after = accuracies(self.matrix, counts=self.test.counts)
-        ordered = [metric for metric in Continual.metrics if metric in found]  # the headline first
-        lines = [(self.row, self.role, metric, "", found[metric]) for metric in ordered]
-        lines += [(self.row, self.role, "accuracy", f"t{time + 1}", float(one)) for time, one in enumerate(after)]
-        return lines
-
-    def units(self) -> pd.DataFrame:
-        """The last accuracy and the average accuracy as means over test samples."""
-        test = self.test
-        seen = test.counts.cumsum()
-        weights = len(test.truth) / test.tasks / seen
-        return pd.DataFrame(
-            {
-                "row": self.row,
-                "at": "",
-                "unit": np.arange(len(test.truth)),
-                "group": resampled_together(test.part),
-                "average_accuracy_by_sample": np.nansum(self.hits * weights[:, None], axis=0),
-                "last_accuracy_by_sample": self.hits[-1],
-            }
-        )
-
-    def predictions(self) -> pd.DataFrame:
-        """The class that each test sample was taken for after each task from its own on."""
-        names = np.array(self.test.part.collection.classes, dtype=object)
-        items = item_columns(self.test.part) | {"truth": names[self.test.truth]}
-        frames = [
-            pd.DataFrame({"row": self.row, "at": f"t{time + 1}", **items, "predicted": names[chosen]})[
-                self.test.task <= time
-            ]
-            for time, chosen in enumerate(self.predicted)
-        ]
-        return pd.concat(frames, ignore_index=True)
-
-    def table(self) -> pd.DataFrame:
-        """The accuracy matrix, a line for each time and task."""
-        time, task = np.tril_indices(self.test.tasks)
-        return pd.DataFrame(
-            {
-                "row": self.row,
-                "after": time + 1,
-                "task": task + 1,
-                "items": self.test.counts[task],
-                "accuracy": self.matrix[time, task],
-            }
-        )
+    def _longest(self, model: Model, role: str) -> int:
+        """Tokens that a model may write of a sample."""
+        if role == "control":
+            return int(tokens_of(self._train, tokenizer_of(model)).offsets.diff().max())
+        return text_of(self._train.collection)[0].longest
 
 
-def _scores(model: Model, part: Part, context: Context) -> Float[np.ndarray, "item class"]:
-    return np.asarray(classify_part(model, part, context).double().numpy())
+def _columns(collection: Collection) -> set[str]:
+    """The columns of what may be told: the label, and the intent of texts."""
+    assert collection.label is not None
+    return {collection.label, *([text_of(collection)[1]] if collection.text is not None else [])}
+
+
+def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> str:
+    """The column of what the candidates tell, which is one for all of them."""
+    label = collection.label
+    assert label is not None
+    if not any(map(_writes, candidates.values())):
+        return label
+    _, intent = text_of(collection)
+    for name, models in candidates.items():
+        if intent != label and not _writes(models):
+            reason = f"it tells the label {label!r}, and others write the intent {intent!r}"
+            raise ModelUnfit(name, reason, "Judge them in stages of their own.")
+    return intent
+
+
+def _writes(models: Sequence[Model]) -> bool:
+    return "transcribe" in models[0].provides
+
+
+def _starts(name: str) -> tuple[str, ...]:
+    """The controls that may be what a candidate started from, the one that is first."""
+    return (f"as_loaded.{name}", "as_loaded", f"random.{name}", "random")
+
+
+def _left_out(samples: Samples) -> tuple[str, ...]:
+    return (f"{samples.left_out} items without a class or a task were left out",) if samples.left_out else ()
+
+
+def _under_one_another(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)

@@ -187,6 +187,7 @@ def _candidate(figures: Sequence[_Figure], wanted: str | None) -> str | None:
 
 def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: str) -> Comparison:
     protocol = _protocol([figures[0].judged])
+    greater = protocol.greater_is_better_in(metric)
     columns = ["row", "role", "data", "seed", "split", "value"]
     table = pd.DataFrame([[getattr(one, name) for name in columns] for one in figures], columns=columns)
     per_seed = table.groupby(["row", "role", "data", "seed"], sort=False)["value"].mean().reset_index()
@@ -200,12 +201,12 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
     return Comparison(
         protocol=title,
         metric=metric,
-        greater_is_better=protocol.greater_is_better,
+        greater_is_better=greater,
         candidate=candidate,
         scores=scores.reset_index(),
         tests=pd.concat(tested, ignore_index=True) if tested else pd.DataFrame(),
-        over_splits=_over_splits(figures, sets, candidate, protocol.greater_is_better, notes),
-        over_sets=_over_sets(per_seed, candidate, protocol.greater_is_better) if len(sets) >= MIN_PAIRS else None,
+        over_splits=_over_splits(figures, sets, candidate, greater, notes),
+        over_sets=_over_sets(per_seed, candidate, greater) if len(sets) >= MIN_PAIRS else None,
         notes=tuple(dict.fromkeys(notes)),
         at=figures[0].at,
     )

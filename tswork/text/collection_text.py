@@ -63,8 +63,14 @@ def tokens_of(part: Part, tokenizer: Tokenizer) -> TokenTable:
     """
     spec, _ = text_of(part.collection)
     targets = targets_of(part)
-    table = part.collection.table.iloc[[*targets]]
-    known = TokenTable.encoded(
-        tokenizer, [target.text for target in targets.values()], table=table, longest=spec.longest
-    )
+    table, texts = part.collection.table.iloc[[*targets]], [target.text for target in targets.values()]
+    known = TokenTable.encoded(tokenizer, texts, table=table, longest=spec.longest)
     return known.spread([*targets], rows=len(part.collection))
+
+
+def looser_tokens_of(part: Part, tokenizer: Tokenizer, *, dropout: float, generator: torch.Generator) -> TokenTable:
+    """As `tokens_of`, with merges dropped at random: other pieces of the same texts, which may be more than `longest`."""
+    targets = targets_of(part)
+    texts = [target.text for target in targets.values()]
+    sequences = tokenizer.encode(texts, dropout=dropout, generator=generator)
+    return TokenTable.of(sequences).spread([*targets], rows=len(part.collection))

@@ -133,7 +133,7 @@ def _reasons(target: Target, *, transcribed: bool) -> Iterator[str]:
 
 def _entities(cell: Any) -> tuple[tuple[Entity, ...], str]:
     """The entities of a cell, and what is wrong with it, if anything is."""
-    if cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell) or cell == "":
+    if _is_missing(cell):
         return (), ""
     try:
         listed = json.loads(cell) if isinstance(cell, str) else list(cell)
@@ -146,8 +146,7 @@ def _entities(cell: Any) -> tuple[tuple[Entity, ...], str]:
 
 def _valued(names: Sequence[str], values: Sequence[Any]) -> tuple[tuple[Entity, ...], str]:
     """The entities of columns that are named as types and hold fillers; an empty cell is none."""
-    cells = [None if cell is None or cell is pd.NA or cell != cell or cell == "" else str(cell) for cell in values]
-    return _entities([[name, cell] for name, cell in zip(names, cells, strict=True) if cell is not None])
+    return _entities([[name, str(cell)] for name, cell in zip(names, values, strict=True) if not _is_missing(cell)])
 
 
 def _is_pair(entry: Any) -> bool:
@@ -167,7 +166,11 @@ def _marked_lower(text: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    return _spaced(value) if isinstance(value, str) else ""
+    return "" if _is_missing(value) else _spaced(str(value))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value == "" or (isinstance(value, float) and value != value)
 
 
 def _spaced(text: str) -> str:

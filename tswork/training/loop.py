@@ -29,6 +29,7 @@ from tswork.random import derive, reseed
 from tswork.recorder import NullRecorder, Resumable
 from tswork.training.checkpoints import Checkpoints, Snapshot
 from tswork.training.continuation import find_continuation, identity, machine
+from tswork.training.costs import Costs
 from tswork.training.curves import Curves, FiniteWatch, Progress, Ticker, update_values
 from tswork.training.interruption import Interruption
 from tswork.training.panel import Panel
@@ -125,6 +126,7 @@ class _Training:
         self.watch = FiniteWatch(name)
         self.panel = Panel(method, context.recorder, runtime)
         self.ticker = Ticker(progress)
+        self.costs = Costs(context.recorder)
         self.models: list[Model] = []
         self.stops: list[Stop] = []
         self.saved_at, self.saved_step = time.perf_counter(), 0
@@ -191,6 +193,7 @@ class _Training:
         self._look_at_weights(task)
         reseed(derive(task.context.seed, "finish"), task.context.device)
         self.method.finish(self.model, task.index, task.part, task.context)
+        self.costs.add(steps=task.done, told=self.method.costs(self.model, task.index, task.part))
 
     # Steps
 
@@ -313,6 +316,7 @@ class _Training:
                 "method": self.method.state_dict(),
                 "precision": self.runtime.state_dict(),
                 "panel": self.panel.state_dict(),
+                "costs": self.costs.state_dict(),
             }
             self.checkpoints.save(Snapshot(step, weights, state, kept))
         self.saved_at, self.saved_step = time.perf_counter(), step
@@ -322,6 +326,8 @@ class _Training:
         state = snapshot.state
         self.stops = list(state["stops"])
         self.panel.load_state_dict(state["panel"])
+        if "costs" in state:  # checkpoints of earlier versions tell no costs
+            self.costs.load_state_dict(state["costs"])
         self.runtime.load_state_dict(state["precision"])
         for index in range(len(self.stops)):
             self._begin(index)

@@ -1,14 +1,16 @@
-"""What preparations share that cut sequences into pieces: rows of the table, and names."""
+"""What preparations share that cut sequences into pieces or fill them up: rows of the table, names, and missing steps."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from tswork.data.collection import Collection
 from tswork.data.leaks import ORIGIN
+from tswork.data.prepare.requirements import positions, spacing_of
 from tswork.errors import DataInvalid, Problem
 
 
@@ -37,3 +39,17 @@ def piece_table(
     pieces = table.assign(**{ORIGIN: origin}).iloc[row.numpy()].reset_index(drop=True)
     ids = names.iloc[row.numpy()].reset_index(drop=True) + "/" + pd.Series(number.numpy()).astype(str)
     return pieces.assign(id=ids, **({column: ids} if column is not None else {}))
+
+
+def filled_up(collection: Collection, lengths: Int[Tensor, "sequence"], *, step: str) -> Collection:
+    """Every sequence filled up to a length, which is not below its own, with missing values (silence in sound); its time goes on."""
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    place = positions(offsets[:-1], collection.lengths)
+    floating = collection.values.is_floating_point()
+    values = collection.values.new_full((int(offsets[-1]), len(collection.channels)), torch.nan if floating else 0)
+    values[place] = collection.values
+    times = None
+    if collection.times is not None:
+        passed = positions(torch.zeros_like(lengths), lengths) * spacing_of(collection, step)
+        times = collection.times[collection.offsets[:-1]].repeat_interleave(lengths) + passed
+    return collection.replaced(values=values, offsets=offsets, times=times)

@@ -20,8 +20,8 @@ from pydantic import Field, model_validator
 from tswork.config import Config
 from tswork.data.collection import Collection
 from tswork.data.prepare.base import Preparation
-from tswork.data.prepare.pieces import piece_table
-from tswork.data.prepare.requirements import not_shorter, positions, rate_of, spacing_of, uncontinued
+from tswork.data.prepare.pieces import filled_up, piece_table
+from tswork.data.prepare.requirements import not_shorter, positions, rate_of, uncontinued
 from tswork.data.selecting import affine_of, leave_out
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
@@ -70,7 +70,9 @@ class Segment(Preparation[SegmentConfig]):
             table=piece_table(collection, row, number, column=self.config.column, step="segment"),
             affine=affine_of(collection, row),
         )
-        return _filled(cut, length) if self.config.rest == "pad" else cut
+        return (
+            filled_up(cut, torch.full_like(cut.lengths, length), step="segment") if self.config.rest == "pad" else cut
+        )
 
     def _length(self, collection: Collection) -> tuple[int, int]:
         """Steps of a segment, and from one to the next."""
@@ -92,17 +94,3 @@ class Segment(Preparation[SegmentConfig]):
             return collection
         left = collection.lengths < fewest
         return leave_out(collection, left, step="segment", what=f"recordings shorter than {fewest} steps")
-
-
-def _filled(collection: Collection, length: int) -> Collection:
-    """Every segment filled up to the length; its time goes on."""
-    count = len(collection)
-    place = positions(torch.arange(count) * length, collection.lengths)
-    floating = collection.values.is_floating_point()
-    values = collection.values.new_full((count * length, len(collection.channels)), torch.nan if floating else 0)
-    values[place] = collection.values
-    times = None
-    if collection.times is not None:
-        first = collection.times[collection.offsets[:-1]]
-        times = (first[:, None] + torch.arange(length) * spacing_of(collection, "segment")).reshape(-1)
-    return collection.replaced(values=values, offsets=torch.arange(count + 1) * length, times=times)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
+from tswork.data.faults import refuse
 from tswork.data.tables import Table
 from tswork.errors import DataInvalid, Location, Problem
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,19 @@ class Gathered:
         """
         frame = pd.DataFrame(self.rows).rename(columns={theirs: ours for ours, theirs in columns.items()})
         return _Placed(path, _some(frame, path), list, self.places)
+
+
+def read_each(paths: Iterable[Path], read: Callable[[Path], T]) -> dict[Path, T]:
+    """What is read from every file. Raises `DataInvalid` with the faults of all of them."""
+    found: dict[Path, T] = {}
+    faults: list[Problem] = []
+    for path in paths:
+        try:
+            found[path] = read(path)
+        except DataInvalid as fault:
+            faults += fault.problems
+    refuse(faults)
+    return found
 
 
 def chained(path: Path, pieces: Sequence[tuple[Table, pd.DataFrame]]) -> Table:

@@ -44,6 +44,8 @@ class Listing:
     sources: tuple[Path, ...]
     suffix: str = ""
     """What every path lacks at its end."""
+    notes: tuple[str, ...] = ()
+    """What its reader left out or decided and whoever uses the set should know."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Rows:
     """Of rows that are left out: where each stands, the path it names, and what is wrong with it."""
     faults: tuple[Problem, ...] = ()
     """What is wrong with rows that are not here and were not to be left out."""
+    notes: tuple[str, ...] = ()
+    """Those of the listing."""
 
     @staticmethod
     def of(
@@ -101,7 +105,7 @@ class Rows:
             files.append(file or Path())
             names.append(known[ending].name if ending in known else "")
         used = {one.name: one for one in known.values() if one.name in set(names)}
-        rows = Rows(table, paths, files, names, tuple(used.values()), listing.sources)
+        rows = Rows(table, paths, files, names, tuple(used.values()), listing.sources, notes=listing.notes)
         wrong = [] if skip_bad else rows.row_problems(faults)
         others = table_problems(table, options)
         refuse([*wrong, *others] if others or (wrong and len(faults) == len(rows)) else [])

@@ -124,7 +124,7 @@ class Recordings(Reader[R]):
         rows, pieces = agreed.rows, agreed.pieces(recordings)
         notes = gathered([(path, recordings[file].notes) for path, file in zip(rows.paths, rows.files, strict=True)])
         collection = packed(pieces, self._table(agreed), agreed.common, spec.options, Store(places.store))
-        return collection.replaced(notes=(*notes, *_left_out(rows)), left_out=rows.left_out)
+        return collection.replaced(notes=(*rows.notes, *notes, *_left_out(rows)), left_out=rows.left_out)
 
     def _rows(self, spec: DataSpec, places: Places) -> Rows:
         """The listing with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
