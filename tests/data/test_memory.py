@@ -20,8 +20,8 @@ from tswork.data.collection import Collection, Part
 from tswork.data.exemplars import Selection, exemplars
 from tswork.data.memory import Memory, class_quota, reservoir_places
 from tswork.data.memory_files import load_memory, save_memory
-from tswork.data.rehearsal import MEMORY_ROW, Rehearsal, RehearsalPart, rehearsal_sampler
-from tswork.data.samplers import Uniform
+from tswork.data.rehearsal import MEMORY_ROW, Drawn, Rehearsal, RehearsalPart, rehearsal_sampler
+from tswork.data.samplers import Sampler, Uniform
 from tswork.errors import DataInvalid
 
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
@@ -237,7 +237,7 @@ def test_a_checkpoint_gives_the_memory_back() -> None:
 # Batches of old and new
 
 
-def epoch(sampler: Uniform | Rehearsal, number: int = 0) -> list[list[int]]:
+def epoch(sampler: Sampler, number: int = 0) -> list[list[int]]:
     return [sampler.at(number, step).tolist() for step in range(sampler.steps(number))]
 
 
@@ -291,3 +291,27 @@ def test_batches_know_which_rows_of_the_memory_they_hold(from_memory: int | None
         assert batch.span[rows >= 0].tolist() == memory.spans[rows[rows >= 0]].tolist()
         seen |= {int(value) for value in batch.x[:, 0, 0]}
     assert seen >= {4, 5, 6, 7, 8, 9}
+
+
+def test_batches_of_the_memory_alone_are_drawn_anew_for_every_batch_of_a_task() -> None:
+    task = Uniform(10, batch_size=2, seed=1)
+    sampler = Drawn(6, beside=task, batch_size=4, seed=3)
+    batches = [batch for number in range(40) for batch in epoch(sampler, number)]
+    assert len(batches) == 40 * 5
+    assert all(len(set(batch)) == 4 for batch in batches)
+    counts = Counter(item for batch in batches for item in batch)
+    assert set(counts) == set(range(6))
+    assert max(counts.values()) < 1.3 * min(counts.values())
+    assert len({tuple(sorted(batch)) for batch in batches}) == math.comb(6, 4), "any four come together"
+    again = Drawn(6, beside=task, batch_size=4, seed=3)
+    assert again.at(7, 3).tolist() == batches[7 * 5 + 3], "whatever was drawn before"
+    assert (
+        epoch(Drawn(3, beside=task, batch_size=4, seed=0))[0] != epoch(Drawn(3, beside=task, batch_size=4, seed=0))[1]
+    )
+
+
+def test_batches_of_the_memory_may_be_of_one_length() -> None:
+    lengths = torch.tensor([5, 7, 5, 5, 9, 7])
+    sampler = Drawn(6, beside=Uniform(80, batch_size=1, seed=1), batch_size=2, seed=0, lengths=lengths)
+    found = {tuple(sorted(lengths[batch].tolist())) for batch in epoch(sampler)}
+    assert found == {(5, 5), (7, 7), (9,)}

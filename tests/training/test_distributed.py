@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.ranks import alternating, contrast, grouped, of_classes, of_patients, queued, trained
+from tests.training.ranks import (
+    STRATEGIES,
+    alternating,
+    contrast,
+    grouped,
+    of_classes,
+    of_patients,
+    queued,
+    task_by_task,
+    trained,
+)
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.runtime import Runtime, open_runtime
 
@@ -149,6 +159,18 @@ def test_two_processes_bring_the_classes_of_a_batch_together(ranks: list[dict[st
         torch.testing.assert_close(torch.tensor(first["losses"][name]), torch.tensor(points), rtol=1e-4, atol=1e-5)
     for name, weight in single["weights"].items():
         torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weight), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_two_processes_learn_task_by_task_as_one_does(ranks: list[dict[str, Any]], name: str) -> None:
+    single = task_by_task(None, name)
+    first, second = (rank["task by task"][name] for rank in ranks)
+    assert first["weights"] == second["weights"]
+    assert first["conflicts"] == [list(point) for point in single["conflicts"]]
+    assert (1.0 in {value for _, value in first["conflicts"]}) == (name == "agem"), "its gradient was held back"
+    for key, weight in single["weights"].items():
+        found = torch.tensor(first["weights"][key])
+        torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
 def test_processes_that_draw_for_themselves_keep_one_model(ranks: list[dict[str, Any]]) -> None:

@@ -124,6 +124,34 @@ def test_gradients_are_clipped_and_their_norm_before_that_is_recorded() -> None:
     assert norm == pytest.approx(1000 * math.sqrt(8))
 
 
+def test_a_method_may_change_gradients_before_they_are_clipped_and_tells_what_it_saw() -> None:
+    recorder = MemoryRecorder()
+
+    class Turned(TinyContrast):
+        def optimisers(self, model: Model) -> Mapping[str, torch.optim.Optimizer]:
+            return {"model": torch.optim.SGD(model.parameters(), lr=1.0)}
+
+        def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
+            weight = weight_of(model)
+
+            def turn() -> Mapping[str, Tensor]:
+                assert weight.grad is not None
+                seen = weight.grad.sum()
+                weight.grad.mul_(-2)
+                return {"seen": seen}
+
+            yield Update("model", {"steep": 1000 * weight.sum()}, change=turn)
+
+    method = Turned(TinyConfig(iterations=1, clip_gradient=2.0, dropout=0))
+    before = build_model(method, DataInfo.of(series()), seed=0)
+    (after,) = run(method, recorder=recorder).models
+    moved = (weight_of(after) - weight_of(before)).detach()
+    torch.testing.assert_close(moved, torch.full_like(moved, 2 / math.sqrt(8)))  # upwards, and clipped
+    ((_, seen),), ((_, norm),) = recorder.curves["seen"], recorder.curves["gradient_norm"]
+    assert seen == pytest.approx(8000)
+    assert norm == pytest.approx(2000 * math.sqrt(8))
+
+
 def test_schedules_move_the_learning_rate() -> None:
     recorder = MemoryRecorder()
     run(TinyContrast(TinyConfig(iterations=10, schedule=True)), recorder=recorder)

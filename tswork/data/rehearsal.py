@@ -1,4 +1,4 @@
-"""A task's new samples and those of the memory in one part, and the sampler that mixes them.
+"""A task's new samples and those of the memory in one part, the sampler that mixes them, and one for the memory alone.
 
 Every batch knows which of its samples are of the memory, whatever their labels: `Batches(..., columns=(MEMORY_ROW,))` gives the
 row of the memory, or -1 for a new sample. What a frozen teacher makes of the memory can so be computed once a task and looked
@@ -82,6 +82,28 @@ class Rehearsal(Sampler):
             draw = random.generator(self._seed, "memory", epoch, pack)
             known[pack] = torch.randperm(self._memory, generator=draw)
         return known[pack]
+
+
+class Drawn(Sampler):
+    """For every batch of another sampler some items of a memory, drawn anew, none of them twice.
+
+    With `lengths` all of a batch are of one length, for encoders that padding would change, and may then be fewer.
+    """
+
+    def __init__(
+        self, items: int, *, beside: Sampler, batch_size: int, seed: int, lengths: Int[Tensor, "item"] | None = None
+    ) -> None:
+        self.batch_size = min(batch_size, items)
+        self._items, self._beside, self._seed, self._lengths = items, beside, seed, lengths
+
+    def steps(self, epoch: int) -> int:
+        return self._beside.steps(epoch)
+
+    def at(self, epoch: int, step: int) -> Int[Tensor, "batch"]:
+        order = torch.randperm(self._items, generator=random.generator(self._seed, "drawn", epoch, step))
+        if self._lengths is not None:
+            order = order[self._lengths[order] == self._lengths[order[0]]]
+        return order[: self.batch_size]
 
 
 def rehearsal_sampler(part: RehearsalPart, *, batch_size: int, from_memory: int | None, seed: int) -> Sampler:

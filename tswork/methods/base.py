@@ -8,7 +8,7 @@ step, averaging, checkpoints, recording). Methods know neither files nor MLflow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -42,12 +42,15 @@ class Update:
     """One optimiser step that a method asks the loop to make: the sum of `terms` is minimised.
 
     A method that yields several updates a step sees the parameters already changed when it goes on after a yield.
-    `observed` values are recorded beside the terms and do not take part in the sum.
+    `observed` values are recorded beside the terms and do not take part in the sum. `change` is called between the backward
+    pass and the step, when the parameters have their gradients (the mean over all processes, not clipped yet): it may change
+    them in place, alike in every process, and what it returns is recorded as what is observed.
     """
 
     optimiser: str
     terms: Mapping[str, Float[Tensor, ""]]
     observed: Mapping[str, Float[Tensor, ""]] | None = None
+    change: Callable[[], Mapping[str, Float[Tensor, ""]]] | None = None
 
     @property
     def loss(self) -> Float[Tensor, ""]:

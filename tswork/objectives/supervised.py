@@ -54,14 +54,18 @@ def supervised_contrast(
     temperature: float = 0.1,
     variant: Variant = "out",
     denominator: Denominator = "all",
+    among: Bool[Tensor, "row"] | None = None,
 ) -> Float[Tensor, ""]:
     """The mean over anchors that have a positive, in float32 or wider, also under autocast; 0 without any such anchor.
+
+    `among` are the rows that may be anchors (None: all); the others are positives and negatives alone.
 
     >>> z = torch.eye(2)[[0, 0, 1, 1]]
     >>> round(supervised_contrast(z, torch.tensor([0, 0, 1, 1]), temperature=1.0).item(), 6)  # log(1 + 2 / e)
     0.551445
     """
-    _warn_of_one_class(labels)
+    if among is None:  # else who is compared with whom was chosen
+        _warn_of_one_class(labels)
     with torch.autocast(z.device.type, enabled=False):
         logits, (positive, negative) = _logits(z, temperature), _pairs(labels)
         log_shares = _log_shares(logits, positive, negative, denominator)
@@ -70,7 +74,8 @@ def supervised_contrast(
             losses = -torch.where(positive, log_shares, 0.0).sum(dim=1) / count
         else:
             losses = count.log() - log_shares.masked_fill(~positive, -torch.inf).logsumexp(dim=1)
-        return _mean(losses, anchors(labels, denominator=denominator))
+        counted = anchors(labels, denominator=denominator)
+        return _mean(losses, counted if among is None else counted & among)
 
 
 def labelled_nt_xent(

@@ -23,15 +23,17 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 """`progress(done, total, values)`: steps done, steps known so far, and the newest values worth showing."""
 
 
-def update_values(update: Update, loss: Tensor, norm: Tensor | None, *, prefix: str) -> dict[str, Tensor]:
+def update_values(
+    update: Update, loss: Tensor, norm: Tensor | None, changed: Mapping[str, Tensor], *, prefix: str
+) -> dict[str, Tensor]:
     """What an update shows, without gradients: `loss`, `terms/NAME` where there are several, the norm of the gradient
-    before clipping, and what the method observed."""
+    before clipping, and what the method observed, also when it changed gradients."""
     values = {f"{prefix}loss": loss.detach()}
     if len(update.terms) > 1:
         values.update({f"{prefix}terms/{name}": term.detach() for name, term in update.terms.items()})
     if norm is not None:
         values[f"{prefix}gradient_norm"] = norm.detach()
-    for name, value in (update.observed or {}).items():
+    for name, value in {**(update.observed or {}), **changed}.items():
         values[prefix + name] = value.detach()
     return values
 

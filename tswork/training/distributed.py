@@ -50,7 +50,7 @@ def gather_with_gradient(z: Shaped[Tensor, "batch *rest"]) -> Shaped[Tensor, "al
     Every process must bring equally many rows. Together with gradients averaged over processes, both a loss over all rows
     and the mean over processes of losses over own rows give the gradient of one process with the whole batch.
     """
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    if _alone():
         return z
     gathered: Tensor = _Gather.apply(z)  # type: ignore[no-untyped-call]
     return gathered
@@ -99,6 +99,11 @@ class FabricRuntime(Runtime):
     def backward(self, loss: Tensor) -> None:
         self._fabric.strategy.precision.backward(loss, None)
 
+    def gather_gradients(self, optimiser: Optimizer) -> None:
+        if self.world_size > 1:
+            average_gradients(parameters_of(optimiser))
+        self._fabric.strategy.precision.unscale_gradients(optimiser)
+
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         if self.world_size == 1:
             return flags
@@ -120,22 +125,27 @@ class FabricRuntime(Runtime):
         if self.world_size > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 
-    def _gather_gradients(self, optimiser: Optimizer) -> None:
-        if self.world_size > 1:
-            average_gradients(parameters_of(optimiser))
-        self._fabric.strategy.precision.unscale_gradients(optimiser)
-
     def _take_step(self, optimiser: Optimizer) -> None:
         self._fabric.strategy.precision.optimizer_step(optimiser)
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:
     """Set every gradient to its mean over the processes. All processes must have gradients of the same parameters."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    for dtype in sorted({gradient.dtype for gradient in gradients}, key=str):
-        chosen = [gradient for gradient in gradients if gradient.dtype == dtype]
-        flat = torch.cat([gradient.reshape(-1) for gradient in chosen])
+    average([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Set every tensor to its mean over the processes, in one message for each dtype; in a single process nothing."""
+    if _alone():
+        return
+    for dtype in sorted({tensor.dtype for tensor in tensors}, key=str):
+        chosen = [tensor for tensor in tensors if tensor.dtype == dtype]
+        flat = torch.cat([tensor.reshape(-1) for tensor in chosen])
         distributed.all_reduce(flat)
         flat /= distributed.get_world_size()
-        pieces = flat.split([gradient.numel() for gradient in chosen])
+        pieces = flat.split([tensor.numel() for tensor in chosen])
         torch._foreach_copy_(chosen, [piece.view_as(one) for piece, one in zip(pieces, chosen, strict=True)])
+
+
+def _alone() -> bool:
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1

@@ -229,10 +229,12 @@ class _Training:
             optimiser, loss = task.optimisers[update.optimiser], update.loss
             optimiser.zero_grad(set_to_none=True)
             self.runtime.backward(loss)
+            self.runtime.gather_gradients(optimiser)
+            changed = {} if update.change is None else update.change()
             norm = self.runtime.step(optimiser, clip=self.method.config.clip_gradient)
             if update.optimiser in task.schedulers:
                 task.schedulers[update.optimiser].step()
-            values = update_values(update, loss, norm, prefix=task.prefix(update.optimiser))
+            values = update_values(update, loss, norm, changed, prefix=task.prefix(update.optimiser))
             self.watch.add(task.position, loss, values, span=batch.span)
             yield values
 

@@ -57,9 +57,11 @@ class Runtime:
         """Gradients of a loss."""
         loss.backward()
 
+    def gather_gradients(self, optimiser: Optimizer) -> None:
+        """Bring the gradients of an optimiser's parameters to what a step is made with: their mean over the processes."""
+
     def step(self, optimiser: Optimizer, *, clip: float | None = None) -> Tensor | None:
         """One step of an optimiser; gives the gradient's norm before clipping, when it clips."""
-        self._gather_gradients(optimiser)
         norm = None
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(parameters_of(optimiser), clip)
@@ -91,9 +93,6 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _gather_gradients(self, optimiser: Optimizer) -> None:
-        pass
 
     def _take_step(self, optimiser: Optimizer) -> None:
         optimiser.step()
