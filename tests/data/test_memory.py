@@ -267,6 +267,16 @@ def test_without_a_memory_batches_are_those_of_plain_training() -> None:
         )
 
 
+def test_new_samples_may_come_with_others_of_similar_length() -> None:
+    lengths = torch.tensor([10, 50, 11, 52, 12, 49])
+    sampler = Rehearsal(6, 4, batch_size=5, from_memory=2, seed=0, lengths=lengths, steps=160)
+    batches = [sampler.at(0, step) for step in range(sampler.steps(0))]
+    new = [batch[batch < 6] for batch in batches]
+    assert sorted(torch.cat(new).tolist()) == [0, 1, 2, 3, 4, 5]
+    assert all(len(batch) - len(fresh) == 2 for batch, fresh in zip(batches, new, strict=True))
+    assert all(int(lengths[fresh].max() - lengths[fresh].min()) < 5 for fresh in new)
+
+
 def test_a_memory_smaller_than_its_place_in_the_batch_leaves_room_for_new_samples() -> None:
     sampler = Rehearsal(9, 1, batch_size=4, from_memory=2, seed=0)
     assert [len(batch) for batch in epoch(sampler)] == [4, 4, 4]

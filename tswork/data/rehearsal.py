@@ -16,7 +16,7 @@ from torch import Tensor
 from tswork import random
 from tswork.data.collection import Part
 from tswork.data.memory import Memory
-from tswork.data.samplers import OfEpoch, Sampler, Uniform
+from tswork.data.samplers import Buckets, OfEpoch, Sampler, Uniform
 
 MEMORY_ROW = "memory_row"
 """Among a batch's codes: the row of the memory a sample is, -1 for a new one."""
@@ -52,15 +52,29 @@ class RehearsalPart(Part):
 class Rehearsal(Sampler):
     """Batches of new samples and, behind them, `from_memory` samples of the memory.
 
-    New samples come once an epoch in random order. Those of the memory are dealt from shuffled packs, so that none comes twice
-    in a batch and all come about equally often. Without a memory batches are those of `Uniform`.
+    New samples come once an epoch in random order, or, where `lengths` (of the new ones) and `steps` are given, with others of
+    similar length in at most so many padded steps (`Buckets`). Those of the memory are dealt from shuffled packs, so that none comes
+    twice in a batch and all come about equally often. Without a memory batches are those of the new samples alone.
     """
 
-    def __init__(self, new: int, memory: int, *, batch_size: int, from_memory: int, seed: int) -> None:
+    def __init__(
+        self,
+        new: int,
+        memory: int,
+        *,
+        batch_size: int,
+        from_memory: int,
+        seed: int,
+        lengths: Int[Tensor, "new"] | None = None,
+        steps: int | None = None,
+    ) -> None:
         if not 0 <= from_memory < batch_size:
             raise ValueError(f"{from_memory} samples of the memory leave a batch of {batch_size} no new one")
         self._from_memory = min(from_memory, memory)
-        self._fresh = Uniform(new, batch_size=batch_size - self._from_memory, seed=seed)
+        size = batch_size - self._from_memory
+        self._fresh: Sampler = Uniform(new, batch_size=size, seed=seed)
+        if lengths is not None and steps is not None:
+            self._fresh = Buckets(lengths, steps=steps, batch_size=size, seed=seed)
         self.batch_size = self._fresh.batch_size + self._from_memory
         self._new, self._memory, self._seed = new, memory, seed
         self._packs = OfEpoch(lambda epoch: dict[int, Tensor]())
@@ -106,8 +120,24 @@ class Drawn(Sampler):
         return order[: self.batch_size]
 
 
-def rehearsal_sampler(part: RehearsalPart, *, batch_size: int, from_memory: int | None, seed: int) -> Sampler:
-    """Batches of a part with a memory; `from_memory` None: one pool, in which the memory has the share of its size."""
-    if from_memory is None:
+def rehearsal_sampler(
+    part: RehearsalPart, *, batch_size: int, from_memory: int | None, seed: int, steps: int | None = None
+) -> Sampler:
+    """Batches of a part with a memory; `from_memory` None: one pool, in which the memory has the share of its size.
+
+    With `steps` new samples, or all of the pool, are batched by length within so many padded steps.
+    """
+    if from_memory is None and steps is None:
         return Uniform(len(part), batch_size=batch_size, seed=seed)
-    return Rehearsal(part.new, part.remembered, batch_size=batch_size, from_memory=from_memory, seed=seed)
+    if from_memory is None:
+        assert steps is not None
+        return Buckets(part.lengths, steps=steps, batch_size=batch_size, seed=seed)
+    return Rehearsal(
+        part.new,
+        part.remembered,
+        batch_size=batch_size,
+        from_memory=from_memory,
+        seed=seed,
+        lengths=part.lengths[: part.new],
+        steps=steps,
+    )

@@ -59,7 +59,7 @@ class ContinualConfig(MethodConfig):
     seconds: float | None = Field(
         default=None,
         gt=0,
-        description="batches of sequences of similar length, of so many seconds with their padding; `batch_size` bounds them too",
+        description="batches of new sequences of similar length, of so many seconds with their padding; `batch_size` bounds them too",
     )
     schedule: Schedule = Field(default="constant", description="how learning rates fall in a task")
     warm_up: float = Field(default=0.0, ge=0, lt=1, description="share of a task's steps in which learning rates rise")
@@ -150,10 +150,14 @@ class ContinualMethod(Method[C]):
 
     def sampler(self, part: Part, context: Context) -> Sampler | None:
         """How batches are drawn; default uniformly (none), or by length within `seconds`."""
-        if self.config.seconds is None:
+        steps = self.padded_steps(part)
+        if steps is None:
             return None
-        steps = max(1, round(self.config.seconds * _rate(part)))
         return Buckets(part.lengths, steps=steps, batch_size=self.config.batch_size, seed=context.seed)
+
+    def padded_steps(self, part: Part) -> int | None:
+        """The most steps of a batch with its padding, where `seconds` bounds it."""
+        return None if self.config.seconds is None else max(1, round(self.config.seconds * _rate(part)))
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         schedule, warm_up = self.config.schedule, self.config.warm_up

@@ -51,8 +51,13 @@ class Rehearsal(Remembering[C]):
     def sampler(self, part: Part, context: Context) -> Sampler | None:
         if self.config.from_memory is None or not isinstance(part, RehearsalPart):
             return super().sampler(part, context)
+        config = self.config
         return rehearsal_sampler(
-            part, batch_size=self.config.batch_size, from_memory=self.config.from_memory, seed=context.seed
+            part,
+            batch_size=config.batch_size,
+            from_memory=config.from_memory,
+            seed=context.seed,
+            steps=self.padded_steps(part),
         )
 
 
