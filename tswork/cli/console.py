@@ -4,7 +4,7 @@ as the verb decides; plain lines where the output is not a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -100,10 +100,15 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def result_table(stage: str, rows: pd.DataFrame, *, greater_is_better: bool, headline: str) -> Table:
-    """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold."""
+def result_table(
+    stage: str, rows: pd.DataFrame, *, greater_is_better: bool, headline: str, only: Sequence[str] = ()
+) -> Table:
+    """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold.
+
+    `only` names the metrics that are shown; none: all.
+    """
     whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
-    metrics = list(dict.fromkeys(whole["metric"]))
+    metrics = [metric for metric in dict.fromkeys(whole["metric"]) if not only or metric in only]
     table = Table(escape(stage), *metrics, box=None, header_style="bold", pad_edge=False)
     figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False)
     best = None

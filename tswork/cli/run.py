@@ -137,5 +137,6 @@ def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
                     pd.concat(frames, ignore_index=True),
                     greater_is_better=protocol.greater_is_better,  # type: ignore[attr-defined]
                     headline=protocol.headline,  # type: ignore[attr-defined]
+                    only=protocol.summary,  # type: ignore[attr-defined]
                 )
             )

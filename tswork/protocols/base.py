@@ -74,6 +74,8 @@ class Protocol(ABC, Generic[C]):
     """Of the headline, and of all metrics but those in `turned`."""
     turned: ClassVar[frozenset[str]] = frozenset()
     """Metrics of which the other direction is the better one."""
+    summary: ClassVar[tuple[str, ...]] = ()
+    """Metrics of the table at the end of a run; none: all."""
     unit_kind: ClassVar[str] = "group"
     """How `units` are resampled in a test of a difference: `time` (blocks) or `group`."""
 

@@ -66,6 +66,13 @@ class Continual(Protocol[ContinualProtocolConfig]):
         *REPORTED,
     )
     greater_is_better = True
+    summary = (
+        "average_accuracy_by_sample",
+        "last_accuracy_by_sample",
+        "forgetting",
+        "average_slu_f1",
+        "average_transcript_wer",
+    )
     turned = frozenset(metric for metric in metrics if metric.startswith("forgetting") or metric.endswith("_wer"))
     unit_kind = "group"
 
