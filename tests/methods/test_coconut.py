@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 import torch
 
 from tests.methods.test_continual import accuracies, learner, waves_of_four
-from tests.methods.toys import model_of, nothing, trained
+from tests.methods.toys import checkpointed, forget, model_of, trained
 from tests.training.tiny import bits
 from tswork.context import Context
-from tswork.data.collection import DataInfo, Part
+from tswork.data.collection import Part
 from tswork.data.rehearsal import PART_ROW
 from tswork.data.tasks_spec import TasksSpec
 from tswork.data.text_spec import TextSpec
@@ -23,12 +22,12 @@ from tswork.methods import coconut
 from tswork.methods.model import Model
 from tswork.methods.teacher import looked_up
 from tswork.text.tokenizer import Tokenizer
-from tswork.training.checkpoints import Checkpoints
-from tswork.training.loop import Trained, train
+from tswork.training.loop import Trained
 
 SMALL = {"dim": 16, "layers": 1, "heads": 2, "dropout": 0.0}
 WORDS = ["low wave", "slow wave", "swift wave", "very swift wave"]
 CONTRASTS = {"width": 8, "temperature": 0.5}
+REPLAY: dict[str, Any] = {"decoder": SMALL, "memory": 8, "selection": "herding", "pooling": "mean"}
 
 
 def told_waves(each: int = 6, seed: int = 0) -> Part:
@@ -57,14 +56,7 @@ def shared(model: Model) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("answer", ["class", "text"])
 def test_without_its_terms_it_is_replay_to_the_last_bit(answer: str) -> None:
-    options: dict[str, Any] = {
-        "answer": answer,
-        "decoder": SMALL,
-        "memory": 8,
-        "selection": "herding",
-        "pooling": "mean",
-    }
-    part = told_waves()
+    part, options = told_waves(), {"answer": answer, **REPLAY}
     without, _ = trained(learner("coconut", distillation_weight=0.0, cross_modal_weight=0.0, **options), part)
     replay, _ = trained(learner("er", **options), part)
     assert bits(without) == bits(replay)
@@ -72,14 +64,7 @@ def test_without_its_terms_it_is_replay_to_the_last_bit(answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["class", "text"])
 def test_its_terms_begin_with_the_same_weights_and_change_training(answer: str) -> None:
-    options: dict[str, Any] = {
-        "answer": answer,
-        "decoder": SMALL,
-        "memory": 8,
-        "selection": "herding",
-        "pooling": "mean",
-    }
-    part = told_waves()
+    part, options = told_waves(), {"answer": answer, **REPLAY}
     built = [shared(model_of(learner(name, **options), part)) for name in ("coconut", "er")]
     assert all(torch.equal(built[0][name], value) for name, value in built[1].items())
     result, recorder = trained(learner("coconut", **options, **CONTRASTS), part)
@@ -163,27 +148,11 @@ def test_the_training_goes_on_within_a_later_task_as_if_nothing_had_happened(tmp
     part = told_waves()
 
     def run() -> Trained:
-        return train(
-            learner(
-                "coconut",
-                answer=answer,
-                decoder={**SMALL, "dropout": 0.2},
-                merge_dropout=0.2,
-                memory=8,
-                dropout=0.3,
-                **CONTRASTS,
-            ),
-            train=part,
-            validation=nothing(part),
-            info=DataInfo.of(part),
-            context=Context(seed=3),
-            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
-        )
+        options = {"decoder": {**SMALL, "dropout": 0.2}, "merge_dropout": 0.2, "memory": 8, "dropout": 0.3}
+        return checkpointed(learner("coconut", answer=answer, **options, **CONTRASTS), part, tmp_path)
 
     whole = run()
-    for step in tmp_path.glob("step-*"):
-        if int(step.name.removeprefix("step-")) > whole.steps - 2:
-            shutil.rmtree(step)
+    forget(tmp_path, after=whole.steps - 2)
     again = run()
     assert again.resumed_from == whole.steps - 2
     assert bits(again) == bits(whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.methods.toys import method_of, model_of, nothing, trained, waves
+from tests.methods.toys import checkpointed, forget, method_of, model_of, trained, waves
 from tests.training.tiny import bits
 from tswork.context import Context
-from tswork.data.collection import DataInfo, Part
+from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW
 from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import DataInvalid, ModelUnfit, TsworkWarning
 from tswork.methods.base import Method
 from tswork.methods.model import Model
 from tswork.recorder import MemoryRecorder
-from tswork.training.checkpoints import Checkpoints
-from tswork.training.loop import Trained, train
+from tswork.training.loop import Trained
 
 PAIRS: dict[str, Any] = {"step": 2}
 
@@ -138,31 +136,17 @@ def of(batches: Any) -> list[Any]:
     return [batches.at(0, step) for step in range(batches.steps(0))]
 
 
-def checkpointed(folder: Path) -> tuple[Trained, MemoryRecorder]:
+def replayed(folder: Path) -> tuple[Trained, MemoryRecorder]:
     """Replay with a checkpoint after every step, and what it recorded."""
-    part, recorder = waves_of_four(), MemoryRecorder()
-    result = train(
-        learner("er", memory=8, selection="herding", dropout=0.3),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(seed=3, recorder=recorder),
-        checkpoints=Checkpoints(folder, every_seconds=None, every_steps=1, keep=99),
-    )
-    return result, recorder
-
-
-def forget(folder: Path, *, after: int) -> None:
-    """Remove the checkpoints of later steps."""
-    for step in folder.glob("step-*"):
-        if int(step.name.removeprefix("step-")) > after:
-            shutil.rmtree(step)
+    recorder = MemoryRecorder()
+    method = learner("er", memory=8, selection="herding", dropout=0.3)
+    return checkpointed(method, waves_of_four(), folder, recorder), recorder
 
 
 def test_the_training_goes_on_within_a_later_task_with_the_memory_it_had(tmp_path: Path) -> None:
-    whole, _ = checkpointed(tmp_path)
+    whole, _ = replayed(tmp_path)
     forget(tmp_path, after=whole.steps - 2)
-    again, _ = checkpointed(tmp_path)
+    again, _ = replayed(tmp_path)
     assert again.resumed_from == whole.steps - 2
     assert bits(again) == bits(whole)
 
@@ -211,9 +195,9 @@ def test_a_teacher_counts_and_who_keeps_nothing_tells_so() -> None:
 
 
 def test_a_resumed_training_tells_of_its_earlier_tasks_too(tmp_path: Path) -> None:
-    whole, first = checkpointed(tmp_path)
+    whole, first = replayed(tmp_path)
     forget(tmp_path, after=whole.steps - 1)
-    again, second = checkpointed(tmp_path)
+    again, second = replayed(tmp_path)
     assert again.resumed_from == whole.steps - 1
     pd.testing.assert_frame_equal(first.tables["memory"], second.tables["memory"])
     pd.testing.assert_frame_equal(
@@ -225,7 +209,7 @@ def test_a_resumed_training_tells_of_its_earlier_tasks_too(tmp_path: Path) -> No
 @pytest.mark.parametrize("fault", ["altered", "missing"])
 def test_an_altered_memory_is_never_resumed_with(tmp_path: Path, fault: str) -> None:
     """It lies in the checkpoint's state; what is not as it was written is refused by name, and an older whole one is taken."""
-    whole, _ = checkpointed(tmp_path)
+    whole, _ = replayed(tmp_path)
     last = whole.steps - 1
     forget(tmp_path, after=last)
     state = tmp_path / f"step-{last:09d}" / "state.pt"
@@ -236,7 +220,7 @@ def test_an_altered_memory_is_never_resumed_with(tmp_path: Path, fault: str) -> 
         saved["method"]["memory"]["spans"] = saved["method"]["memory"]["spans"].flip(0)
         torch.save(saved, state)
     with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped"):
-        again, _ = checkpointed(tmp_path)
+        again, _ = replayed(tmp_path)
     assert again.resumed_from == last - 1
     assert bits(again) == bits(whole)
 

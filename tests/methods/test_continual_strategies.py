@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,15 @@ from torch.nn.functional import cross_entropy
 
 from tests.methods.test_coconut import SMALL, told_waves
 from tests.methods.test_continual import accuracies, learned, learner, waves_of_four
-from tests.methods.toys import model_of, nothing, trained, waves
+from tests.methods.toys import checkpointed, forget, model_of, trained, waves
 from tests.training.tiny import bits
-from tswork.context import Context
-from tswork.data.collection import DataInfo, Part
+from tswork.data.collection import Part
 from tswork.data.tasks_spec import TasksSpec
 from tswork.methods.co2l import Co2lConfig
 from tswork.methods.icarl import IcarlConfig
 from tswork.methods.model import Model
 from tswork.methods.nearest_mean import ByMeansConfig
-from tswork.training.checkpoints import Checkpoints
-from tswork.training.loop import Trained, train
+from tswork.training.loop import Trained
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "agem": ("agem", {"memory": 8, "from_memory": 4, "views": ["jitter"]}),
@@ -92,20 +89,11 @@ def test_the_training_goes_on_within_a_later_task_as_if_nothing_had_happened(tmp
     name, options = FORMS[form]
 
     def run() -> Trained:
-        return train(
-            learner(name, dropout=0.3, merge_dropout=0.2, **options),
-            train=part,
-            validation=nothing(part),
-            info=DataInfo.of(part),
-            context=Context(seed=3),
-            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
-        )
+        return checkpointed(learner(name, dropout=0.3, merge_dropout=0.2, **options), part, tmp_path)
 
     whole = run()
     assert len(whole.models) == 3
-    for step in tmp_path.glob("step-*"):
-        if int(step.name.removeprefix("step-")) > whole.steps - 2:
-            shutil.rmtree(step)
+    forget(tmp_path, after=whole.steps - 2)
     again = run()
     assert again.resumed_from == whole.steps - 2
     assert bits(again) == bits(whole)

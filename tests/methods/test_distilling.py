@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.methods.test_coconut import SMALL, told, told_waves
 from tests.methods.test_continual import accuracies, learner, waves_of_four
-from tests.methods.toys import model_of, nothing, trained, waves
+from tests.methods.toys import checkpointed, forget, model_of, nothing, trained, waves
 from tests.training.tiny import bits
 from tswork.augment.base import View
 from tswork.config import NestedInvalid
@@ -29,7 +28,6 @@ from tswork.random import seeded
 from tswork.text.decoder import TextDecoder
 from tswork.text.search import Written
 from tswork.text.writing import write
-from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
 from tswork.training.runtime import Precision
 
@@ -318,20 +316,11 @@ def test_the_training_goes_on_within_any_task_as_if_nothing_had_happened(
     options = {"answer": answer, "decoder": {**SMALL, "dropout": 0.2}, "memory": 8, "dropout": 0.3, **more}
 
     def run() -> Trained:
-        return train(
-            learner(name, views=["jitter"], **options),
-            train=part,
-            validation=nothing(part),
-            info=DataInfo.of(part),
-            context=Context(seed=3),
-            checkpoints=Checkpoints(tmp_path, every_seconds=None, every_steps=1, keep=99),
-        )
+        return checkpointed(learner(name, views=["jitter"], **options), part, tmp_path)
 
     whole = run()
     for kept in (whole.steps - 2, 1):
-        for step in tmp_path.glob("step-*"):
-            if int(step.name.removeprefix("step-")) > kept:
-                shutil.rmtree(step)
+        forget(tmp_path, after=kept)
         again = run()
         assert again.resumed_from == kept
         assert bits(again) == bits(whole)

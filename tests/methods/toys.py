@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from tswork.data.tasks_spec import TasksSpec
 from tswork.data.text_spec import TextSpec
 from tswork.methods.base import Method, build_model
 from tswork.methods.model import Model
-from tswork.recorder import MemoryRecorder
+from tswork.recorder import MemoryRecorder, NullRecorder, Recorder
+from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import Trained, train
 
 TINY: dict[str, Any] = {"uses": "dilated_conv", "depth": 2, "dim": 8, "hidden": 6, "dropout": 0.0}
@@ -76,3 +79,22 @@ def trained(
         context=Context(seed=seed, recorder=recorder),
     )
     return result, recorder
+
+
+def checkpointed(method: Method[Any], part: Part, folder: Path, recorder: Recorder | None = None) -> Trained:
+    """A training that keeps a checkpoint of every step in a folder, and goes on from the last one there."""
+    return train(
+        method,
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(seed=3, recorder=recorder or NullRecorder()),
+        checkpoints=Checkpoints(folder, every_seconds=None, every_steps=1, keep=99),
+    )
+
+
+def forget(folder: Path, *, after: int) -> None:
+    """Remove the checkpoints of later steps."""
+    for step in folder.glob("step-*"):
+        if int(step.name.removeprefix("step-")) > after:
+            shutil.rmtree(step)

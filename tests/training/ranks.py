@@ -19,11 +19,11 @@ from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
 from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Update, build_model
+from tswork.methods.base import Method, Update, build_model
 from tswork.methods.model import Model
-from tswork.recorder import MemoryRecorder
+from tswork.recorder import MemoryRecorder, NullRecorder, Recorder
 from tswork.training.distributed import average_gradients, gather_with_gradient
-from tswork.training.loop import train
+from tswork.training.loop import Trained, train
 from tswork.training.runtime import Runtime, open_runtime
 
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -85,19 +85,24 @@ def trained(runtime: Runtime | None, folder: Path | None = None) -> dict[str, An
     }
 
 
+def among(method: Method[Any], part: Part, runtime: Runtime | None, recorder: Recorder | None = None) -> Trained:
+    """A training in these processes."""
+    return train(
+        method,
+        train=part,
+        validation=nothing(part),
+        info=DataInfo.of(part),
+        context=Context(recorder=recorder or NullRecorder()),
+        runtime=runtime,
+    )
+
+
 def alternating(runtime: Runtime | None) -> dict[str, Any]:
     """A whole training of AutoTCL without draws: its losses are those of the batch of all processes."""
     recorder, part = MemoryRecorder(), waves([24] * 6)
     options: dict[str, Any] = {"trunk": TINY, "factor": "none", "mask": "all_true", "local_weight": 0.0}
     rates: dict[str, Any] = {"learning_rate": 0.01, "augmenter_learning_rate": 0.01, "batch_size": 6}
-    result = train(
-        method_of("autotcl", **options, **rates, iterations=6, ratio=2),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
-    )
+    result = among(method_of("autotcl", **options, **rates, iterations=6, ratio=2), part, runtime, recorder)
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
         "losses": {name: points for name, points in recorder.curves.items() if name.endswith("loss")},
@@ -109,14 +114,7 @@ def queued(runtime: Runtime | None) -> dict[str, Any]:
     recorder, part = MemoryRecorder(), waves([24] * 6)
     options: dict[str, Any] = {"encoder": TINY, "views": [], "window": 24, "fill_batch": False}
     rates: dict[str, Any] = {"learning_rate": 0.01, "alpha": 0.1, "momentum": 0.9, "queue": 12, "batch_size": 6}
-    result = train(
-        method_of("cost", **options, **rates, iterations=5),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
-    )
+    result = among(method_of("cost", **options, **rates, iterations=5), part, runtime, recorder)
     state = result.models[0].state_dict()
     entries = state.pop("heads.queue.entries")
     return {
@@ -129,13 +127,8 @@ def queued(runtime: Runtime | None) -> dict[str, Any]:
 def of_patients(runtime: Runtime | None) -> dict[str, Any]:
     """A whole training of CLOCS, which has no draws: patients meet in the batch of all processes."""
     recorder, part = MemoryRecorder(), recordings(patients=2, lengths=(24,))
-    result = train(
-        method_of("clocs", patient="patient", batch_size=6, learning_rate=0.01, iterations=5),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
+    result = among(
+        method_of("clocs", patient="patient", batch_size=6, learning_rate=0.01, iterations=5), part, runtime, recorder
     )
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
@@ -153,13 +146,8 @@ def of_classes(runtime: Runtime | None) -> dict[str, Any]:
         "objective": "arc_face",
         "head": {"hidden": 6, "dim": 5},
     }
-    result = train(
-        method_of("supervised", **options, items_per_class=2, learning_rate=0.01, iterations=4),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
+    result = among(
+        method_of("supervised", **options, items_per_class=2, learning_rate=0.01, iterations=4), part, runtime, recorder
     )
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},
@@ -172,14 +160,7 @@ def task_by_task(runtime: Runtime | None, name: str) -> dict[str, Any]:
     recorder, part = MemoryRecorder(), waves([24] * 16, classes=4)
     part = Part(part.collection.replaced(tasks=TasksSpec(step=2)), part.spans)
     options: dict[str, Any] = {"dropout": 0.0, "learning_rate": 0.01, "batch_size": 4, **STRATEGIES[name]}
-    result = train(
-        method_of(name, **options, epochs=2),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
-    )
+    result = among(method_of(name, **options, epochs=2), part, runtime, recorder)
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[-1].state_dict().items()},
         "conflicts": recorder.curves.get("conflict", []),
@@ -189,14 +170,7 @@ def task_by_task(runtime: Runtime | None, name: str) -> dict[str, Any]:
 def with_draws(runtime: Runtime | None, name: str) -> dict[str, list[float]]:
     """The weights of a short training in which every process draws for its own rows."""
     part = recordings(patients=2, lengths=(24, 17) if name != "tf_c" else (24,))
-    result = train(
-        method_of(name, batch_size=6, iterations=2),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(),
-        runtime=runtime,
-    )
+    result = among(method_of(name, batch_size=6, iterations=2), part, runtime)
     return {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()}
 
 
@@ -206,14 +180,7 @@ def grouped(runtime: Runtime | None) -> dict[str, Any]:
     table = part.collection.table.assign(patient=[0, 0, 0, 0, 1, 1, 1, 1], trial=[0, 0, 1, 1, 0, 0, 1, 1])
     part = Part.whole(part.collection.replaced(table=table))
     options: dict[str, Any] = {"dropout": 0.0, "step_mask": "all_true", "learning_rate": 0.01}
-    result = train(
-        method_of("comet", **options, iterations=6, batch_size=4, shuffle="random"),
-        train=part,
-        validation=nothing(part),
-        info=DataInfo.of(part),
-        context=Context(recorder=recorder),
-        runtime=runtime,
-    )
+    result = among(method_of("comet", **options, iterations=6, batch_size=4, shuffle="random"), part, runtime, recorder)
     levels = {level: recorder.curves.get(level, []) for level in ("patient", "trial", "sample")}
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[0].state_dict().items()},

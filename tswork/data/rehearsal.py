@@ -125,13 +125,10 @@ def rehearsal_sampler(
 ) -> Sampler:
     """Batches of a part with a memory; `from_memory` None: one pool, in which the memory has the share of its size.
 
-    With `steps` new samples, or all of the pool, are batched by length within so many padded steps.
+    With `steps` the new samples beside `from_memory` are batched by length within so many padded steps.
     """
-    if from_memory is None and steps is None:
-        return Uniform(len(part), batch_size=batch_size, seed=seed)
     if from_memory is None:
-        assert steps is not None
-        return Buckets(part.lengths, steps=steps, batch_size=batch_size, seed=seed)
+        return Uniform(len(part), batch_size=batch_size, seed=seed)
     return Rehearsal(
         part.new,
         part.remembered,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from tswork.figures.palette import MUTED, TEXT
+from tswork.figures.palette import MUTED, TEXT, heat_map_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,10 +41,5 @@ def accuracy_map(matrix: Float[np.ndarray, "task task"], *, title: str = "") -> 
             if not np.isnan(percent):
                 colour = "white" if percent > 55 else TEXT
                 panel.text(column, line, f"{percent:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    bar = figure.colorbar(image, ax=panel, shrink=0.8, pad=0.03)
-    bar.set_label("accuracy in percent", color=TEXT, fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=0, labelcolor=TEXT)
-    bar.outline.set_visible(False)
-    if title:
-        panel.set_title(title, fontsize=10, color=TEXT, loc="left")
+    heat_map_legend(panel, image, label="accuracy in percent", title=title)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tswork.figures.palette import MUTED, TEXT
+from tswork.figures.palette import MUTED, TEXT, heat_map_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,8 +38,6 @@ def confusion_matrix(table: pd.DataFrame, *, title: str = "") -> Figure:
     panel.tick_params(length=0, labelsize=8, labelcolor=TEXT)
     panel.set_xlabel("predicted", color=TEXT)
     panel.set_ylabel("true", color=TEXT)
-    if title:
-        panel.set_title(title, fontsize=10, color=TEXT, loc="left")
     for spine in panel.spines.values():
         spine.set_color(MUTED)
     if len(names) <= NUMBERED:
@@ -47,8 +45,5 @@ def confusion_matrix(table: pd.DataFrame, *, title: str = "") -> Figure:
             if count:
                 colour = "white" if shares[line, column] > 0.55 else TEXT
                 panel.text(column, line, str(count), ha="center", va="center", fontsize=8, color=colour)
-    bar = figure.colorbar(image, ax=panel, shrink=0.8, pad=0.03)
-    bar.set_label("share of the true class", color=TEXT, fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=0, labelcolor=TEXT)
-    bar.outline.set_visible(False)
+    heat_map_legend(panel, image, label="share of the true class", title=title)
     return figure

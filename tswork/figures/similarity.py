@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tswork.figures.palette import MUTED, TEXT
+from tswork.figures.palette import MUTED, TEXT, heat_map_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,10 +37,5 @@ def similarity_map(table: pd.DataFrame, *, title: str = "") -> Figure:
             panel.text(
                 column, line, f"{value:.1f}".replace("-0.0", "0.0"), ha="center", va="center", fontsize=7, color=colour
             )
-    bar = figure.colorbar(image, ax=panel, shrink=0.8, pad=0.03)
-    bar.set_label("cosine of the centroids", color=TEXT, fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=0, labelcolor=TEXT)
-    bar.outline.set_visible(False)
-    if title:
-        panel.set_title(title, fontsize=10, color=TEXT, loc="left")
+    heat_map_legend(panel, image, label="cosine of the centroids", title=title)
     return figure

@@ -32,10 +32,10 @@ from tswork.objectives.distillation import token_distillation
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.precision import wide
 from tswork.random import generator
-from tswork.text.collection_text import looser_tokens_of, tokens_of
+from tswork.text.collection_text import looser_tokens_of_texts, texts_of, tokens_of_texts
 from tswork.text.decoder import TextDecoder, TextDecoderConfig
 from tswork.text.tokens import Tokens, TokenTable
-from tswork.text.writing import decoder_of, tokenizer_of
+from tswork.text.writing import decoder_of, known_tokenizer, tokenizer_of
 
 AnswerKind = Literal["class", "text"]
 
@@ -151,14 +151,13 @@ class TextAnswer(Answer):
             raise ModelUnfit(
                 "answer: text", "the data have no texts", "Name their columns with `text:` in the data block."
             )
-        from tswork.text.tokenizer import Tokenizer  # what it reads with is not everybody's
-
-        size = Tokenizer.from_json(info.tokenizer).size
+        size = known_tokenizer(info.tokenizer).size
         return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim)}
 
     def begin(self, model: Model, part: Part) -> None:
-        self._part, self._tokenizer, self._device = part, tokenizer_of(model), model.device
-        self._tokens = tokens_of(part, self._tokenizer).to(self._device)
+        self._collection, self._texts = part.collection, texts_of(part)
+        self._tokenizer, self._device = tokenizer_of(model), model.device
+        self._tokens = tokens_of_texts(self._collection, self._texts, self._tokenizer).to(self._device)
         self._drawn = -1
 
     def step(self, context: Context) -> None:
@@ -166,7 +165,9 @@ class TextAnswer(Answer):
         if not self._merge_dropout or self._drawn == context.epoch:
             return
         draw = generator(context.seed, "merges", context.epoch)
-        tokens = looser_tokens_of(self._part, self._tokenizer, dropout=self._merge_dropout, generator=draw)
+        tokens = looser_tokens_of_texts(
+            self._collection, self._texts, self._tokenizer, dropout=self._merge_dropout, generator=draw
+        )
         self._tokens, self._drawn = tokens.to(self._device), context.epoch
 
     def tokens(self, batch: Batch) -> Tokens:

@@ -33,13 +33,13 @@ from tswork.augment.base import View
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import Part
-from tswork.data.rehearsal import MEMORY_ROW, PART_ROW
+from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart
 from tswork.encoders.pooling import pooled_dim
 from tswork.methods.answers import label_column, read
 from tswork.methods.model import Model
 from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
 from tswork.methods.sequence_contrast import changed_view, projection
-from tswork.methods.teacher import looked_up, teacher_of
+from tswork.methods.teacher import looked_up
 from tswork.methods.window_contrast import draws
 from tswork.objectives.co2l import asymmetric_contrast, relation_distillation
 from tswork.registry import register
@@ -60,7 +60,6 @@ class Co2lConfig(ByMeansConfig):
 class Co2l(ByMeans[Co2lConfig]):
     """Asymmetric supervised contrast and distilled relations, classified by means (Co2L, ICCV 2021)."""
 
-    _teacher: Model | None = None
     _taught: Float[Tensor, "span width"] | None = None
 
     def add_heads(self, model: Model) -> None:
@@ -69,16 +68,18 @@ class Co2l(ByMeans[Co2lConfig]):
             nn.Dropout(self.config.dropout), projection(width, width, self.config.width)
         )
 
-    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
-        super().begin(model, task, part, context)
-        self._teacher = teacher_of(model) if task and self.config.distillation_weight else None
+    @property
+    def wants_teacher(self) -> bool:
+        return bool(self.config.distillation_weight)
 
     def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
-        """Let the teacher hear everything once, where it hears no views."""
-        super().prepare(model, rehearsed, context)
         self._taught = None
-        if self._teacher is not None and not self._views:
-            teacher = self._teacher
+        super().prepare(model, rehearsed, context)
+
+    def lesson(self, teacher: Model, rehearsed: RehearsalPart, context: Context) -> None:
+        """Let the teacher hear everything once, where it hears no views."""
+        super().lesson(teacher, rehearsed, context)
+        if not self._views:
             self._taught = looked_up(
                 teacher, rehearsed, context, lambda x, lengths: teacher.heads["projection"](teacher.embed(x, lengths))
             )

@@ -31,7 +31,6 @@ from torch import Tensor, nn
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import Part
-from tswork.data.memory import Growth
 from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart
 from tswork.encoders.pooling import Pooling, pooled_dim
 from tswork.methods.answers import Heard
@@ -46,9 +45,6 @@ from tswork.training.distributed import gather_with_gradient
 class CoconutConfig(SequenceTeachingConfig):
     selection: Literal["random", "nearest_to_mean", "herding", "icarl_original", "reservoir"] = Field(
         default="herding", description="which samples of a class are kept; reservoir: of all samples alike"
-    )
-    growth: Growth = Field(
-        default="fixed", description="a class's share: among all classes there will be, or (growing) those seen so far"
     )
     pooling: Pooling = Field(default="mean", description="from frames to one vector a sequence")
     distillation: Literal["nspt", "ntpt"] = Field(

@@ -34,7 +34,7 @@ from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import ViewSpec, changed_view
 from tswork.methods.window_contrast import draws
 from tswork.text.decoder import TextDecoderConfig
-from tswork.training.schedules import Schedule, scheduled
+from tswork.training.schedules import Schedule, schedules
 
 
 class ContinualConfig(MethodConfig):
@@ -133,15 +133,14 @@ class ContinualMethod(Method[C]):
         )
 
     def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
-        """Samples that were trained on and that are kept, and parameters; a teacher is whatever other model a method holds."""
-        teachers = [held for held in vars(self).values() if isinstance(held, Model)]
+        """Samples that were trained on and that are kept, and parameters of the model and of a teacher."""
         return {
             "new_samples": len(part),
             "old_samples": 0,
             "kept_samples": 0,
             "kept_bytes": 0,
-            "parameters": _parameters(model),
-            "teacher_parameters": sum(map(_parameters, teachers)),
+            "parameters": parameters_in(model),
+            "teacher_parameters": 0,
         }
 
     def columns(self, part: Part) -> tuple[str, ...]:
@@ -160,13 +159,7 @@ class ContinualMethod(Method[C]):
         return None if self.config.seconds is None else max(1, round(self.config.seconds * _rate(part)))
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
-        schedule, warm_up = self.config.schedule, self.config.warm_up
-        if schedule == "constant" and warm_up == 0:
-            return {}
-        return {
-            name: scheduled(optimiser, schedule=schedule, warm_up=warm_up, steps=steps)
-            for name, optimiser in optimisers.items()
-        }
+        return schedules(optimisers, schedule=self.config.schedule, warm_up=self.config.warm_up, steps=steps)
 
     # Steps
 
@@ -195,7 +188,8 @@ def label_of(part: Part) -> str:
     return label
 
 
-def _parameters(model: Model) -> int:
+def parameters_in(model: Model) -> int:
+    """How many weights a model has."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -28,14 +28,14 @@ def embed_part(
     `steps` bounds a batch, padding included (None: as many as the encoder takes at once).
     """
     width = pooled_dim(model.encoder, pooling or model.pooling)
-    return _by_length(model, part, context, partial(model.embed, pooling=pooling), width, steps)
+    return _read(model, part, context, partial(model.embed, pooling=pooling), width, steps)
 
 
 def classify_part(
     model: Model, part: Part, context: Context, *, steps: int | None = None
 ) -> Float[Tensor, "item class"]:
     """The logits of a model's own head for a part's spans in their order, float32 on the CPU. Raises `ModelUnfit` without one."""
-    return _by_length(model, part, context, model.classify, len(model.info.classes), steps)
+    return _read(model, part, context, model.classify, len(model.info.classes), steps)
 
 
 def transcribe_part(
@@ -43,44 +43,41 @@ def transcribe_part(
 ) -> list[str]:
     """What a model writes of a part's spans, in their order; by one beam greedily. Raises `ModelUnfit` when it cannot."""
     found = [""] * len(part)
-
-    def write(rows: Int[Tensor, "batch"], batch: Batch) -> None:
+    for rows, batch in by_length(model, part, context, steps=steps, most=max(1, HYPOTHESES_AT_ONCE // beams)):
         texts = model.transcribe(batch.x.float(), batch.lengths, beams=beams, longest=longest)
         for row, text in zip(rows.tolist(), texts, strict=True):
             found[row] = text
-
-    _each_batch(model, part, context, write, steps=steps, most=max(1, HYPOTHESES_AT_ONCE // beams))
     return found
 
 
-def _by_length(
-    model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
-) -> Float[Tensor, "item width"]:
-    """What `read` makes of the items."""
-    found = torch.empty(len(part), width)
-
-    def keep(rows: Int[Tensor, "batch"], batch: Batch) -> None:
-        found[rows] = read(batch.x.float(), batch.lengths).float().cpu()
-
-    _each_batch(model, part, context, keep, steps=steps)
-    return found
-
-
-def _each_batch(
+def by_length(
     model: Model,
     part: Part,
     context: Context,
-    take: Callable[[Tensor, Batch], None],
     *,
-    steps: int | None,
+    steps: int | None = None,
     most: int | None = None,
-) -> None:
-    """Bring the items to `take` by their length, with their places in the part; the model is in evaluation mode."""
+    columns: tuple[str, ...] = (),
+) -> Iterator[tuple[Int[Tensor, "batch"], Batch]]:
+    """Batches of items of similar length, with their places in the part, while the model is in evaluation mode without gradients.
+
+    `steps` bounds a batch, padding included (None: as many as the encoder takes at once), and `most` its items.
+    """
     model.to(context.device)
     encoder = model.encoder
     equal = not encoder.padding_invariant
     sampler = ByLength(part.lengths, steps=steps or encoder.steps_at_once, most=most, equal=equal)
-    batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed)
+    batches = Batches(part, sampler=sampler, device=context.device, seed=context.seed, columns=columns)
     with evaluating(model):
         for step in range(batches.steps(0)):
-            take(sampler.at(0, step), batches.at(0, step))
+            yield sampler.at(0, step), batches.at(0, step)
+
+
+def _read(
+    model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
+) -> Float[Tensor, "item width"]:
+    """What `read` makes of the items."""
+    found = torch.empty(len(part), width)
+    for rows, batch in by_length(model, part, context, steps=steps):
+        found[rows] = read(batch.x.float(), batch.lengths).float().cpu()
+    return found

@@ -35,7 +35,7 @@ from tswork.encoders.pooling import pooled_dim
 from tswork.methods.answers import label_column, read
 from tswork.methods.model import Model
 from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
-from tswork.methods.teacher import looked_up, teacher_of
+from tswork.methods.teacher import looked_up
 from tswork.objectives.icarl import yes_or_no
 from tswork.registry import register
 
@@ -51,7 +51,6 @@ class IcarlConfig(ByMeansConfig):
 class Icarl(ByMeans[IcarlConfig]):
     """Distilled sigmoid outputs, herded exemplars, and their nearest mean (iCaRL, CVPR 2017)."""
 
-    _teacher: Model | None = None
     _taught: Float[Tensor, "span class"] | None = None
     _learned: Bool[Tensor, "class"]
     _distilled: Bool[Tensor, "class"]
@@ -61,12 +60,13 @@ class Icarl(ByMeans[IcarlConfig]):
         output = nn.Linear(width, len(model.info.classes))
         model.heads["outputs"] = nn.Sequential(nn.Dropout(self.config.dropout), output)
 
-    def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
-        super().begin(model, task, part, context)
-        self._teacher = teacher_of(model) if task else None
+    @property
+    def wants_teacher(self) -> bool:
+        return True
 
     def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
-        """Tell classes that are learned from those that are distilled, and let the teacher hear everything."""
+        """Tell classes that are learned from those that are distilled."""
+        self._taught = None
         super().prepare(model, rehearsed, context)
         assert isinstance(rehearsed, RehearsalPart)
         codes = rehearsed.codes(label_column(model))
@@ -75,12 +75,13 @@ class Icarl(ByMeans[IcarlConfig]):
             _present(of, classes).to(context.device) for of in codes.split([rehearsed.new, rehearsed.remembered])
         )
         self._learned, self._distilled = new, old & ~new
-        self._taught = None
-        if self._teacher is not None:
-            teacher = self._teacher
-            self._taught = looked_up(
-                teacher, rehearsed, context, lambda x, lengths: teacher.heads["outputs"](teacher.embed(x, lengths))
-            )
+
+    def lesson(self, teacher: Model, rehearsed: RehearsalPart, context: Context) -> None:
+        """Let the teacher hear everything once."""
+        super().lesson(teacher, rehearsed, context)
+        self._taught = looked_up(
+            teacher, rehearsed, context, lambda x, lengths: teacher.heads["outputs"](teacher.embed(x, lengths))
+        )
 
     def terms(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Float[Tensor, ""]]:
         _, vectors = read(model, batch, self.view(batch, context))

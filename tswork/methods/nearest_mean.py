@@ -26,8 +26,9 @@ from tswork.encoders.pooling import pooled_dim
 from tswork.methods.answers import ClassAnswer, label_column
 from tswork.methods.continual import label_of
 from tswork.methods.embedding import embed_part
-from tswork.methods.er import ErConfig, Rehearsal
+from tswork.methods.er import ErConfig
 from tswork.methods.model import Model
+from tswork.methods.taught import Taught
 from tswork.precision import wide
 
 FURTHEST = 4.0
@@ -89,8 +90,8 @@ class AnswerByMeans(ClassAnswer):
 C = TypeVar("C", bound=ByMeansConfig)
 
 
-class ByMeans(Rehearsal[C]):
-    """A method with a memory of every label, whose means classify."""
+class ByMeans(Taught[C]):
+    """A method with a teacher and a memory of every label, whose means classify."""
 
     def __init__(self, config: C) -> None:
         super().__init__(config)

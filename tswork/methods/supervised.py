@@ -53,7 +53,7 @@ from tswork.objectives.base import LabelledLoss, LabelledObjective
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import AdamW
-from tswork.training.schedules import scheduled
+from tswork.training.schedules import schedules
 
 VALIDATION_BATCH = 256
 VALIDATION_STEPS = 2**20
@@ -128,13 +128,7 @@ class Supervised(Method[SupervisedConfig]):
         return {"model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
-        schedule, warm_up = self.config.schedule, self.config.warm_up
-        if schedule == "constant" and warm_up == 0:
-            return {}
-        return {
-            name: scheduled(optimiser, schedule=schedule, warm_up=warm_up, steps=steps)
-            for name, optimiser in optimisers.items()
-        }
+        return schedules(optimisers, schedule=self.config.schedule, warm_up=self.config.warm_up, steps=steps)
 
     @property
     def _frozen(self) -> bool:

@@ -25,6 +25,7 @@ from tswork.data.batches import Batch
 from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW, RehearsalPart
 from tswork.methods.answers import Heard
+from tswork.methods.continual import parameters_in
 from tswork.methods.er import ErConfig, Rehearsal
 from tswork.methods.model import Model
 from tswork.methods.teacher import chosen, memory_places, teacher_of
@@ -56,6 +57,10 @@ class Taught(Rehearsal[C]):
 
     def lesson(self, teacher: Model, rehearsed: RehearsalPart, context: Context) -> None:
         """Let the teacher make what a task needs once; default nothing."""
+
+    def costs(self, model: Model, task: int, part: Part) -> Mapping[str, int]:
+        teacher = 0 if self._teacher is None else parameters_in(self._teacher)
+        return {**super().costs(model, task, part), "teacher_parameters": teacher}
 
 
 class DistillingConfig(ErConfig):

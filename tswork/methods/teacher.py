@@ -18,11 +18,11 @@ from torch import Tensor
 
 from tswork.augment.base import View
 from tswork.context import Context
-from tswork.data.batches import Batch, Batches
+from tswork.data.batches import Batch
 from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW
-from tswork.data.samplers import ByLength
-from tswork.methods.model import Model, evaluating
+from tswork.methods.embedding import by_length
+from tswork.methods.model import Model
 
 T = TypeVar("T")
 
@@ -51,11 +51,10 @@ def in_batches(
 
     In evaluation mode and without gradients, in batches of similar length; `columns` are the codes that they carry.
     """
-    sampler = ByLength(part.lengths, steps=model.encoder.steps_at_once, equal=not model.encoder.padding_invariant)
-    batches = Batches(part, sampler=sampler, device=context.device, columns=columns)
-    with evaluating(model):
-        found = [read(batches.at(0, step)) for step in range(batches.steps(0))]
-    order = [sampler.at(0, step) for step in range(batches.steps(0))]
+    found, order = [], []
+    for rows, batch in by_length(model, part, context, columns=columns):
+        found.append(read(batch))
+        order.append(rows)
     return found, torch.cat(order).argsort()
 
 

@@ -101,11 +101,11 @@ class StageBlocks:
         shared = self.tree.at(("training",)) if "training" in self.tree.data else Source({})
         if not isinstance(shared.data, dict):
             return stage
-        taken = [key for key in shared.data if key in known and key not in stage.data and key != "encoder"]
-        self.taken.update(key for key in shared.data if key in known and key != "encoder")
-        data = {**stage.data, **{key: shared.data[key] for key in taken}}
-        marks = {mark: place for mark, place in shared.marks.items() if mark and mark[0] in taken}
-        return Source(data, {**stage.marks, **marks})
+        offered = {key: value for key, value in shared.data.items() if key in known and key != "encoder"}
+        self.taken.update(offered)
+        new = offered.keys() - stage.data.keys()
+        marks = {mark: place for mark, place in shared.marks.items() if mark and mark[0] in new}
+        return Source({**offered, **stage.data}, {**stage.marks, **marks})
 
     def _unused(self) -> None:
         """Shared options that no method knows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from tswork.data.collection import Collection, Part
@@ -45,32 +47,47 @@ def targets_of(part: Part) -> dict[int, Target]:
     return dict(zip(rows, read_targets(part.collection.table.iloc[rows], intent=intent, spec=spec), strict=True))
 
 
+def texts_of(part: Part) -> dict[int, str]:
+    """The same as one string each."""
+    return {row: target.text for row, target in targets_of(part).items()}
+
+
 def trained_tokenizer(part: Part) -> Tokenizer:
     """A tokenizer that has learned from the texts of a part.
 
     Raises `DataInvalid` with the rows whose text cannot be read or written, or is too long.
     """
     spec, _ = text_of(part.collection)
-    tokenizer = Tokenizer.train([target.text for target in targets_of(part).values()], vocabulary=spec.vocabulary)
-    tokens_of(part, tokenizer)
+    texts = texts_of(part)
+    tokenizer = Tokenizer.train([*texts.values()], vocabulary=spec.vocabulary)
+    tokens_of_texts(part.collection, texts, tokenizer)
     return tokenizer
 
 
 def tokens_of(part: Part, tokenizer: Tokenizer) -> TokenTable:
     """The tokens of a part's texts, at the rows of its collection; rows that are not in the part have none.
 
-    Raises `DataInvalid` with every row whose text cannot be encoded, or is too long.
+    Raises `DataInvalid` with every row whose text cannot be read or encoded, or is too long.
     """
-    spec, _ = text_of(part.collection)
-    targets = targets_of(part)
-    table, texts = part.collection.table.iloc[[*targets]], [target.text for target in targets.values()]
-    known = TokenTable.encoded(tokenizer, texts, table=table, longest=spec.longest)
-    return known.spread([*targets], rows=len(part.collection))
+    return tokens_of_texts(part.collection, texts_of(part), tokenizer)
 
 
-def looser_tokens_of(part: Part, tokenizer: Tokenizer, *, dropout: float, generator: torch.Generator) -> TokenTable:
-    """As `tokens_of`, with merges dropped at random: other pieces of the same texts, which may be more than `longest`."""
-    targets = targets_of(part)
-    texts = [target.text for target in targets.values()]
-    sequences = tokenizer.encode(texts, dropout=dropout, generator=generator)
-    return TokenTable.of(sequences).spread([*targets], rows=len(part.collection))
+def tokens_of_texts(collection: Collection, texts: Mapping[int, str], tokenizer: Tokenizer) -> TokenTable:
+    """As `tokens_of`, of texts that were read already."""
+    spec, _ = text_of(collection)
+    table = collection.table.iloc[[*texts]]
+    known = TokenTable.encoded(tokenizer, [*texts.values()], table=table, longest=spec.longest)
+    return known.spread([*texts], rows=len(collection))
+
+
+def looser_tokens_of_texts(
+    collection: Collection,
+    texts: Mapping[int, str],
+    tokenizer: Tokenizer,
+    *,
+    dropout: float,
+    generator: torch.Generator,
+) -> TokenTable:
+    """As `tokens_of_texts`, with merges dropped at random: other pieces of the same texts, which may be more than `longest`."""
+    sequences = tokenizer.encode([*texts.values()], dropout=dropout, generator=generator)
+    return TokenTable.of(sequences).spread([*texts], rows=len(collection))

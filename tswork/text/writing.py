@@ -48,9 +48,10 @@ def decoder_of(model: Model) -> TextDecoder:
 def tokenizer_of(model: Model) -> Tokenizer:
     """The pieces that a model writes in."""
     assert model.info.tokenizer is not None
-    return _read(model.info.tokenizer)
+    return known_tokenizer(model.info.tokenizer)
 
 
 @lru_cache(maxsize=8)
-def _read(text: str) -> Tokenizer:
+def known_tokenizer(text: str) -> Tokenizer:
+    """The tokenizer of a `DataInfo`, read once."""
     return Tokenizer.from_json(text)

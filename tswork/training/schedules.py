@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 Schedule = Literal["constant", "cosine", "linear"]
+
+
+def schedules(
+    optimisers: Mapping[str, Optimizer], *, schedule: Schedule, warm_up: float, steps: int
+) -> Mapping[str, LambdaLR]:
+    """The same schedule for each of several optimisers, by name; none where rates stay what they are."""
+    if schedule == "constant" and warm_up == 0:
+        return {}
+    return {
+        name: scheduled(optimiser, schedule=schedule, warm_up=warm_up, steps=steps)
+        for name, optimiser in optimisers.items()
+    }
 
 
 def scheduled(optimiser: Optimizer, *, schedule: Schedule, warm_up: float, steps: int) -> LambdaLR:
