@@ -3,8 +3,8 @@
 The training part is divided as the data block's `tasks:` says (`tswork.data.class_tasks`); samples that are in no task take no part.
 The model can say everything from the start, classes or texts (`answer`, `tswork.methods.answers`), so nothing grows but the data.
 Each task has an optimiser and a schedule of its own and gives one model, so that the protocol `continual` judges what is known
-after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what it makes once a task
-(`prepare`), the loss (`terms`), the step (`updates`), and what it keeps (`begin`, `finish`).
+after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what else it asks answers
+of (`answered`), what it makes once a task (`prepare`), the loss (`terms`), the step (`updates`), and what it keeps (`begin`, `finish`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ContinualMethod(Method[C]):
         super().__init__(config)
         self._views: list[Augmentation[Any]] = [view.build() for view in config.views]
         self.answer: Answer = (
-            TextAnswer(config.decoder, merge_dropout=config.merge_dropout)
+            TextAnswer(config.decoder, merge_dropout=config.merge_dropout, pooling=config.pooling)
             if config.answer == "text"
             else ClassAnswer(dropout=config.dropout, pooling=config.pooling)
         )
@@ -113,6 +113,10 @@ class ContinualMethod(Method[C]):
         """What a task is trained on; default its own part."""
         return part
 
+    def answered(self, rehearsed: Part) -> Part:
+        """What answers are asked of in a task; default what it is trained on."""
+        return rehearsed
+
     def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
         """Make what a task needs once, before its first batch or the first after a resumption; default nothing.
 
@@ -121,7 +125,7 @@ class ContinualMethod(Method[C]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         rehearsed = self.rehearsed(part)
-        self.answer.begin(model, rehearsed)
+        self.answer.begin(model, self.answered(rehearsed))
         self.prepare(model, rehearsed, context)
         return sequence_batches(
             rehearsed,
