@@ -254,3 +254,30 @@ def test_tasks_without_data_are_refused() -> None:
     for name in ("finetune", "joint", "er"):
         with pytest.raises(DataInvalid, match=r"task 1: it has no samples \(classes c2, c3\)"):
             learner(name).tasks(few)
+
+
+# Several processes
+
+
+@pytest.mark.parametrize("name", ["er", "coconut"])
+def test_several_processes_get_equally_many_of_every_batch(name: str) -> None:
+    """Of twelve new samples in batches of seven beside one of the memory a rest of five is left out."""
+    part, method = waves_of_four(), learner(name, memory=8, from_memory=1)
+    first, second = method.tasks(part)
+    model = model_of(method, part)
+    method.begin(model, 0, first, Context())
+    method.finish(model, 0, first, Context())
+    shares = [method.batches(model, second, Context(rank=rank, world_size=2)) for rank in range(2)]
+    assert [share.steps(0) for share in shares] == [1, 1]
+    assert [len(share.at(0, 0)) for share in shares] == [4, 4]
+    assert method.batches(model, second, Context()).steps(0) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"from_memory": 2}])
+def test_batches_bounded_in_seconds_are_not_shared_among_processes(options: dict[str, Any]) -> None:
+    part = waves_of_four()
+    part = Part(part.collection.replaced(rate=10.0), part.spans)
+    method = learner("er", memory=8, seconds=20.0, **options)
+    method.begin(model_of(method, part), 0, part, Context())
+    with pytest.raises(DataInvalid, match=r"seconds: batches of similar length cannot be shared evenly among several"):
+        method.batches(model_of(method, part), part, Context(world_size=2))

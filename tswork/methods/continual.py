@@ -153,14 +153,20 @@ class ContinualMethod(Method[C]):
 
     def sampler(self, part: Part, context: Context) -> Sampler | None:
         """How batches are drawn; default uniformly (none), or by length within `seconds`."""
-        steps = self.padded_steps(part)
+        steps = self.padded_steps(part, context)
         if steps is None:
             return None
         return Buckets(part.lengths, steps=steps, batch_size=self.config.batch_size, seed=context.seed)
 
-    def padded_steps(self, part: Part) -> int | None:
-        """The most steps of a batch with its padding, where `seconds` bounds it."""
-        return None if self.config.seconds is None else max(1, round(self.config.seconds * _rate(part)))
+    def padded_steps(self, part: Part, context: Context) -> int | None:
+        """The most steps of a batch with its padding, where `seconds` bounds it. Raises `DataInvalid` in several processes."""
+        if self.config.seconds is None:
+            return None
+        if context.world_size > 1:
+            message = "batches of similar length cannot be shared evenly among several processes"
+            remedy = "Train in one process, or bound batches by `batch_size` alone."
+            raise DataInvalid([Problem(message, path="seconds", remedy=remedy)])
+        return max(1, round(self.config.seconds * _rate(part)))
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         return schedules(optimisers, schedule=self.config.schedule, warm_up=self.config.warm_up, steps=steps)

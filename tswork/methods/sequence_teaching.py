@@ -28,6 +28,7 @@ from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.text.collection_text import text_of
 from tswork.text.tokens import Tokens, TokenTable
 from tswork.text.writing import decoder_of, heard, write
+from tswork.training.distributed import of_all
 
 
 class SequenceTeachingConfig(ErConfig):
@@ -101,9 +102,10 @@ def _surprise(model: Model, batch: Batch, heard: Heard, written: TokenTable) -> 
     values, lengths = heard.frames
     places = memory_places(batch)
     if not len(places):
-        return values.new_zeros(())
+        # Other processes may have samples of the memory in the same batch, and ask how many there are.
+        return values.new_zeros(()) / of_all(batch.lengths.new_zeros(()))
     there = places.to(values.device, non_blocking=True)
     targets = written.at(batch.on_host(MEMORY_ROW)[places])
     told = Tokens(targets.ids[:, :-1], targets.lengths - 1).inputs()
     logits = decoder_of(model)(told, Frames(values[there], lengths[there]), heard.vectors[there])
-    return token_cross_entropy(logits, *targets)
+    return token_cross_entropy(logits, *targets, divisor=of_all)
