@@ -219,10 +219,28 @@ def test_an_altered_memory_is_never_resumed_with(tmp_path: Path, fault: str) -> 
         saved = torch.load(state, weights_only=True)
         saved["method"]["memory"]["spans"] = saved["method"]["memory"]["spans"].flip(0)
         torch.save(saved, state)
-    with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped"):
+    instead = f"training goes on from step-{last - 1:09d}"
+    with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped: {instead}"):
         again, _ = replayed(tmp_path)
     assert again.resumed_from == last - 1
     assert bits(again) == bits(whole)
+
+
+def test_where_no_checkpoint_is_whole_training_begins_anew_and_says_so(tmp_path: Path) -> None:
+    whole, _ = replayed(tmp_path)
+    forget(tmp_path, after=2)
+    states = sorted(tmp_path.glob("step-*/state.pt"))
+    for state in states:
+        state.write_bytes(state.read_bytes()[:-1] + b"x")
+    with pytest.warns(TsworkWarning, match="is damaged .* and is skipped") as told:
+        again, _ = replayed(tmp_path)
+    assert again.resumed_from is None
+    assert bits(again) == bits(whole)
+    texts = [str(one.message) for one in told]
+    assert len(texts) == len(states) == 2
+    for state, text in zip(reversed(states), texts, strict=True):
+        assert text.startswith(f"the checkpoint {state.parent} is damaged (state.pt was altered)")
+        assert text.endswith("is skipped: no other is whole, so training begins anew")
 
 
 # What is refused
