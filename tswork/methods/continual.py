@@ -75,6 +75,12 @@ class ContinualMethod(Method[C]):
     def provided(cls, config: C) -> frozenset[str]:
         return (TextAnswer if config.answer == "text" else ClassAnswer).provides
 
+    @classmethod
+    def answers_by(cls, config: C) -> tuple[object, ...]:
+        if config.answer == "class":
+            return (config.answer, config.pooling)
+        return (config.answer, config.decoder, config.pooling if config.decoder.pooled else None)
+
     def __init__(self, config: C) -> None:
         super().__init__(config)
         self._views: list[Augmentation[Any]] = [view.build() for view in config.views]

@@ -12,7 +12,9 @@ is done just before it is learned. Choosing among the classes so far nobody woul
 alone both choose among all classes. It is there for models that classify, of which it costs nothing.
 
 A candidate with a single model (`joint`, or the untrained control) stands for all times. Which classes come when is what the data
-block's `tasks:` says. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. An
+block's `tasks:` says. Controls: `majority`, the most frequent of the classes seen so far, and `random`, the model that the judged
+stages started from; where their encoders, what they answer, its decoder or its pooling differ, each has its own, `random.STAGE`.
+(Methods that classify by means start with directions at random, others with a linear layer at random; these share one.) An
 untrained decoder hardly ever ends, so controls write greedily, and at most as many tokens as the longest training text has. Each
 model sees the test samples once; nothing is selected by them.
 """
@@ -57,6 +59,7 @@ class Continual(Protocol[ContinualProtocolConfig]):
     """Accuracy after every task on all tasks so far, forgetting and transfer, beside majority class and untrained encoder."""
 
     requires = frozenset({"embed", "answer"})
+    judges_answers = True
     headline = "average_accuracy_by_sample"
     metrics = (
         *FIGURES,
