@@ -174,6 +174,20 @@ class StoreUnwritable(TsworkError):
 
 
 @dataclass
+class ResultAltered(UserError):
+    """Files of a stored result are not as they were written."""
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        several = len(self.paths) > 1
+        return (
+            f"{', '.join(self.paths)}: {'they were' if several else 'it was'} altered after the result was written. Put back what"
+            " was there, or run the pipeline with `--verify`, which computes such stages anew."
+        )
+
+
+@dataclass
 class TrackingUnreachable(TsworkError):
     """The store of runs, a server or a local database, could not be opened."""
 

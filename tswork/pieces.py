@@ -53,7 +53,6 @@ def kept_piece(
             TsworkWarning,
             stacklevel=3,
         )
-        store.remove(digest)
     made: list[T] = []
 
     def make_and_write(folder: Path) -> None:
@@ -63,7 +62,7 @@ def kept_piece(
         write(folder, made[0])
         curves.write(folder / CURVES)
 
-    folder = store.compute(digest, make_and_write, about={"piece": key})
+    folder = store.compute(digest, make_and_write, about={"piece": key}, verify=True)
     if made:
         return made[0]
     for name, step, value in read_points(folder / CURVES):

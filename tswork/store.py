@@ -16,13 +16,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tswork.errors import StoreUnwritable
+from tswork.errors import ResultAltered, StoreUnwritable
 
 DONE = "done.json"
 PIECES = "pieces"
@@ -88,6 +88,19 @@ class Store:
         folder = self._folder(key)
         return folder if folder.exists() and self.get(key, verify=True) is None else None
 
+    def check(self, keys: Iterable[str], *, but: str = "") -> None:
+        """Refuse finished entries with files that are not as they were written; those named `but` are not looked at.
+
+        Raises `ResultAltered` with all such files.
+        """
+        altered: list[str] = []
+        for folder in map(self._folder, keys):
+            files = json.loads((folder / DONE).read_text())["files"]
+            chosen = {folder / name: recorded["sha256"] for name, recorded in files.items() if Path(name).name != but}
+            altered += [str(file) for file, digest in chosen.items() if file_digest(file) != digest]
+        if altered:
+            raise ResultAltered(tuple(altered))
+
     def about(self, key: str) -> dict[str, Any]:
         """What the writer recorded about a finished entry (empty when there is none)."""
         try:
@@ -96,17 +109,24 @@ class Store:
             return {}
         return about
 
-    def compute(self, key: str, write: Callable[[Path], object], *, about: dict[str, Any] | None = None) -> Path:
-        """The entry of a key, computed by `write(folder)` when it is not there.
+    def compute(
+        self,
+        key: str,
+        write: Callable[[Path], object],
+        *,
+        about: dict[str, Any] | None = None,
+        verify: bool = False,
+    ) -> Path:
+        """The entry of a key, computed by `write(folder)` when it is not there, or `verify` finds that it was altered.
 
         `write` fills an empty folder; when it fails nothing is left behind. Of several processes one computes and the
         others wait for it. Raises `StoreUnwritable` when the disk refuses.
         """
-        found = self.get(key)
+        found = self.get(key, verify=verify)
         if found is not None:
             return found
         with self.lock(key):
-            found = self.get(key)
+            found = self.get(key, verify=verify)
             return found if found is not None else self._write(key, write, about or {})
 
     def wait(self, key: str, *, every: float = 0.2) -> Path:

@@ -17,8 +17,10 @@ from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import Part
 from tswork.data.tasks_spec import TasksSpec
+from tswork.methods import answers
 from tswork.methods.agem import project_
 from tswork.methods.model import Model
+from tswork.text.collection_text import texts_of
 
 SHAPES = [(3, 4), (5,), (), (2, 1, 3)]
 
@@ -162,3 +164,15 @@ def test_an_encoder_that_padding_would_change_hears_the_memory_in_one_length() -
         batch = method._remembered.at(0, step)
         assert batch.unequal_lengths is None
         assert len(batch) == 4
+
+
+def test_texts_of_task_and_memory_are_read_once_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(part: Part) -> dict[int, str]:
+        read.append(len(part))
+        return texts_of(part)
+
+    monkeypatch.setattr(answers, "texts_of", counted)
+    trained(learner("agem", memory=8, answer="text", decoder=SMALL), told_waves())
+    assert read == [12, 12 + 4], "six of each class, and two of each that came before"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from tests.methods.test_continual import accuracies, learner, waves_of_four
 from tests.methods.toys import checkpointed, forget, model_of, trained
 from tests.training.tiny import bits
+from tswork.config import keyed
 from tswork.context import Context
 from tswork.data.collection import Part
 from tswork.data.rehearsal import PART_ROW
@@ -71,6 +73,41 @@ def test_its_terms_begin_with_the_same_weights_and_change_training(answer: str) 
     replay, _ = trained(learner("er", **options), part)
     assert bits(result) != bits(replay)
     assert {"loss", "nspt", "cross_modal"} <= {name.rpartition("/")[2] for name in recorder.curves}
+
+
+@pytest.mark.parametrize("name", ["joint", "coconut"])
+def test_a_decoder_that_sees_no_frames_learns_texts_from_the_pooled_vector(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, said = told_waves(), [f"c{row % 4} _SEP {WORDS[row % 4]}" for row in range(24)]
+    options: dict[str, Any] = {"memory": 16, "width": 8} if name == "coconut" else {}
+    right = []
+    for pooled in (False, True):
+        decoder = {**SMALL, "pooled": pooled}
+        method = learner(name, answer="text", decoder=decoder, pooling="mean_std", epochs=40, **options)
+        monkeypatch.setattr(method, "build", blinded(method.build))
+        model = trained(method, part)[0].models[-1].eval()
+        assert ("heads.decoder.lead.weight" in model.state_dict()) == pooled
+        right.append(np.mean([one == other for one, other in zip(texts(model, part, 2), said, strict=True)]))
+    assert right[0] <= 0.25
+    assert right[1] > 0.7
+
+
+def blinded(build: Callable[..., Model]) -> Callable[..., Model]:
+    """A model whose decoder takes every frame for nothing, and goes on to do so."""
+
+    def blind(*given: Any, **more: Any) -> Model:
+        model = build(*given, **more)
+        for weight in model.heads["decoder"].get_submodule("bridge").parameters():
+            weight.requires_grad_(False).zero_()
+        return model
+
+    return blind
+
+
+def test_an_option_that_came_later_is_no_part_of_keys_until_it_is_chosen() -> None:
+    plain, pooled = (keyed(learner("er", decoder=SMALL | more).config)["decoder"] for more in ({}, {"pooled": True}))
+    assert pooled == plain | {"pooled": True}
 
 
 def test_the_teacher_hears_the_memory_once_a_task(monkeypatch: pytest.MonkeyPatch) -> None:

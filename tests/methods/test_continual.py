@@ -219,10 +219,28 @@ def test_an_altered_memory_is_never_resumed_with(tmp_path: Path, fault: str) -> 
         saved = torch.load(state, weights_only=True)
         saved["method"]["memory"]["spans"] = saved["method"]["memory"]["spans"].flip(0)
         torch.save(saved, state)
-    with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped"):
+    instead = f"training goes on from step-{last - 1:09d}"
+    with pytest.warns(TsworkWarning, match=rf"step-{last:09d} is damaged \(state.pt .*\) and is skipped: {instead}"):
         again, _ = replayed(tmp_path)
     assert again.resumed_from == last - 1
     assert bits(again) == bits(whole)
+
+
+def test_where_no_checkpoint_is_whole_training_begins_anew_and_says_so(tmp_path: Path) -> None:
+    whole, _ = replayed(tmp_path)
+    forget(tmp_path, after=2)
+    states = sorted(tmp_path.glob("step-*/state.pt"))
+    for state in states:
+        state.write_bytes(state.read_bytes()[:-1] + b"x")
+    with pytest.warns(TsworkWarning, match="is damaged .* and is skipped") as told:
+        again, _ = replayed(tmp_path)
+    assert again.resumed_from is None
+    assert bits(again) == bits(whole)
+    texts = [str(one.message) for one in told]
+    assert len(texts) == len(states) == 2
+    for state, text in zip(reversed(states), texts, strict=True):
+        assert text.startswith(f"the checkpoint {state.parent} is damaged (state.pt was altered)")
+        assert text.endswith("is skipped: no other is whole, so training begins anew")
 
 
 # What is refused
@@ -254,3 +272,30 @@ def test_tasks_without_data_are_refused() -> None:
     for name in ("finetune", "joint", "er"):
         with pytest.raises(DataInvalid, match=r"task 1: it has no samples \(classes c2, c3\)"):
             learner(name).tasks(few)
+
+
+# Several processes
+
+
+@pytest.mark.parametrize("name", ["er", "coconut"])
+def test_several_processes_get_equally_many_of_every_batch(name: str) -> None:
+    """Of twelve new samples in batches of seven beside one of the memory a rest of five is left out."""
+    part, method = waves_of_four(), learner(name, memory=8, from_memory=1)
+    first, second = method.tasks(part)
+    model = model_of(method, part)
+    method.begin(model, 0, first, Context())
+    method.finish(model, 0, first, Context())
+    shares = [method.batches(model, second, Context(rank=rank, world_size=2)) for rank in range(2)]
+    assert [share.steps(0) for share in shares] == [1, 1]
+    assert [len(share.at(0, 0)) for share in shares] == [4, 4]
+    assert method.batches(model, second, Context()).steps(0) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"from_memory": 2}])
+def test_batches_bounded_in_seconds_are_not_shared_among_processes(options: dict[str, Any]) -> None:
+    part = waves_of_four()
+    part = Part(part.collection.replaced(rate=10.0), part.spans)
+    method = learner("er", memory=8, seconds=20.0, **options)
+    method.begin(model_of(method, part), 0, part, Context())
+    with pytest.raises(DataInvalid, match=r"seconds: batches of similar length cannot be shared evenly among several"):
+        method.batches(model_of(method, part), part, Context(world_size=2))

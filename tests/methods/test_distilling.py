@@ -226,11 +226,12 @@ def test_every_sample_of_the_memory_is_written_once_a_task(
 
 
 @pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("pooled", [True, False])
 def test_a_teacher_that_writes_the_truth_teaches_the_loss_of_the_memory(
-    ended: bool, monkeypatch: pytest.MonkeyPatch
+    ended: bool, pooled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it came to no end, it teaches none."""
-    method: Any = learner("sequence_kd", **options_of("text"))
+    method: Any = learner("sequence_kd", **options_of("text") | {"decoder": {**SMALL, "pooled": pooled}})
 
     def truth(teacher: Model, part: Part, context: Context, read: Any) -> Any:
         def said(batch: Batch) -> Any:

@@ -84,11 +84,15 @@ def told_waves() -> Part:
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_texts_equal_those_of_single_items_in_their_order(beams: int) -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_texts_equal_those_of_single_items_in_their_order(beams: int, pooled: bool) -> None:
     part = told_waves()
-    model = model_of(method_of("joint", answer="text", decoder=SMALL), part)
+    decoder = {**SMALL, "pooled": pooled}
+    model = model_of(method_of("joint", answer="text", decoder=decoder, pooling="mean_std"), part)
+    listens = decoder_of(model).lead if pooled else decoder_of(model).bridge
+    assert listens is not None
     with torch.no_grad():
-        for weight in decoder_of(model).bridge.parameters():
+        for weight in listens.parameters():
             weight.mul_(100)  # an untrained decoder hardly listens
     found = transcribe_part(model, part, Context(), beams=beams, longest=12)
     assert len(set(found)) > 1

@@ -53,11 +53,44 @@ def test_models_that_classify_and_models_that_write_are_judged_together(tmp_path
         .replace("{uses: er,", f"{{uses: er, answer: text, {decoder},")
         .replace("{uses: continual,", "{uses: continual, beams: 2,")
     )
+    text = text.replace("needs: [finetune, er,", "needs: [er, finetune,")
     metrics = run(tmp_path, text).members[0].metrics
     assert metrics["judge/finetune/average_accuracy_by_sample"] >= 0
+    assert "judge/random.er/average_string_wer" in metrics
+    assert "judge/random.finetune/average_string_wer" not in metrics
     assert "judge/finetune/forward_transfer_all_classes" in metrics
     assert metrics["judge/er/average_string_wer"] > 0
     assert not {name for name in metrics if "transcript" in name or "slu" in name}
+
+
+OTHER_ENCODER = "{uses: er, encoder: {uses: dilated_conv, depth: 3, dim: 8, hidden: 4},"
+
+
+@pytest.mark.parametrize("er", [OTHER_ENCODER, "{uses: er, pooling: mean,"])
+def test_stages_that_start_from_different_models_have_untrained_ones_of_their_own(tmp_path: Path, er: str) -> None:
+    """Each forward transfer is over its own start, which is exactly the model that was trained."""
+    text = CONTINUAL.replace("{uses: er,", er).replace("iterations: 3", "iterations: 1, learning_rate: 1e-12")
+    report = run(tmp_path, text).members[0]
+    rows = report.results["judge"].rows
+    assert {"random.finetune", "random.er", "random.joint"} <= set(rows["row"])
+    assert "random" not in set(rows["row"])
+    for name in ("finetune", "er"):
+        assert report.metrics[f"judge/{name}/forward_transfer_all_classes"] == pytest.approx(0)
+        own = f"judge/random.{name}/accuracy@t2"
+        assert report.metrics[f"judge/{name}/accuracy@t2"] == report.metrics[own]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [("pooling: max", None), ("dropout: 0.3", None), ("merge_dropout: 0.1", None), ("pooling: mean", "of each stage")],
+)
+def test_keys_stay_where_the_untrained_model_of_the_first_stage_is_that_of_all(
+    tmp_path: Path, changed: str, told: str | None
+) -> None:
+    write_waves(tmp_path, classes=4, cases=32)
+    text = CONTINUAL.replace("{uses: er,", f"{{uses: er, {changed},")
+    plan = make_plan(load_pipeline(write_pipeline(tmp_path, text), places=Places.here(tmp_path)))
+    assert plan.members[0].stages[-1].inputs.get("controls") == told
 
 
 def test_a_model_that_cannot_classify_and_tasks_that_do_not_fit_are_refused_where_they_stand(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tswork.data.text_spec import TextSpec
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.model import Model
 from tswork.metrics.understanding import understanding_measures
+from tswork.protocols import continual_samples
 from tswork.protocols.base import Result
 from tswork.protocols.continual import Continual, ContinualProtocolConfig
 from tswork.text.collection_text import targets_of, tokens_of
@@ -272,6 +273,21 @@ def test_bad_texts_are_refused_before_anything_trains() -> None:
     bad = split.on(split.train.collection.replaced(table=table))
     with pytest.raises(DataInvalid, match="row 5: its transcript is empty"):
         Continual(ContinualProtocolConfig()).check(bad)
+
+
+@pytest.mark.parametrize("intent", [None, "words"])
+def test_texts_are_read_once_where_models_are_judged(intent: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another column than the label is the intent, so that either may be told."""
+    split = spoken((2, 2, 2), text={**FULL, "intent": intent})
+    writer, read = Writer(split, right), list[int]()
+
+    def counted(part: Part) -> dict[int, Target]:
+        read.append(len(part))
+        return targets_of(part)
+
+    monkeypatch.setattr(continual_samples, "targets_of", counted)
+    assert judged(split, one=[writer]).value("one", "last_accuracy_by_sample") == 1
+    assert read == [6]
 
 
 def test_forgetting_and_word_errors_are_the_better_the_smaller() -> None:

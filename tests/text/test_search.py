@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from tests.reference import decoding as plain
-from tests.text.test_decoder import LENGTHS, frames_of
+from tests.text.test_decoder import LENGTHS, VECTORS, frames_of
 from tswork.encoders.base import Frames
 from tswork.objectives.token_cross_entropy import sequence_log_probability
 from tswork.random import seeded
 from tswork.text.decoder import TextDecoder, TextDecoderConfig
 from tswork.text.search import beam_search, greedy, length_penalty
 from tswork.text.tokenizer import END, PAD, START, UNKNOWN
+from tswork.text.writing import write
 
 A, B, C = 4, 5, 6
 
@@ -50,11 +51,11 @@ def silence(batch: int = 1) -> Frames:
     return Frames(torch.zeros(batch, 1, 1, dtype=torch.float64), torch.ones(batch, dtype=torch.int64))
 
 
-def speaker(seed: int, *, vocabulary: int = 9, ending: float = 1.5) -> TextDecoder:
+def speaker(seed: int, *, vocabulary: int = 9, ending: float = 1.5, pooled: bool = False) -> TextDecoder:
     """An untrained decoder that ends now and then."""
-    config = TextDecoderConfig(dim=8, layers=2, heads=2, widening=2)
+    config = TextDecoderConfig(dim=8, layers=2, heads=2, widening=2, pooled=pooled)
     with seeded(seed):
-        decoder = TextDecoder(config, vocabulary=vocabulary, frame_dim=5).double().eval()
+        decoder = TextDecoder(config, vocabulary=vocabulary, frame_dim=5, vector_dim=4).double().eval()
     with torch.no_grad():
         decoder.out.weight.mul_(3.0)
         decoder.out.bias[END] = ending
@@ -97,6 +98,19 @@ def test_a_batch_equals_one_utterance_after_another_without_kept_keys(seed: int,
     for row, (tokens, total) in enumerate(expected):
         assert found.tokens.ids[row, : found.tokens.lengths[row]].tolist() == tokens
         assert found.log_probability[row].item() == pytest.approx(total, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_batch_is_written_one_utterance_after_another_with_their_vectors_too(seed: int, beams: int) -> None:
+    decoder, frames, vectors = speaker(seed, pooled=True), frames_of(), 3 * VECTORS
+    expected = plain.beam_search(decoder, frames, beams=beams, longest=12, vectors=vectors)
+    found = write(decoder, frames, vectors=vectors, beams=beams, longest=12)
+    for row, (tokens, total) in enumerate(expected):
+        assert found.tokens.ids[row, : found.tokens.lengths[row]].tolist() == tokens
+        assert found.log_probability[row].item() == pytest.approx(total, abs=1e-9)
+    others = write(decoder, frames, vectors=vectors.flip(0), beams=beams, longest=12)
+    assert not torch.allclose(others.log_probability, found.log_probability)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.optim import SGD, Optimizer
 
 from tests.methods.patients import recordings
+from tests.methods.test_coconut import told
 from tests.methods.toys import TINY, method_of, nothing, waves
 from tests.training.tiny import TinyConfig, TinyContrast, nt_xent, run, series
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
-from tswork.data.tasks_spec import TasksSpec
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Method, Update, build_model
 from tswork.methods.model import Model
@@ -26,13 +27,29 @@ from tswork.training.distributed import average_gradients, gather_with_gradient
 from tswork.training.loop import Trained, train
 from tswork.training.runtime import Runtime, open_runtime
 
+TEXT: dict[str, Any] = {"answer": "text", "decoder": {"dim": 8, "layers": 1, "heads": 2, "dropout": 0.0}}
 STRATEGIES: dict[str, dict[str, Any]] = {
+    "finetune": {},
+    "finetune text": TEXT,
+    "joint text": TEXT,
+    "er": {"memory": 8},
+    "er of the memory": {"memory": 8, "from_memory": 2},
+    "er text": {"memory": 8, **TEXT},
     "agem": {"memory": 8, "from_memory": 4},
+    "agem text": {"memory": 8, "from_memory": 4, **TEXT},
+    "derpp": {"memory": 8},
+    "derpp text": {"memory": 8, **TEXT},
+    "ewc": {"samples": 4, "weight": 10.0},
+    "icarl": {"memory": 8},
     "co2l": {"memory": 8, "width": 6},
-    "ewc": {"samples": 4},
+    "audio_kd": {"memory": 8},
+    "token_kd": {"memory": 8},
+    "token_kd text": {"memory": 8, **TEXT},
+    "sequence_kd text": {"memory": 8, **TEXT},
+    "coconut": {"memory": 8, "width": 6},
+    "coconut text": {"memory": 8, "width": 6, "sequence_weight": 1.0, **TEXT},
 }
-"""Continual methods that do more in a step or after a task than add up a loss of samples, and their options. (iCaRL's student is
-its teacher at the first step, so that part of its first gradient is rounding, which Adam brings to the size of a step.)"""
+"""Continual methods, what they answer with or draw from, and their options."""
 
 
 class TinyGathered(TinyContrast):
@@ -156,15 +173,21 @@ def of_classes(runtime: Runtime | None) -> dict[str, Any]:
 
 
 def task_by_task(runtime: Runtime | None, name: str) -> dict[str, Any]:
-    """A whole training on two tasks without draws in a step."""
-    recorder, part = MemoryRecorder(), waves([24] * 16, classes=4)
-    part = Part(part.collection.replaced(tasks=TasksSpec(step=2)), part.spans)
-    options: dict[str, Any] = {"dropout": 0.0, "learning_rate": 0.01, "batch_size": 4, **STRATEGIES[name]}
-    result = among(method_of(name, **options, epochs=2), part, runtime, recorder)
+    """A whole training on two tasks without draws in a step, on sequences and texts of unequal length."""
+    recorder, part = MemoryRecorder(), told(waves([24, 17, 20, 24] * 4, classes=4))
+    options: dict[str, Any] = {"dropout": 0.0, "batch_size": 4, **STRATEGIES[name]}
+    method = method_of(name.partition(" ")[0], **options, epochs=2)
+    method.optimisers = plainly  # type: ignore[method-assign]
+    result = among(method, part, runtime, recorder)
     return {
         "weights": {name: tensor.tolist() for name, tensor in result.models[-1].state_dict().items()},
         "conflicts": recorder.curves.get("conflict", []),
     }
+
+
+def plainly(model: Model) -> Mapping[str, Optimizer]:
+    """Steps as large as their gradient: Adam would bring a gradient that is rounding alone to the size of others."""
+    return {"model": SGD(model.parameters(), lr=0.1)}
 
 
 def with_draws(runtime: Runtime | None, name: str) -> dict[str, list[float]]:

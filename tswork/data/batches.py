@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ class Batch:
     lengths: Int[Tensor, "batch"]
     span: Int[Tensor, "batch 3"]
     codes: Mapping[str, Int[Tensor, "batch"]]
+    planned: Mapping[str, Int[Tensor, "batch"]] = field(default_factory=dict)
+    """The same codes on the host, where they are known from."""
 
     def __len__(self) -> int:
         """Number of sequences in the batch."""
@@ -44,6 +46,10 @@ class Batch:
         """The lengths where there is padding, else None, which spares an encoder all care for it."""
         padded = (self.span[:, 2] - self.span[:, 1] < self.x.shape[1]).any()
         return self.lengths if bool(padded) else None
+
+    def on_host(self, column: str) -> Int[Tensor, "batch"]:
+        """Codes of a column to be looked at; the device is waited for only where the batch was not made by `Batches`."""
+        return self.planned[column] if column in self.planned else self.codes[column].cpu()
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Batches:
             coming = self._plan(epoch, step + 1)
             self._windows.ahead(coming.start, coming.lengths, self._length)
         codes = {column: values.to(self.device, non_blocking=True) for column, values in plan.codes.items()}
-        return Batch(x, plan.lengths.to(self.device, non_blocking=True), plan.span, codes)
+        return Batch(x, plan.lengths.to(self.device, non_blocking=True), plan.span, codes, plan.codes)
 
     def _plan(self, epoch: int, step: int) -> _Plan:
         """Which items a step takes, and which window of each."""

@@ -67,12 +67,13 @@ class Rehearsal(Sampler):
         seed: int,
         lengths: Int[Tensor, "new"] | None = None,
         steps: int | None = None,
+        drop_last: bool = False,
     ) -> None:
         if not 0 <= from_memory < batch_size:
             raise ValueError(f"{from_memory} samples of the memory leave a batch of {batch_size} no new one")
         self._from_memory = min(from_memory, memory)
         size = batch_size - self._from_memory
-        self._fresh: Sampler = Uniform(new, batch_size=size, seed=seed)
+        self._fresh: Sampler = Uniform(new, batch_size=size, seed=seed, drop_last=drop_last)
         if lengths is not None and steps is not None:
             self._fresh = Buckets(lengths, steps=steps, batch_size=size, seed=seed)
         self.batch_size = self._fresh.batch_size + self._from_memory
@@ -121,14 +122,21 @@ class Drawn(Sampler):
 
 
 def rehearsal_sampler(
-    part: RehearsalPart, *, batch_size: int, from_memory: int | None, seed: int, steps: int | None = None
+    part: RehearsalPart,
+    *,
+    batch_size: int,
+    from_memory: int | None,
+    seed: int,
+    steps: int | None = None,
+    drop_last: bool = False,
 ) -> Sampler:
     """Batches of a part with a memory; `from_memory` None: one pool, in which the memory has the share of its size.
 
-    With `steps` the new samples beside `from_memory` are batched by length within so many padded steps.
+    With `steps` the new samples beside `from_memory` are batched by length within so many padded steps; else `drop_last` leaves a
+    smaller rest of them out.
     """
     if from_memory is None:
-        return Uniform(len(part), batch_size=batch_size, seed=seed)
+        return Uniform(len(part), batch_size=batch_size, seed=seed, drop_last=drop_last)
     return Rehearsal(
         part.new,
         part.remembered,
@@ -137,4 +145,5 @@ def rehearsal_sampler(
         seed=seed,
         lengths=part.lengths[: part.new],
         steps=steps,
+        drop_last=drop_last,
     )

@@ -56,12 +56,12 @@ class Agem(Remembering[AgemConfig]):
 
     _remembered: Batches | None = None
 
+    def answered(self, rehearsed: Part) -> Part:
+        return RehearsalPart.joined(rehearsed, self.memory)
+
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         batches = super().batches(model, part, context)
-        self._remembered = None
-        if len(self.memory):
-            self.answer.begin(model, RehearsalPart.joined(part, self.memory))
-            self._remembered = self._beside(batches, model, context)
+        self._remembered = self._beside(batches, model, context) if len(self.memory) else None
         return batches
 
     def _beside(self, batches: Batches, model: Model, context: Context) -> Batches:

@@ -3,11 +3,13 @@
 | `answer` | the model says | heads | loss |
 | --- | --- | --- | --- |
 | class | one of all classes | `classify`: dropout and a linear layer on the pooled embedding | cross entropy of the label |
-| text | a target sequence (`tswork.text.targets`) | `decoder` (`tswork.text.decoder`) on the frames | that of the tokens |
+| text | a target sequence (`tswork.text.targets`) | `decoder` on the frames (`pooled`: and the embedding) | that of the tokens |
 
-A strategy against forgetting needs no more of either than is told here: the loss of some samples, the distance to what a teacher
-said of them, and a vector of what is meant. Every such vector is of the width that `meaning_dim` says: a class has an embedding of
-its own, a text the mean of those of its tokens, which are the decoder's.
+The decoder is that of `tswork.text.decoder`. A strategy against forgetting needs no more of either than is told here: the loss of
+some samples, the distance to what a teacher said of them, and a vector of what is meant. Every such vector is of the width that
+`meaning_dim` says: a class has an embedding of its own, a text the mean of those of its tokens, which are the decoder's.
+
+In several processes every mean is over the samples, frames or tokens of all of them, however they are shared out.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from tswork.text.collection_text import looser_tokens_of_texts, texts_of, tokens
 from tswork.text.decoder import TextDecoder, TextDecoderConfig
 from tswork.text.tokens import Tokens, TokenTable
 from tswork.text.writing import decoder_of, known_tokenizer, tokenizer_of
+from tswork.training.distributed import of_all
 
 AnswerKind = Literal["class", "text"]
 
@@ -121,12 +124,12 @@ class ClassAnswer(Answer):
         if among is None:
             return functional.cross_entropy(heard.logits, heard.labels)
         each = functional.cross_entropy(heard.logits, heard.labels, reduction="none")
-        return torch.where(among, each, 0.0).sum() / among.sum().clamp(min=1)
+        return torch.where(among, each, 0.0).sum() / of_all(among.sum())
 
     def distance(
         self, heard: Heard, teacher: Float[Tensor, "batch *token choice"], is_memory: Bool[Tensor, "batch"]
     ) -> Float[Tensor, ""]:
-        return token_distillation(heard.logits[:, None], teacher[:, None], is_memory)
+        return token_distillation(heard.logits[:, None], teacher[:, None], is_memory, divisor=of_all)
 
     def meaning_dim(self, model: Model) -> int:
         return model.encoder.dim
@@ -141,8 +144,9 @@ class TextAnswer(Answer):
 
     provides = frozenset({"embed", "answer", "transcribe"})
 
-    def __init__(self, config: TextDecoderConfig, *, merge_dropout: float) -> None:
+    def __init__(self, config: TextDecoderConfig, *, merge_dropout: float, pooling: Pooling) -> None:
         self._config = config
+        self._pooling: Pooling = pooling
         self._merge_dropout = merge_dropout
         self._tokens: TokenTable | None = None
 
@@ -152,7 +156,8 @@ class TextAnswer(Answer):
                 "answer: text", "the data have no texts", "Name their columns with `text:` in the data block."
             )
         size = known_tokenizer(info.tokenizer).size
-        return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim)}
+        width = pooled_dim(encoder, self._pooling) if self._config.pooled else None
+        return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim, vector_dim=width)}
 
     def begin(self, model: Model, part: Part) -> None:
         self._collection, self._texts = part.collection, texts_of(part)
@@ -178,18 +183,19 @@ class TextAnswer(Answer):
     def heard(self, model: Model, batch: Batch, view: View) -> Heard:
         frames, vectors = read(model, batch, view)
         tokens = self.tokens(batch)
-        logits = decoder_of(model)(tokens.inputs(), frames)
+        logits = decoder_of(model)(tokens.inputs(), frames, vectors)
         return Heard(frames, vectors, logits, batch.codes[label_column(model)], tokens.targets())
 
     def loss(self, heard: Heard, *, among: Bool[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
         assert heard.targets is not None
-        return token_cross_entropy(heard.logits, *heard.targets, among=among)
+        return token_cross_entropy(heard.logits, *heard.targets, among=among, divisor=of_all)
 
     def distance(
         self, heard: Heard, teacher: Float[Tensor, "batch *token choice"], is_memory: Bool[Tensor, "batch"]
     ) -> Float[Tensor, ""]:
         assert heard.targets is not None
-        return token_distillation(heard.logits, teacher, is_memory, lengths=heard.targets.lengths)
+        lengths = heard.targets.lengths
+        return token_distillation(heard.logits, teacher, is_memory, lengths=lengths, divisor=of_all)
 
     def meaning_dim(self, model: Model) -> int:
         return decoder_of(model).dim

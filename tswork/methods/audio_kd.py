@@ -26,6 +26,7 @@ from tswork.methods.model import Model
 from tswork.methods.taught import Distilling, DistillingConfig
 from tswork.objectives.distillation import frame_distillation
 from tswork.registry import register
+from tswork.training.distributed import of_all
 
 
 @register("method", "audio_kd", version=1, config=DistillingConfig)
@@ -43,4 +44,5 @@ class AudioDistillation(Distilling[DistillingConfig]):
     def distance(
         self, heard: Heard, taught: Float[Tensor, "batch frame dim"], is_memory: Bool[Tensor, "batch"]
     ) -> Float[Tensor, ""]:
-        return frame_distillation(heard.frames.values, taught, is_memory, lengths=heard.frames.lengths)
+        values, lengths = heard.frames
+        return frame_distillation(values, taught, is_memory, lengths=lengths, divisor=of_all)

@@ -102,6 +102,11 @@ class Method(ABC, Generic[C]):
         """The same for some options."""
         return cls.provides
 
+    @classmethod
+    def answers_by(cls, config: C) -> tuple[object, ...]:
+        """The options on which depends what an untrained model answers by its own heads, its encoder aside; default none."""
+        return ()
+
     monitor: str | None = None
     """Name of the validation score that selects the best checkpoint and stops early (greater is better); None: neither."""
 

@@ -3,8 +3,8 @@
 The training part is divided as the data block's `tasks:` says (`tswork.data.class_tasks`); samples that are in no task take no part.
 The model can say everything from the start, classes or texts (`answer`, `tswork.methods.answers`), so nothing grows but the data.
 Each task has an optimiser and a schedule of its own and gives one model, so that the protocol `continual` judges what is known
-after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what it makes once a task
-(`prepare`), the loss (`terms`), the step (`updates`), and what it keeps (`begin`, `finish`).
+after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what else it asks answers
+of (`answered`), what it makes once a task (`prepare`), the loss (`terms`), the step (`updates`), and what it keeps (`begin`, `finish`).
 """
 
 from __future__ import annotations
@@ -75,11 +75,17 @@ class ContinualMethod(Method[C]):
     def provided(cls, config: C) -> frozenset[str]:
         return (TextAnswer if config.answer == "text" else ClassAnswer).provides
 
+    @classmethod
+    def answers_by(cls, config: C) -> tuple[object, ...]:
+        if config.answer == "class":
+            return (config.answer, config.pooling)
+        return (config.answer, config.decoder, config.pooling if config.decoder.pooled else None)
+
     def __init__(self, config: C) -> None:
         super().__init__(config)
         self._views: list[Augmentation[Any]] = [view.build() for view in config.views]
         self.answer: Answer = (
-            TextAnswer(config.decoder, merge_dropout=config.merge_dropout)
+            TextAnswer(config.decoder, merge_dropout=config.merge_dropout, pooling=config.pooling)
             if config.answer == "text"
             else ClassAnswer(dropout=config.dropout, pooling=config.pooling)
         )
@@ -113,6 +119,10 @@ class ContinualMethod(Method[C]):
         """What a task is trained on; default its own part."""
         return part
 
+    def answered(self, rehearsed: Part) -> Part:
+        """What answers are asked of in a task; default what it is trained on."""
+        return rehearsed
+
     def prepare(self, model: Model, rehearsed: Part, context: Context) -> None:
         """Make what a task needs once, before its first batch or the first after a resumption; default nothing.
 
@@ -121,7 +131,7 @@ class ContinualMethod(Method[C]):
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
         rehearsed = self.rehearsed(part)
-        self.answer.begin(model, rehearsed)
+        self.answer.begin(model, self.answered(rehearsed))
         self.prepare(model, rehearsed, context)
         return sequence_batches(
             rehearsed,
@@ -149,14 +159,20 @@ class ContinualMethod(Method[C]):
 
     def sampler(self, part: Part, context: Context) -> Sampler | None:
         """How batches are drawn; default uniformly (none), or by length within `seconds`."""
-        steps = self.padded_steps(part)
+        steps = self.padded_steps(part, context)
         if steps is None:
             return None
         return Buckets(part.lengths, steps=steps, batch_size=self.config.batch_size, seed=context.seed)
 
-    def padded_steps(self, part: Part) -> int | None:
-        """The most steps of a batch with its padding, where `seconds` bounds it."""
-        return None if self.config.seconds is None else max(1, round(self.config.seconds * _rate(part)))
+    def padded_steps(self, part: Part, context: Context) -> int | None:
+        """The most steps of a batch with its padding, where `seconds` bounds it. Raises `DataInvalid` in several processes."""
+        if self.config.seconds is None:
+            return None
+        if context.world_size > 1:
+            message = "batches of similar length cannot be shared evenly among several processes"
+            remedy = "Train in one process, or bound batches by `batch_size` alone."
+            raise DataInvalid([Problem(message, path="seconds", remedy=remedy)])
+        return max(1, round(self.config.seconds * _rate(part)))
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:
         return schedules(optimisers, schedule=self.config.schedule, warm_up=self.config.warm_up, steps=steps)

@@ -57,7 +57,8 @@ class Rehearsal(Remembering[C]):
             batch_size=config.batch_size,
             from_memory=config.from_memory,
             seed=context.seed,
-            steps=self.padded_steps(part),
+            steps=self.padded_steps(part, context),
+            drop_last=context.world_size > 1,
         )
 
 

@@ -38,6 +38,7 @@ from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
 from tswork.methods.teacher import looked_up
 from tswork.objectives.icarl import yes_or_no
 from tswork.registry import register
+from tswork.training.distributed import of_all
 
 
 class IcarlConfig(ByMeansConfig):
@@ -91,6 +92,7 @@ class Icarl(ByMeans[IcarlConfig]):
             None if self._taught is None else self._taught[batch.codes[PART_ROW]],
             learned=self._learned,
             distilled=self._distilled,
+            divisor=of_all,
         )
         return {"loss": loss}
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from tswork.objectives.distillation import frame_distillation
 from tswork.precision import wide
+from tswork.training.distributed import of_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +78,12 @@ class KeptLogits:
     def error(self, logits: Float[Tensor, "batch token choice"], rows: Int[Tensor, "batch"]) -> Float[Tensor, ""]:
         """Mean squared difference of a batch's logits from the kept ones of these rows; -1: none are kept of a sample.
 
-        The mean is over what is kept of the real tokens; 0 without any.
+        The mean is over what is kept of the real tokens, in several processes of all; 0 without any.
         """
         kept = self.at(rows.clamp(min=0))
         both = min(logits.shape[1], kept.values.shape[1])
         found = logits[:, :both].gather(2, kept.choices[:, :both])
-        return frame_distillation(found, kept.values[:, :both], rows >= 0, lengths=kept.lengths)
+        return frame_distillation(found, kept.values[:, :both], rows >= 0, lengths=kept.lengths, divisor=of_all)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, on the host, as a checkpoint takes it."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -24,11 +23,12 @@ from tswork.methods.answers import Heard
 from tswork.methods.er import ErConfig
 from tswork.methods.model import Model
 from tswork.methods.taught import Taught
-from tswork.methods.teacher import in_batches
+from tswork.methods.teacher import in_batches, memory_places
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.text.collection_text import text_of
 from tswork.text.tokens import Tokens, TokenTable
-from tswork.text.writing import decoder_of, write
+from tswork.text.writing import decoder_of, heard, write
+from tswork.training.distributed import of_all
 
 
 class SequenceTeachingConfig(ErConfig):
@@ -78,7 +78,7 @@ class SequenceTeaching(Taught[C]):
         """The weighted cross entropy of what the teacher wrote; nothing where it wrote nothing."""
         if self._written is None:
             return {}
-        return {"sequence": self.config.sequence_weight * _surprise(model, batch, heard.frames, self._written)}
+        return {"sequence": self.config.sequence_weight * _surprise(model, batch, heard, self._written)}
 
 
 def written_memory(teacher: Model, rehearsed: RehearsalPart, context: Context, *, beams: int) -> TokenTable:
@@ -87,8 +87,8 @@ def written_memory(teacher: Model, rehearsed: RehearsalPart, context: Context, *
     spec, _ = text_of(memory.collection)
 
     def tokens(batch: Batch) -> Tokens:
-        frames = teacher.encoder(batch.x, batch.unequal_lengths)
-        return write(decoder_of(teacher), frames, beams=beams, longest=spec.longest + 1).tokens
+        frames, vectors = heard(teacher, batch.x, batch.unequal_lengths)
+        return write(decoder_of(teacher), frames, vectors=vectors, beams=beams, longest=spec.longest + 1).tokens
 
     found, place = in_batches(teacher, memory, context, tokens)
     rows = [
@@ -97,14 +97,15 @@ def written_memory(teacher: Model, rehearsed: RehearsalPart, context: Context, *
     return TokenTable.of([rows[row] for row in place.tolist()]).to(context.device)
 
 
-def _surprise(model: Model, batch: Batch, frames: Frames, written: TokenTable) -> Float[Tensor, ""]:
+def _surprise(model: Model, batch: Batch, heard: Heard, written: TokenTable) -> Float[Tensor, ""]:
     """Cross entropy of what the teacher wrote of the samples of the memory in a batch; 0 without any."""
-    numbers = batch.codes[MEMORY_ROW].cpu()
-    places = torch.nonzero(numbers >= 0).flatten()
+    values, lengths = heard.frames
+    places = memory_places(batch)
     if not len(places):
-        return frames.values.new_zeros(())
-    there = places.to(frames.values.device, non_blocking=True)
-    targets = written.at(numbers[places])
+        # Other processes may have samples of the memory in the same batch, and ask how many there are.
+        return values.new_zeros(()) / of_all(batch.lengths.new_zeros(()))
+    there = places.to(values.device, non_blocking=True)
+    targets = written.at(batch.on_host(MEMORY_ROW)[places])
     told = Tokens(targets.ids[:, :-1], targets.lengths - 1).inputs()
-    logits = decoder_of(model)(told, Frames(frames.values[there], frames.lengths[there]))
-    return token_cross_entropy(logits, *targets)
+    logits = decoder_of(model)(told, Frames(values[there], lengths[there]), heard.vectors[there])
+    return token_cross_entropy(logits, *targets, divisor=of_all)

@@ -59,15 +59,16 @@ def in_batches(
 
 
 def memory_places(batch: Batch) -> Int[Tensor, "old"]:
-    """Where samples of the memory stand in a batch, on the host: the device is waited for once."""
-    return torch.nonzero(batch.codes[MEMORY_ROW].cpu() >= 0).flatten()
+    """Where samples of the memory stand in a batch, on the host, without waiting for the device."""
+    return torch.nonzero(batch.on_host(MEMORY_ROW) >= 0).flatten()
 
 
 def chosen(batch: Batch, view: View, places: Int[Tensor, "some"]) -> tuple[Batch, View]:
     """Some samples of a batch, at places that are known on the host, and of a view of it. Padding stays as it is."""
     there = places.to(batch.x.device, non_blocking=True)
     codes = {column: values[there] for column, values in batch.codes.items()}
-    few = Batch(batch.x[there], batch.lengths[there], batch.span[places], codes)
+    planned = {column: values[places] for column, values in batch.planned.items()}
+    few = Batch(batch.x[there], batch.lengths[there], batch.span[places], codes, planned)
     keep = None if view.keep is None else view.keep[there]
     # What a batch and its view share tells that nothing was cut.
     lengths = few.lengths if view.lengths is batch.lengths else view.lengths[there]

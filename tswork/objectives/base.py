@@ -8,7 +8,7 @@ labels, a queue, batches of its own make-up), as `labelled_objective` where it t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -20,6 +20,14 @@ from tswork.data.collection import Part
 from tswork.data.samplers import Sampler
 
 C = TypeVar("C", bound=Config)
+
+Divisor = Callable[[Int[Tensor, ""]], Tensor]
+"""What a sum over so many is divided by. Several processes may share the number (`tswork.training.distributed.of_all`)."""
+
+
+def at_least_one(count: Int[Tensor, ""]) -> Tensor:
+    """The number itself, and 1 for none, so that an empty mean is 0."""
+    return count.clamp(min=1)
 
 
 class Objective(ABC, Generic[C]):

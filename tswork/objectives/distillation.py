@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tswork.encoders.base import valid_steps
+from tswork.objectives.base import Divisor, at_least_one
 from tswork.precision import wide
 
 
@@ -30,11 +31,12 @@ def frame_distillation(
     is_memory: Bool[Tensor, "batch"],
     *,
     lengths: Int[Tensor, "batch"] | None = None,
+    divisor: Divisor = at_least_one,
 ) -> Float[Tensor, ""]:
     """Mean squared difference of the real frames of the memory, in float32 or wider; 0 without any."""
     chosen = _chosen(student, is_memory, lengths)
     difference = torch.where(chosen[..., None], wide(student) - wide(teacher.detach()), 0.0)
-    return difference.square().mean(dim=2).sum() / chosen.sum().clamp(min=1)
+    return difference.square().mean(dim=2).sum() / divisor(chosen.sum())
 
 
 def token_distillation(
@@ -44,6 +46,7 @@ def token_distillation(
     *,
     lengths: Int[Tensor, "batch"] | None = None,
     temperature: float = 1.0,
+    divisor: Divisor = at_least_one,
 ) -> Float[Tensor, ""]:
     """Mean KL divergence of the student's from the teacher's next-token distributions, in float32 or wider; 0 without any.
 
@@ -56,7 +59,7 @@ def token_distillation(
     possible = wanted > -torch.inf
     gap = torch.where(possible, wanted, 0.0) - torch.where(possible, found, 0.0)
     divergence = (torch.where(possible, wanted.exp(), 0.0) * gap).sum(dim=2)
-    return torch.where(chosen, divergence, 0.0).sum() / chosen.sum().clamp(min=1)
+    return torch.where(chosen, divergence, 0.0).sum() / divisor(chosen.sum())
 
 
 def _chosen(

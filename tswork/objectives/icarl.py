@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from tswork.objectives.base import Divisor, at_least_one
 from tswork.precision import wide
 
 
@@ -32,6 +33,7 @@ def yes_or_no(
     *,
     learned: Bool[Tensor, "class"],
     distilled: Bool[Tensor, "class"] | None = None,
+    divisor: Divisor = at_least_one,
 ) -> Float[Tensor, ""]:
     """Binary cross entropy, summed over classes; the teacher's are logits. In float32 or wider; 0 without samples.
 
@@ -49,4 +51,4 @@ def yes_or_no(
         counted = learned | distilled
     # -t log g - (1 - t) log(1 - g), with g = sigmoid(o)
     surprise = torch.where(counted, functional.softplus(found) - targets * found, 0.0).sum(dim=1)
-    return torch.where(known, surprise, 0.0).sum() / known.sum().clamp(min=1)
+    return torch.where(known, surprise, 0.0).sum() / divisor(known.sum())

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tswork.encoders.base import valid_steps
+from tswork.objectives.base import Divisor, at_least_one
 from tswork.precision import wide
 
 
@@ -21,6 +22,7 @@ def token_cross_entropy(
     *,
     among: Bool[Tensor, "batch"] | None = None,
     smoothing: float = 0.0,
+    divisor: Divisor = at_least_one,
 ) -> Float[Tensor, ""]:
     """Mean over the real tokens of the chosen sequences (None: all), in float32 or wider; 0 without any.
 
@@ -33,7 +35,7 @@ def token_cross_entropy(
     if smoothing:
         even = -wide(logits).log_softmax(dim=2).mean(dim=2)
         surprise = (1 - smoothing) * surprise + smoothing * even
-    return torch.where(chosen, surprise, 0.0).sum() / chosen.sum().clamp(min=1)
+    return torch.where(chosen, surprise, 0.0).sum() / divisor(chosen.sum())
 
 
 def sequence_log_probability(

@@ -15,6 +15,7 @@ from tswork.data.opening import OpenData, open_data
 from tswork.encoders.lengths import check_lengths
 from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
 from tswork.methods.base import Method, build_model
+from tswork.methods.saving import WEIGHTS
 from tswork.pipeline.data_files import located
 from tswork.pipeline.plan import Plan
 from tswork.pipeline.spec import Member, StageSpec
@@ -59,6 +60,15 @@ def check_plan(plan: Plan, device: torch.device) -> None:
     if problems:
         kinds = set(problems.values())
         raise (kinds.pop() if len(kinds) == 1 else PipelineInvalid)(list(problems))
+
+
+def check_stored(plan: Plan) -> None:
+    """Raises `ResultAltered` with the files of stored results that are not as they were written."""
+    if plan.verify:
+        return  # such stages are computed anew
+    cached = [stage.key for planned in plan.members for stage in planned.stages if stage.status == "cached"]
+    # Weights are looked at where a model is loaded.
+    Store(plan.pipeline.places.store).check(dict.fromkeys(cached), but=WEIGHTS)
 
 
 def open_member(member: Member, plan: Plan) -> OpenData:

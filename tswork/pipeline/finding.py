@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tswork.data.places import Places
 from tswork.errors import Location, PipelineInvalid, Problem, UserError
+from tswork.methods.saving import WEIGHTS
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import PlannedMember, make_plan
 from tswork.pipeline.spec import Member, StageSpec
@@ -62,13 +63,17 @@ def find_finished(
 def finished_member(
     member: Member, keys: Mapping[str, str], places: Places, *, name: str, command: str
 ) -> FinishedMember:
-    """The results of a member's stages by their keys. Raises `RunNotFound` with the command that makes what is missing."""
+    """The results of a member's stages by their keys.
+
+    Raises `RunNotFound` with the command that makes what is missing, `ResultAltered` with files that are not as they were written.
+    """
     store = Store(places.store)
     folders = {stage: store.get(key) for stage, key in keys.items()}
     missing = [stage for stage, folder in folders.items() if folder is None]
     if missing:
         reason = f"the results of {', '.join(missing)} are not in the store at {places.store}. Run it with: {command}"
         raise RunNotFound(name, reason)
+    store.check(keys.values(), but=WEIGHTS)  # weights are, where a model is loaded
     return FinishedMember(member, {stage: folder for stage, folder in folders.items() if folder is not None}, places)
 
 

@@ -47,6 +47,8 @@ class Plan:
 
     pipeline: Pipeline
     members: tuple[PlannedMember, ...]
+    verify: bool = False
+    """Whether stored results are read again, and computed anew where they were altered."""
 
 
 def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) -> Plan:
@@ -69,7 +71,7 @@ def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) 
             status, reason = _status(store, history, pipeline, member, spec, key, inputs, needs, verify)
             stages[spec.name] = PlannedStage(spec, key, status, reason, inputs)
         members.append(PlannedMember(member, tuple(stages.values()), digest))
-    return Plan(pipeline, tuple(members))
+    return Plan(pipeline, tuple(members), verify)
 
 
 def _status(
@@ -118,6 +120,8 @@ class _History:
             about = entry.about
             if (about.get("pipeline"), about.get("stage"), about.get("member")) == (pipeline, stage, member.name):
                 changes = list(_changes(about.get("inputs", {}), inputs, ""))
+                if not changes:
+                    return "its stored result is not as it was written"
                 return (
                     "changed: " + ", ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "")
                 )

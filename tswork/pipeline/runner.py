@@ -16,7 +16,7 @@ from tswork.context import Context
 from tswork.data.opening import OpenData
 from tswork.errors import Interrupted, TsworkError
 from tswork.pipeline import stages
-from tswork.pipeline.checking import check_plan, choose_device, open_member
+from tswork.pipeline.checking import check_plan, check_stored, choose_device, open_member
 from tswork.pipeline.observer import Observer, Silent
 from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage, left_behind
 from tswork.pipeline.provenance import provenance
@@ -71,13 +71,14 @@ def run_plan(
 ) -> RunReport:
     """Compute what the plan says is missing and report everything.
 
-    All data and all models are checked before anything trains. Of several processes that torchrun started all call this
-    with the same plan: they train together, and the first one alone judges and writes. Raises the named errors of data,
-    methods and training; the runs that were open are then ended as FAILED, or as KILLED after an interrupt.
+    Data, models and what is in the store already are all checked before anything trains. Of several processes that torchrun
+    started all call this with the same plan: they train together, and the first one alone judges and writes. Raises the named
+    errors of data, methods, training and the store; the runs that were open are then ended as FAILED, or as KILLED after an interrupt.
     """
     observer = observer or Silent()
     chosen = choose_device(plan, device)
     check_plan(plan, chosen)
+    check_stored(plan)
     reporter.begin()
     report = RunReport(reporter.run_id)
     with _ending(reporter), _shared_runtime(plan, chosen) as runtime:
@@ -136,7 +137,8 @@ class _MemberRun:
         return report
 
     def _compute(self, stage: PlannedStage) -> Outcome:
-        found = self._store.get(stage.key)
+        verify = self._plan.verify
+        found = self._store.get(stage.key, verify=verify)
         if found is not None:
             self._folders[stage.spec.name] = found
             return "cached"
@@ -149,7 +151,7 @@ class _MemberRun:
             computed.append(stage.key)
             self._write(stage, folder)
 
-        self._folders[stage.spec.name] = self._store.compute(stage.key, write, about=self._about(stage))
+        self._folders[stage.spec.name] = self._store.compute(stage.key, write, about=self._about(stage), verify=verify)
         if not computed:
             return "cached"  # another process finished it while this one waited
         return "resumed" if resumes else "run"

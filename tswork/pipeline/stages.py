@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tswork.config import Configured
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Split
-from tswork.encoders.base import is_loaded
-from tswork.encoders.checkpoints import untrained
 from tswork.figures.curves import training_curves
-from tswork.methods.base import Method, build_model
+from tswork.methods.base import Method
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model, save_model
+from tswork.pipeline.controls import controls
 from tswork.pipeline.plan import CHECKPOINTS
 from tswork.pipeline.records import EntryRecorder
 from tswork.pipeline.results import save_result
@@ -95,7 +93,7 @@ def compute_protocol(
     context = replace(_reporting(around, recorder), pieces=Store(around.workspace / PIECES))
     protocol: Protocol[Any] = stage.component.build()
     candidates = {name: load_models(path) for name, path in trained.items()}
-    everything = {**controls(member, stage.needs, around), **candidates}
+    everything = {**controls(member, stage, around.split), **candidates}
     for models in everything.values():
         for model in models:
             model.to(around.context.device).eval()
@@ -104,33 +102,6 @@ def compute_protocol(
         context.recorder.table(name, table)
     save_result(folder, result)
     recorder.write(folder)
-
-
-def controls(member: Member, needs: Sequence[str], around: Surroundings) -> dict[str, tuple[Model, ...]]:
-    """Models that no method trained: `random`, or `random.STAGE` for each stage where encoders differ.
-
-    Exactly as the judged methods started; where these start from a checkpoint, that is `as_loaded`, and `random` is the same
-    architecture with weights that are drawn.
-    """
-    info = DataInfo.of(around.split.train)
-    blocks = {name: member.stage(name).component for name in needs}
-    encoders = {name: getattr(block.config, "encoder", None) for name, block in blocks.items()}
-    shared = len({repr(encoder) for encoder in encoders.values()}) == 1
-    made: dict[str, tuple[Model, ...]] = {}
-    for name in needs[:1] if shared else needs:
-        for control, model in _starts(blocks[name], info, seed=member.header.seed).items():
-            made[control if shared else f"{control}.{name}"] = (model,)
-    return made
-
-
-def _starts(block: Configured, info: DataInfo, *, seed: int) -> dict[str, Model]:
-    """What a method starts from, and what it would start from without any checkpoint."""
-    started = build_model(block.build(), info, seed=seed)
-    if not is_loaded(started):
-        return {"random": started}
-    drawn = build_model(untrained(block).build(), info, seed=seed)
-    # An encoder whose input is what another one's checkpoint gave has no form without it.
-    return {"as_loaded": started} if is_loaded(drawn) else {"random": drawn, "as_loaded": started}
 
 
 def _reporting(around: Surroundings, recorder: Recorder) -> Context:

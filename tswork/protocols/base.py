@@ -16,7 +16,7 @@ from tswork.data.collection import Part, Split
 from tswork.methods.model import Model
 
 MODEL_CONTROLS = ("random", "as_loaded")
-"""Controls that are models: the runner adds them to the candidates (`random.STAGE` where encoders differ)."""
+"""Controls that are models: the runner adds them to the candidates (`random.STAGE` where encoders, or answers that are judged, differ)."""
 
 SCRATCH = "from_scratch"
 """A control that protocols make of `random` themselves: the same untrained encoder, trained on labels by a recipe of its own."""
@@ -66,6 +66,8 @@ class Protocol(ABC, Generic[C]):
 
     requires: ClassVar[frozenset[str]] = frozenset({"embed"})
     """What a candidate's model must provide; checked before anything runs."""
+    judges_answers: ClassVar[bool] = False
+    """Whether models answer by heads of their own, also untrained ones, so that more than its encoder makes a control."""
     headline: ClassVar[str]
     """The metric that stands for the stage in tables."""
     metrics: ClassVar[tuple[str, ...]]

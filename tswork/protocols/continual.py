@@ -12,7 +12,9 @@ is done just before it is learned. Choosing among the classes so far nobody woul
 alone both choose among all classes. It is there for models that classify, of which it costs nothing.
 
 A candidate with a single model (`joint`, or the untrained control) stands for all times. Which classes come when is what the data
-block's `tasks:` says. Controls: `random` (untrained) and `majority`, the most frequent of the classes seen so far. An
+block's `tasks:` says. Controls: `majority`, the most frequent of the classes seen so far, and `random`, the model that the judged
+stages started from; where their encoders, what they answer, its decoder or its pooling differ, each has its own, `random.STAGE`.
+(Methods that classify by means start with directions at random, others with a linear layer at random; these share one.) An
 untrained decoder hardly ever ends, so controls write greedily, and at most as many tokens as the longest training text has. Each
 model sees the test samples once; nothing is selected by them.
 """
@@ -57,6 +59,7 @@ class Continual(Protocol[ContinualProtocolConfig]):
     """Accuracy after every task on all tasks so far, forgetting and transfer, beside majority class and untrained encoder."""
 
     requires = frozenset({"embed", "answer"})
+    judges_answers = True
     headline = "average_accuracy_by_sample"
     metrics = (
         *FIGURES,
@@ -78,11 +81,7 @@ class Continual(Protocol[ContinualProtocolConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse data without labels or tasks, with fewer than two classes, with test classes never trained on, or bad texts."""
-        problems = list(label_problems(split))
-        if problems:
-            raise DataInvalid(problems)
-        for column in sorted(_columns(split.train.collection)):
-            Samples.of(split, column)
+        _checked(split)
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge every model of each candidate; heat maps of the accuracy matrices go to the recorder.
@@ -92,8 +91,7 @@ class Continual(Protocol[ContinualProtocolConfig]):
         `understanding_matrix` of models that write text. Raises `ModelUnfit` when models are neither one nor as many as there
         are tasks, or when some say the label and others an intent that is another column.
         """
-        self.check(split)
-        samples = Samples.of(split, _told(candidates, split.train.collection))
+        samples = _checked(split)[_told(candidates, split.train.collection)]
         for name, models in candidates.items():
             samples.check_models(name, len(models))
         work = _Work(self.config, samples, split.train, context)
@@ -177,10 +175,15 @@ class _Work:
         return text_of(self._train.collection)[0].longest
 
 
-def _columns(collection: Collection) -> set[str]:
-    """The columns of what may be told: the label, and the intent of texts."""
+def _checked(split: Split) -> Mapping[str, Samples]:
+    """The samples by the column of what may be told: the label, and the intent of texts. Raises `DataInvalid`."""
+    problems = list(label_problems(split))
+    if problems:
+        raise DataInvalid(problems)
+    collection = split.train.collection
     assert collection.label is not None
-    return {collection.label, *([text_of(collection)[1]] if collection.text is not None else [])}
+    intents = [text_of(collection)[1]] if collection.text is not None else []
+    return Samples.by_column(split, sorted({collection.label, *intents}))
 
 
 def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> str:

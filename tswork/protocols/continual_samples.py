@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +36,24 @@ class Samples:
     """Training and test samples that take no part."""
 
     @staticmethod
-    def of(split: Split, column: str) -> Samples:
-        """The samples of a split, of whose `column` the class is told.
+    def by_column(split: Split, columns: Collection[str]) -> dict[str, Samples]:
+        """The samples of a split for each column that may be told; texts are read once for all of them.
 
-        Raises `DataInvalid` when the test part has none of some task, or texts that cannot be read.
+        Raises `DataInvalid` as `of` does.
+        """
+        collection = split.train.collection
+        division = ClassTasks.divided(collection)
+        texts: dict[int, Target] | None = None
+        if collection.text is not None:
+            spans = torch.cat([_judged(split.test, column, division).spans for column in columns])
+            texts = targets_of(Part(collection, spans.unique(dim=0)))
+        return {column: Samples.of(split, column, texts) for column in columns}
+
+    @staticmethod
+    def of(split: Split, column: str, texts: Mapping[int, Target] | None) -> Samples:
+        """The samples of a split, of whose `column` the class is told; `texts` by table row where the data have them.
+
+        Raises `DataInvalid` when the test part has none of some task.
         """
         collection = split.train.collection
         division = ClassTasks.divided(collection)
@@ -60,7 +75,7 @@ class Samples:
             first=first,
             shares=counts / counts.sum(),
             tasks=len(division),
-            targets=_targets(test) if collection.text is not None else None,
+            targets=None if texts is None else tuple(texts[row] for row in test.spans[:, 0].tolist()),
             left_out=len(split.train) + len(split.test) - len(train) - len(test),
         )
 
@@ -88,8 +103,3 @@ class Samples:
 def _judged(part: Part, column: str, division: ClassTasks) -> Part:
     known = (part.codes(column) >= 0) & (division.tasks_of(part) >= 0)
     return Part(part.collection, part.spans[torch.nonzero(known).flatten()])
-
-
-def _targets(part: Part) -> tuple[Target, ...]:
-    of_rows = targets_of(part)
-    return tuple(of_rows[row] for row in part.spans[:, 0].tolist())

@@ -6,6 +6,10 @@ matrices by Glorot and Bengio (AISTATS 2010), in the sizes that COCONUT's author
 the attention across; padding tokens come after all real ones, which cannot look ahead: a clip gives the same logits alone and in a
 padded batch.
 
+With `pooled` it attends to one more position before the frames: the clip's one vector, through a projection of its own. It is never
+masked, so that also a clip without frames has something to read. No paper; an encoder whose frames alone teach the attention little
+may have learned its vector long before.
+
 To write text, `begin` computes keys and values of the frames once, which all hypotheses of an utterance share, and `step` adds
 one token, whose keys and values are kept.
 """
@@ -21,7 +25,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config
+from tswork.config import ADDED_LATER, Config
 from tswork.encoders.base import Frames, valid_steps
 from tswork.encoders.transformer import positions
 from tswork.errors import ModelUnfit
@@ -35,11 +39,16 @@ class TextDecoderConfig(Config):
     heads: int = Field(default=8, ge=1, description="attention heads")
     widening: int = Field(default=4, ge=1, description="width of the feed-forward part as a multiple of `dim`")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout in training")
+    pooled: bool = Field(
+        default=False,
+        description="attend to the sequence's one vector too, as `pooling` makes it, before its frames",
+        json_schema_extra=ADDED_LATER,
+    )
 
 
 @dataclass
 class DecoderState:
-    """What is known of utterances that are being written: keys and values of their frames, and of the tokens so far."""
+    """What is known of utterances that are being written: keys and values of what is heard, and of the tokens so far."""
 
     across: list[KeysValues]
     """Of each layer, `(batch, head, frame, width)`."""
@@ -60,9 +69,11 @@ class DecoderState:
 
 
 class TextDecoder(nn.Module):
-    """Logits of the next token, given frames and the tokens so far."""
+    """Logits of the next token, given frames and the tokens so far; with `pooled`, given the pooled vectors too."""
 
-    def __init__(self, config: TextDecoderConfig, *, vocabulary: int, frame_dim: int) -> None:
+    def __init__(
+        self, config: TextDecoderConfig, *, vocabulary: int, frame_dim: int, vector_dim: int | None = None
+    ) -> None:
         super().__init__()
         if config.dim % config.heads or config.dim % 2:
             reason = f"a width of {config.dim} does not fit {config.heads} heads"
@@ -74,24 +85,37 @@ class TextDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, vocabulary)
         self.dropout = nn.Dropout(config.dropout)
+        self.lead: nn.Linear | None = None
+        if config.pooled:
+            self.lead = nn.Linear(frame_dim if vector_dim is None else vector_dim, config.dim)
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, inputs: Int[Tensor, "batch token"], frames: Frames) -> Float[Tensor, "batch token vocabulary"]:
-        """The logits of what follows each input token, all at once."""
-        state = self.begin(frames)
+    @property
+    def pooled(self) -> bool:
+        """Whether it reads pooled vectors beside frames."""
+        return self.lead is not None
+
+    def forward(
+        self, inputs: Int[Tensor, "batch token"], frames: Frames, vectors: Float[Tensor, "batch width"] | None = None
+    ) -> Float[Tensor, "batch token vocabulary"]:
+        """The logits of what follows each input token, all at once. Without `pooled`, vectors are not read."""
+        state = self.begin(frames, vectors)
         hidden = self._embedded(inputs, 0)
         for layer, across in zip(self._stack, state.across, strict=True):
             hidden, _ = layer(hidden, across, state.seen, None)
         logits: Tensor = self.out(self.norm(hidden))
         return logits
 
-    def begin(self, frames: Frames) -> DecoderState:
+    def begin(self, frames: Frames, vectors: Float[Tensor, "batch width"] | None = None) -> DecoderState:
         """Nothing written yet, one hypothesis an utterance."""
-        values = self.bridge(frames.values)
+        values, lengths = self.bridge(frames.values), frames.lengths
+        if self.lead is not None:
+            assert vectors is not None, "a decoder with `pooled` reads the pooled vectors"
+            values, lengths = torch.cat([self.lead(vectors)[:, None], values], dim=1), lengths + 1
         # An utterance of no frames may look at its first padding frame, so that no softmax is over nothing.
-        seen = valid_steps(frames.lengths.clamp(min=1), values.shape[1])[:, None, None, :]
+        seen = valid_steps(lengths.clamp(min=1), values.shape[1])[:, None, None, :]
         return DecoderState([layer.across.keys_values(values) for layer in self._stack], seen, [])
 
     def step(self, state: DecoderState, tokens: Int[Tensor, "batch beam"]) -> Float[Tensor, "batch beam vocabulary"]:

@@ -78,13 +78,22 @@ class Checkpoints:
         return place
 
     def newest(self) -> Snapshot | None:
-        """The newest whole checkpoint, or None; damaged ones are skipped with a `TsworkWarning`."""
+        """The newest whole checkpoint, or None; damaged ones are skipped with a `TsworkWarning` that says what happens instead."""
+        damaged: dict[Path, str] = {}
+        whole = None
         for path in sorted(self.folder.glob("step-*"), reverse=True):
             fault = _fault(path)
             if fault is None:
-                return _read(path)
-            warnings.warn(f"the checkpoint {path} is damaged ({fault}) and is skipped", TsworkWarning, stacklevel=2)
-        return None
+                whole = path
+                break
+            damaged[path] = fault
+        instead = (
+            "no other is whole, so training begins anew" if whole is None else f"training goes on from {whole.name}"
+        )
+        for path, fault in damaged.items():
+            text = f"the checkpoint {path} is damaged ({fault}) and is skipped: {instead}"
+            warnings.warn(text, TsworkWarning, stacklevel=2)
+        return None if whole is None else _read(whole)
 
     def _place(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}"

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
@@ -54,6 +54,19 @@ def gather_with_gradient(z: Shaped[Tensor, "batch *rest"]) -> Shaped[Tensor, "al
         return z
     gathered: Tensor = _Gather.apply(z)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def of_all(count: Int[Tensor, ""]) -> Tensor:
+    """What this process's sum over so many samples is divided by, for a mean over the samples of all; 1 where nobody has any.
+
+    The mean over processes, as gradients and losses are brought together, is then that of one process with the whole batch, also
+    where processes hold different numbers. All must ask, in the same order.
+    """
+    if _alone():
+        return count.clamp(min=1)
+    total = count.detach().clone()
+    distributed.all_reduce(total)
+    return total.clamp(min=1) / distributed.get_world_size()
 
 
 class FabricRuntime(Runtime):
