@@ -1,12 +1,14 @@
 """COMET: a training step, its group loss and its masks, against the plain form of the same, in the same process and by turns.
 
-    python -m benchmarks.comet [--batch 256] [--length 256] [--channels 16] [--plain-batch 256] [--least 2] [--memory]
+    python -m benchmarks.comet [--batch 256] [--length 256] [--channels 16] [--plain-batch 256] [--least 2] [--memory] [--losses]
 
 The encoder has its published size; series are noise, of nine samples a trial and several trials a patient. The plain form
 (`tests/reference/comet.py`) makes eight passes through plain convolutions where ours makes three, draws masks by loops on the
 host, compares identities as text and keeps every matrix of similarities whole. `--plain-batch` (and ours beside it) makes the
 comparison of steps smaller where the plain form would take too long. On a CPU, times are processor seconds of all threads, so that
 what else the machine does counts little; on a GPU they are seconds by the clock.
+
+`--losses` compares the group losses alone. Beside them stand the matrix products that no form of them can do without.
 
 `--memory` makes two steps in a process of its own for each form and prints the largest resident memory, with that of a process
 that has built the model and made none, or that of the GPU where there is one.
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--plain-batch", type=int, help="samples a batch where steps are compared; none: as --batch")
     parser.add_argument("--least", type=int, default=2, help="runs of each form; the best counts")
+    parser.add_argument("--losses", action="store_true", help="compare the group losses alone")
     parser.add_argument("--memory", action="store_true", help="also the largest memory of each form in training")
     parser.add_argument("--only", choices=["nothing", *FORMS], help="train this form alone and print its memory in MiB")
     options = parser.parse_args()
@@ -70,6 +73,9 @@ def main() -> None:
     print(machine())
     if ABSENT:
         print(f"stand-ins for {', '.join(ABSENT)}")
+    if options.losses:
+        compare_group_losses(options.batch, options.length)
+        return
     compare_steps(smaller, options.length, options.channels, options.least)
     compare_group_losses(options.batch, options.length)
     compare_masks(options.batch, options.length)
@@ -127,7 +133,7 @@ def compare_steps(size: int, length: int, channels: int, least: int) -> None:
 def compare_group_losses(size: int, length: int) -> None:
     """The loss of one level, forward and backward, from similarities, from vectors, and from whole representations."""
     group = _groups(noise(size, 1, 1))["trial"]
-    views = {"ours": group_contrast, "plain": plain.published_group_contrast}
+    views = {"ours": group_contrast, "products alone": products, "plain": plain.published_group_contrast}
     compare_losses(
         "similarities", {"ours": contrast_groups, "plain": plain.published_contrast_of}, group, (size, size), 1
     )
@@ -135,10 +141,15 @@ def compare_group_losses(size: int, length: int) -> None:
     compare_losses(f"representations of {length} x {DIM}", views, group, (size, length, DIM), 2)
 
 
+def products(h1: Tensor, h2: Tensor, group: Tensor) -> Tensor:
+    """The matrix products that no form of the loss can do without: one forward, two backward."""
+    return (h1.flatten(1) @ h2.flatten(1).T).sum()
+
+
 def compare_losses(
     what: str, forms: dict[str, Callable[..., Tensor]], group: Tensor, shape: tuple[int, ...], count: int
 ) -> None:
-    """Both forms of one level, of so many inputs of a shape."""
+    """All forms of one level, of so many inputs of a shape."""
     generator = torch.Generator().manual_seed(0)
     inputs = [(torch.rand(shape, generator=generator) * 2 - 1).to(DEVICE).requires_grad_() for _ in range(count)]
 

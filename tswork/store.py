@@ -25,6 +25,8 @@ from typing import Any
 from tswork.errors import ResultAltered, StoreUnwritable
 
 DONE = "done.json"
+PIECES = "pieces"
+"""In a workspace: the store of the pieces that are finished already."""
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
@@ -80,6 +82,11 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return folder
+
+    def damaged(self, key: str) -> Path | None:
+        """The folder of an entry whose files are not all what they were when it was finished, or None."""
+        folder = self._folder(key)
+        return folder if folder.exists() and self.get(key, verify=True) is None else None
 
     def check(self, keys: Iterable[str], *, but: str = "") -> None:
         """Refuse finished entries with files that are not as they were written; those named `but` are not looked at.
@@ -139,6 +146,10 @@ class Store:
         """Whether the workspace of a key holds something under a name."""
         work = self._beside(key, "work") / name
         return work.is_dir() and any(work.iterdir())
+
+    def pieces(self, key: str) -> Store:
+        """The store of the finished pieces of an unfinished entry; nothing is created."""
+        return Store(self._beside(key, "work") / PIECES)
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -23,6 +23,7 @@ VIEWS: dict[str, dict[str, Any]] = {
     "noise": {},
     "pink noise": {"uses": "noise", "colour": "pink"},
     "gain": {},
+    "reverb": {"rate": 100.0},
     "spec_augment": {"time_share": 0.5, "band_share": 0.6},
 }
 ALL = pytest.mark.parametrize("name", VIEWS)

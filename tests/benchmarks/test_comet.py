@@ -12,6 +12,7 @@ def test_it_needs_torch_numpy_scipy_and_scikit_learn_alone() -> None:
         "benchmarks.comet", *["--batch", "12", "--length", "16", "--plain-batch", "12", "--least", "1"]
     )
     names = [line.split("  ")[0] for line in shown.splitlines() if "plain / this" in line]
-    assert names == ["ours", "plain"] * 4 + ["ours", "ours, channels", "plain"]
+    losses = ["ours", "plain", *["ours", "products alone", "plain"] * 2]
+    assert names == ["ours", "plain", *losses, "ours", "ours, channels", "plain"]
     (difference,) = re.findall(r"without draws (\S+)", shown)
     assert float(difference) < 1e-5

@@ -76,6 +76,39 @@ def lhotse(folder: Path, name: str = "recordings.jsonl.gz", *, prefix: str = "")
     return folder
 
 
+def cuts(folder: Path, name: str = "cuts.jsonl.gz", *, prefix: str = "") -> Path:
+    """Three cuts of two recordings: two with one supervision, one with two, and fields of their own."""
+    clips(folder / "audio", f"{prefix}r1.wav", f"{prefix}r2.wav", seconds=1.0)
+
+    def said(number: int, start: float, duration: float, speaker: str) -> dict[str, Any]:
+        return {
+            "id": f"{prefix}s{number}", "recording_id": "?", "start": start, "duration": duration, "channel": 0,
+            "text": f"la casa {number}", "language": "Italian", "speaker": prefix + speaker, "custom": {"item": number},
+        }  # fmt: skip
+
+    def cut(
+        number: int, recording: str, start: float, duration: float, *supervisions: dict[str, Any]
+    ) -> dict[str, Any]:
+        whole = {
+            "id": recording, "sampling_rate": RATE, "num_samples": RATE, "duration": 1.0, "channel_ids": [0],
+            "sources": [{"type": "file", "channels": [0], "source": f"audio/{prefix}{recording}.wav"}],
+        }  # fmt: skip
+        return {
+            "id": f"{prefix}c{number}", "start": start, "duration": duration, "channel": 0, "recording": whole,
+            "supervisions": list(supervisions), "custom": {"region": "lig" if recording == "r1" else "ven"}, "type": "MonoCut",
+        }  # fmt: skip
+
+    json_lines(
+        folder / name,
+        [
+            cut(1, "r1", 0.0, 0.5, said(1, 0.0, 0.5, "anna")),
+            cut(2, "r1", 0.5, 0.25),
+            cut(3, "r2", 0.25, 0.5, said(2, 0.125, 0.25, "bruno")),
+        ],
+    )
+    return folder
+
+
 FLUENT = {
     "train": [
         ("anna", "Turn on the lights", "activate", "lights", "none"),

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tswork.data.collection import Collection
+from tswork.data.making.maps import VIVALDI
 
-CITIES = {
-    "abr": 10, "bas": 14, "cal": 4, "cam": 1, "eml": 3, "fvg": 28, "laz": 1, "lig": 14, "lom": 25, "mol": 17,
-    "pie": 24, "pug": 10, "sar": 19, "sic": 16, "tos": 10, "tre": 32, "umb": 14, "vda": 10, "ven": 35,
-}  # fmt: skip
-"""Marche has none."""
+CITIES = {name: count for name, (count, *_) in VIVALDI.items()}
 DROPPED = ("cam", "laz")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.cli.commands import tswork
-from tests.data.layouts import clips, fluent, json_lines, kaldi, lhotse, slurp, text
+from tests.data.layouts import clips, cuts, fluent, json_lines, kaldi, lhotse, slurp, text
 from tests.data.opening import places, read
 from tests.data.sounds import tone, write
 from tswork.data.add import write_card
@@ -30,6 +30,12 @@ def folders(path: Path) -> Path:
 def brain(path: Path) -> Path:
     clips(path, "a.wav", seconds=1.0)
     text(path / "train.csv", "ID,duration,wav,start,stop,accent", "x1,1.0,a.wav,0,4000,it", "x2,1.0,a.wav,4000,8000,gr")
+    return path
+
+
+def superb(path: Path) -> Path:
+    clips(path, "a.wav", seconds=1.0)
+    text(path / "train.csv", "id,wav_path,label,start_sec,end_sec", "x1,a.wav,it,0,0.5", "x2,a.wav,gr,0.5,")
     return path
 
 
@@ -54,6 +60,7 @@ SETS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "audiofolder": (folders, {}),
     "kaldi": (lambda path: kaldi(path, segments=True), {}),
     "lhotse": (lhotse, {}),
+    "s3prl": (superb, {}),
     "speechbrain": (brain, {}),
     "common_voice": (voices, {"tables": ["validated"]}),
     "italic": (orders, {}),
@@ -74,7 +81,7 @@ def test_a_manifest_holds_what_the_layout_holds(tmp_path: Path, layout: str) -> 
     out = tmp_path / "cards" / "all.csv"
     done = write_manifest(layout, tmp_path / "set", out, options=options, places=places(tmp_path))
     assert done.rows == len(own)
-    cut = {"cut": "steps"} if done.cut else {}
+    cut = dict([done.cut.split(": ")]) if done.cut else {}
     other = read(tmp_path, reader="manifest", path="cards/all.csv", **cut)
     assert other.values.equal(own.values)
     assert other.offsets.equal(own.offsets)
@@ -126,6 +133,20 @@ def test_a_card_for_a_folder_names_its_layout(tmp_path: Path, layout: str) -> No
     card = read_yaml(write_card("mine", tmp_path / "set", places=places(tmp_path))).data
     assert card["reader"] == layout
     assert card["label"] == {"audiofolder": "label", "kaldi": "dialect", "lhotse": "region"}[layout]
+
+
+@pytest.mark.parametrize("path", ["set", "set/cuts.jsonl.gz"])
+def test_a_card_for_cuts_of_lhotse_names_their_layout(tmp_path: Path, path: str) -> None:
+    cuts(tmp_path / "set")
+    card = read_yaml(write_card("mine", tmp_path / path, places=places(tmp_path))).data
+    assert (card["reader"], card["label"], card["groups"]) == ("lhotse", "region", ["speaker"])
+
+
+def test_a_card_for_a_table_of_s3prl_names_its_layout(tmp_path: Path) -> None:
+    superb(tmp_path)
+    for path in (tmp_path, tmp_path / "train.csv"):
+        card = read_yaml(write_card("one" if path.suffix else "all", path, places=places(tmp_path))).data
+        assert (card["reader"], card["label"]) == ("s3prl", "label")
 
 
 def test_a_card_for_sound_has_a_rate_groups_and_a_split_for_each_label(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.layouts import clips, json_lines, kaldi, lhotse, text
+from tests.data.layouts import clips, cuts, json_lines, kaldi, lhotse, text
 from tests.data.opening import faults, inspect, places, read
 from tswork.data.collection import Collection
 from tswork.data.digests import source_digest
@@ -276,10 +277,7 @@ def test_italic_reads_one_division(tmp_path: Path, audio: str) -> None:
     ]  # fmt: skip
     assert found.table["region"].isna().tolist().count(True) == 1, "an empty region is missing"
     assert len(read(tmp_path, reader="italic", path="italic", division="massive")) == 1
-    assert (
-        "holds no JSON lines of 'hard_noisy'"
-        in faults(tmp_path, reader="italic", path="italic", division="hard_noisy")[0]
-    )
+    assert "holds no JSON of 'hard_noisy'" in faults(tmp_path, reader="italic", path="italic", division="hard_noisy")[0]
 
 
 # Common Voice
@@ -327,8 +325,175 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, reader: str) -> None
     )
 
 
-@pytest.mark.parametrize("reader", ["audiofolder", "kaldi", "lhotse", "italic", "speechbrain"])
+@pytest.mark.parametrize("reader", ["audiofolder", "kaldi", "lhotse", "italic", "speechbrain", "s3prl"])
 def test_an_empty_folder_is_refused(tmp_path: Path, reader: str) -> None:
     (tmp_path / "set").mkdir()
     told = faults(tmp_path, inspect, reader=reader, path="set")
     assert told[0].startswith("set  ")
+
+
+# Cuts of Lhotse
+
+
+def edited(folder: Path, *changes: dict[str, Any], name: str = "cuts.jsonl.gz") -> None:
+    """The cuts of a folder with some fields changed, line by line."""
+    lines = gzip.decompress((folder / name).read_bytes()).decode().splitlines()
+    kept = [{**json.loads(line), **change} for line, change in zip(lines, changes, strict=True)]
+    json_lines(folder / name, kept)
+
+
+def test_lhotse_cuts_are_pieces_with_what_their_supervision_says(tmp_path: Path) -> None:
+    cuts(tmp_path / "set")
+    found = read(tmp_path, reader="lhotse", path="set", label="region")
+    assert table(found.replaced(table=found.table.fillna("")), "id", "region", "speaker", "text", "item") == [
+        ("c1", "lig", "anna", "la casa 1", 1), ("c2", "lig", "", "", ""), ("c3", "ven", "bruno", "la casa 2", 2),
+    ]  # fmt: skip
+    assert found.lengths.tolist() == [4000, 2000, 4000]
+    whole = read(tmp_path, reader="audiofolder", path="set/audio", folders=[])
+    assert found.sequence(2).equal(whole.sequence(1)[2000:6000])
+
+
+def test_lhotse_supervisions_of_cuts_begin_where_the_cut_does(tmp_path: Path) -> None:
+    cuts(tmp_path / "set")
+    found = read(tmp_path, reader="lhotse", path="set", rows="supervisions")
+    assert table(found, "id", "speaker", "region") == [("s1", "anna", "lig"), ("s2", "bruno", "ven")]
+    assert found.lengths.tolist() == [4000, 2000]
+    whole = read(tmp_path, reader="audiofolder", path="set/audio", folders=[])
+    assert found.sequence(1).equal(whole.sequence(1)[3000:5000])
+
+
+def test_a_supervision_that_reaches_beyond_its_cut_ends_with_it(tmp_path: Path) -> None:
+    cuts(tmp_path / "set")
+    overlapping = [{"id": "a", "start": -0.1, "duration": 0.2}, {"id": "b", "start": 0.4, "duration": 9.0}]
+    edited(tmp_path / "set", {"supervisions": overlapping}, {}, {"supervisions": []})
+    found = read(tmp_path, reader="lhotse", path="set", rows="supervisions")
+    assert found.table["id"].tolist() == ["a", "b"]
+    assert found.lengths.tolist() == [800, 800]
+
+
+def test_lhotse_cuts_of_parts_and_one_file_of_them(tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        cuts(tmp_path / "set", f"vivo_cuts_{part}.jsonl.gz", prefix=f"{part}-")
+    both = read(tmp_path, reader="lhotse", path="set")
+    assert table(both, "split") == [("train",)] * 3 + [("validation",)] * 3
+    one = read(tmp_path, reader="lhotse", path="set/vivo_cuts_dev.jsonl.gz")
+    assert one.table["id"].tolist() == ["dev-c1", "dev-c2", "dev-c3"]
+    assert "split" not in one.table.columns
+
+
+def test_recordings_beside_cuts_are_read_as_before(tmp_path: Path) -> None:
+    lhotse(tmp_path / "set")
+    before = digest(tmp_path, reader="lhotse", path="set")
+    cuts(tmp_path / "set")
+    assert read(tmp_path, reader="lhotse", path="set").table["id"].tolist() == ["s1", "s2", "s3"]
+    assert digest(tmp_path, reader="lhotse", path="set") == before
+
+
+def test_cuts_that_cannot_be_rows_are_all_told(tmp_path: Path) -> None:
+    cuts(tmp_path / "set")
+    source = {"type": "file", "channels": [0, 1], "source": "audio/r1.wav"}
+    edited(
+        tmp_path / "set",
+        {"supervisions": [{"id": "s1"}, {"id": "s2"}]},
+        {"type": "MixedCut"},
+        {"recording": {"id": "r1", "sources": [source]}},
+    )
+    save = "Save it as a file (in Lhotse: `save_audio`)."
+    told = [
+        "set/cuts.jsonl.gz:1:1  supervisions: has 2 supervisions, and a row has one. Give `rows: supervisions`, and each of them is"
+        " a row.",
+        f"set/cuts.jsonl.gz:2:1  type: is a MixedCut, and only MonoCut is read. {save}",
+        f"set/cuts.jsonl.gz:3:1  channel: is one channel of a file of 2, and channels are mixed when they are read. {save}",
+    ]
+    assert faults(tmp_path, inspect, reader="lhotse", path="set") == told
+    edited(
+        tmp_path / "set",
+        {"supervisions": [], "recording": None},
+        {"type": "MonoCut", "recording": {"sources": [{"type": "command", "source": "touch harm"}]}},
+        {"recording": {"sources": [{**source, "channels": [0]}], "transforms": [{"name": "Speed"}]}},
+    )
+    assert faults(tmp_path, inspect, reader="lhotse", path="set") == [
+        "set/cuts.jsonl.gz:1:1  recording: has no recording. Make the cuts from recordings, not from features alone.",
+        f"set/cuts.jsonl.gz:2:1  sources: comes from a command, and only files are read. {save}",
+        f"set/cuts.jsonl.gz:3:1  transforms: is to be changed when it is read (Speed). {save}",
+    ]
+
+
+def test_a_recording_that_is_only_resampled_is_read(tmp_path: Path) -> None:
+    cuts(tmp_path / "set")
+    whole = {
+        "sources": [{"type": "file", "channels": [0], "source": "audio/r2.wav"}],
+        "transforms": [{"name": "Resample"}],
+    }
+    edited(tmp_path / "set", {}, {}, {"recording": whole})
+    assert len(read(tmp_path, reader="lhotse", path="set")) == 3
+
+
+# S3PRL
+
+
+def test_s3prl_tables_of_parts_are_one_set(tmp_path: Path) -> None:
+    clips(tmp_path / "audio", "a.wav", "b.wav", "c.wav")
+    head = "id,wav_path,label"
+    text(tmp_path / "csv" / "train.csv", head, "u1,a.wav,lig", "u2,b.wav,ven")
+    text(tmp_path / "csv" / "valid.csv", head, f"u3,{tmp_path}/audio/c.wav,ven")
+    found = read(tmp_path, reader="s3prl", path="csv", root="audio", label="label")
+    assert table(found, "id", "label", "split") == [
+        ("u1", "lig", "train"), ("u2", "ven", "train"), ("u3", "ven", "validation"),
+    ]  # fmt: skip
+
+
+def test_s3prl_pieces_are_told_in_seconds_and_may_be_open(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav", seconds=1.0)
+    rows = ("x1,a.wav,si,0.25,0.75", "x2,a.wav,no,,0.5", "x3,a.wav,no,0.75,")
+    text(tmp_path / "all.csv", "id,wav_path,transcription,start_sec,end_sec", *rows)
+    found = read(tmp_path, reader="s3prl", path="all.csv")
+    assert found.lengths.tolist() == [4000, 4000, 2000]
+    assert found.table["text"].tolist() == ["si", "no", "no"]
+
+
+def test_faults_of_all_s3prl_tables_are_told_with_their_rows(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    text(tmp_path / "train.csv", "id,file,label", "u1,a.wav,lig")
+    text(tmp_path / "test.csv", "id,wave,label", "u2,a.wav,lig")
+    assert faults(tmp_path, inspect, reader="s3prl", path=".") == [
+        f"{name}.csv:1:1  has no column 'wav_path'. Name it with `columns: {{path: THEIRS}}`."
+        for name in ("test", "train")
+    ]
+    text(tmp_path / "one.csv", "id,wav_path,start_sec,end_sec", "u1,a.wav,0,0.05", "u2,b.wav,0,0.05", "u3,a.wav,x,0.05")
+    told = faults(tmp_path, inspect, reader="s3prl", path="one.csv")
+    assert told[0].startswith("one.csv:3:1  b.wav: there is no such file")
+    assert any(one.startswith("one.csv:4:1  start: 'x' is not a number") for one in told)
+
+
+# JSON arrays
+
+
+def test_italic_reads_arrays_too(tmp_path: Path) -> None:
+    clips(tmp_path / "italic" / "recordings", "1.wav", "2.wav")
+    for part, number in (("train", 1), ("test", 2)):
+        rows = [{"id": number, "utt": "svegliami", "speaker": number, "region": "lazio"}]
+        (tmp_path / "italic" / f"hard_speaker_{part}.json").write_text(json.dumps(rows, indent=2))
+    found = read(tmp_path, reader="italic", path="italic")
+    assert table(found, "id", "text", "region", "split") == [
+        (1, "svegliami", "lazio", "train"), (2, "svegliami", "lazio", "test"),
+    ]  # fmt: skip
+
+
+def test_faults_of_all_files_of_italic_are_told_at_once(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        text(
+            tmp_path / "italic" / f"hard_speaker_{part}.json", "[", '  {"id": 1},', "  7,", f'  {{"id": "{part}"}}', "]"
+        )
+    assert faults(tmp_path, inspect, reader="italic", path="italic") == [
+        f"italic/hard_speaker_{part}.json:3:1  should be a JSON object" for part in ("test", "train")
+    ]
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_manifest_may_be_a_json_array(tmp_path: Path, packed: str) -> None:
+    clips(tmp_path, "a.wav", "b.wav")
+    content = json.dumps([{"path": "a.wav", "label": "x"}, {"path": "b.wav", "label": "y"}]).encode()
+    (tmp_path / f"all.json{packed}").write_bytes(gzip.compress(content) if packed else content)
+    found = read(tmp_path, reader="manifest", path=f"all.json{packed}", label="label")
+    assert table(found, "id", "label") == [("a.wav", "x"), ("b.wav", "y")]

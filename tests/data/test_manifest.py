@@ -364,3 +364,19 @@ def test_what_is_wrong_in_very_many_rows_is_counted(tmp_path: Path) -> None:
     told = faults(tmp_path, **BLOCK)
     assert len(told) == 21
     assert told[-1] == "and 80 more rows with such faults"
+
+
+def test_recordings_without_a_label_are_left_out_before_anything_is_opened(tmp_path: Path) -> None:
+    """On request; else they are told with the files that are not there."""
+    for name in "ac":
+        np.save(tmp_path / f"{name}.npy", np.zeros((5, 1)))
+    (tmp_path / "all.csv").write_text("path,kind\na.npy,x\nb.npy,\nc.npy,y\n")
+    found = read(tmp_path, **BLOCK, label="kind", unlabelled="drop")
+    assert found.table["id"].tolist() == ["a.npy", "c.npy"]
+    assert found.notes == ("unlabelled leaves out 1 of 3 recordings without a label: b.npy",)
+    inspect(tmp_path, **BLOCK, label="kind", unlabelled="drop")
+    assert faults(tmp_path, **BLOCK, label="kind")[0].startswith("all.csv:3:1  b.npy: there is no such file")
+    (tmp_path / "all.csv").write_text("path,kind\na.npy,\n")
+    assert faults(tmp_path, **BLOCK, label="kind", unlabelled="drop") == [
+        "all.csv:1:1  kind: no row has a label. Name another column with `label:`."
+    ]

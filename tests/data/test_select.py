@@ -41,6 +41,8 @@ def recordings(**fields: Any) -> Collection:
         ({"drop": [{"person": 1, "record": 2}, {"person": 3, "record": 1}]}, "acdf"),
         ({"drop": [{"eyes": "closed"}]}, "ace"),
         ({"keep": {"eyes": ["closed"]}, "drop": [{"person": 2}]}, "bf"),
+        ({"known": ["eyes"]}, "abcdf"),
+        ({"known": ["eyes", "id"], "keep": {"person": [3]}}, "f"),
     ],
 )
 def test_values_choose_sequences_and_all_that_belongs_to_them(options: dict[str, Any], kept: str) -> None:

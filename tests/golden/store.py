@@ -70,6 +70,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "encoder trend_seasonal": [{"length": 24, "dim": 32, "dropout": 0.0}],
     "view equaliser": [{}, {"decibels": 3.0, "tilt": 12.0}],
     "view mask": [{}, {"mask": "continuous"}],
+    "view reverb": [{"rate": 20.0}, {"rate": 20.0, "high": 0.2, "direct_low": -6.0}],
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],

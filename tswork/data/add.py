@@ -101,7 +101,7 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
         return {"reader": "comet_npy", "label": "label", "groups": ["patient"], **described, "split": by_groups}
     if path.suffix in (".npz", ".npy"):
         return {"reader": "arrays", **described, "split": {"by": "official"} if _in_halves(path) else by_groups}
-    if re.search(r"\.(jsonl|ndjson)(\.gz)?$", path.name):
+    if re.search(r"\.(jsonl|ndjson|json)(\.gz)?$", path.name):
         return _manifest(read_json_lines(path), {}, described, by_groups)
     if not re.search(r"\.(csv|tsv|txt)(\.gz)?$", path.name):
         text = f"files ending in {path.suffix or 'nothing'} are not known"

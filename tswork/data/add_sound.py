@@ -12,6 +12,8 @@ from tswork.data.places import Places
 from tswork.data.readers.audiofolder import METADATA
 from tswork.data.readers.base import Reader
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
+from tswork.data.readers.lhotse import SUFFIXES
+from tswork.data.readers.lhotse_cuts import CUTS
 from tswork.data.readers.recordings import table_alone
 from tswork.data.spec import DataSpec
 from tswork.errors import DataInvalid
@@ -21,23 +23,26 @@ COMMON_RATE = 16000
 """Samples a second that sets with several rates are brought to."""
 SHARES = [0.8, 0.1, 0.1]
 FEWEST = 3
+TABLES = {"speechbrain": {"ID", "wav"}, "s3prl": {"id", "wav_path"}}
+"""Columns by which a table tells its layout."""
 
 
 def layout_of(path: Path) -> str | None:
-    """The reader of the layout that a folder, or a CSV of SpeechBrain, has; None: none that is known."""
+    """The reader of the layout that a folder, or a table of SpeechBrain, S3PRL or Lhotse, has; None: none that is known."""
     if path.is_file():
-        return "speechbrain" if path.suffix == ".csv" and _is_speechbrain(path) else None
+        return _layout_of_table(path) if path.suffix == ".csv" else "lhotse" if _holds_cuts(path) else None
     if any(path.glob("wav.scp")) or any(path.glob("*/wav.scp")):
         return "kaldi"
-    if any(path.glob("*supervisions*.jsonl*")) and any(path.glob("*recordings*.jsonl*")):
+    pairs = any(path.glob("*supervisions*.jsonl*")) and any(path.glob("*recordings*.jsonl*"))
+    if pairs or any(map(_holds_cuts, path.iterdir())):
         return "lhotse"
     if (path / "clips").is_dir() and any(path.glob("*.tsv")):
         return "common_voice"
     if any(path.rglob("*hard_speaker*.json*")):
         return "italic"
     tables = [one for one in path.glob("*.csv") if one.name not in METADATA]
-    if any(layout_of(one) for one in tables):
-        return "speechbrain"
+    if (layout := next(filter(None, map(_layout_of_table, tables)), None)) is not None:
+        return layout
     return "audiofolder" if _has_metadata(path) or _has_sound(path) else None
 
 
@@ -80,9 +85,14 @@ def _split(table: Any, label: str | None, groups: Sequence[str]) -> dict[str, An
     return {"by": "groups", "rule": "per_label", "fractions": SHARES} if one_label and enough else whole
 
 
-def _is_speechbrain(path: Path) -> bool:
+def _layout_of_table(path: Path) -> str | None:
     with path.open(encoding="utf-8", errors="replace") as file:
-        return {"ID", "wav"} <= {cell.strip() for cell in file.readline().split(",")}
+        names = {cell.strip() for cell in file.readline().split(",")}
+    return next((layout for layout, own in TABLES.items() if own <= names), None)
+
+
+def _holds_cuts(path: Path) -> bool:
+    return CUTS in path.name and path.name.endswith(SUFFIXES)
 
 
 def _has_metadata(path: Path) -> bool:

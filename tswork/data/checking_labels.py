@@ -103,7 +103,8 @@ def _classes(collection: Collection) -> Iterator[Finding]:
     if not collection.label:
         return
     names = collection.categories(collection.label)
-    found = torch.bincount(collection.codes(collection.label).clamp(min=0), minlength=len(names)).tolist()
+    codes = collection.codes(collection.label)
+    found = torch.bincount(codes[codes >= 0], minlength=len(names)).tolist()
     rare = [name for name, count in zip(names, found, strict=True) if count < 2]
     if rare:
         yield Finding("classes", f"classes with a single sequence: {', '.join(rare[:SHOWN])}")
@@ -150,11 +151,13 @@ def _confounding(collection: Collection) -> Iterator[Finding]:
     if not collection.label:
         return
     labels = collection.codes(collection.label)
+    known = labels >= 0
+    labels = labels[known]
     for column in (*collection.groups, *looks_like_group(collection)):
-        groups = collection.codes(column)
+        groups = collection.codes(column)[known]
         pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
         count = len(torch.unique(groups))
-        if len(pairs) == count and count < len(collection):
+        if len(pairs) == count and count < len(labels):
             yield Finding(
                 "confounding",
                 f"every {column!r} has one label only: split by {column!r}, or the model may learn it instead",

@@ -10,13 +10,14 @@ from typing import Any
 
 from tswork.data.faults import refuse
 from tswork.data.places import Places
+from tswork.data.readers.cutting import PIECES
 from tswork.data.readers.layouts import Layout
 from tswork.data.readers.listing import PATH
 from tswork.data.spec import DataSpec
 from tswork.errors import Location, Problem, did_you_mean
 from tswork.registry import components
 
-FIRST = ("id", PATH, "split", "label", "speaker", "location", "start", "duration")
+FIRST = ("id", PATH, "split", "label", "speaker", "location", "start", "stop", "duration")
 """Columns that stand first, in this order."""
 
 
@@ -58,7 +59,8 @@ def write_manifest(layout: str, path: Path, out: Path, *, options: Mapping[str, 
     folder.mkdir(parents=True, exist_ok=True)
     frame[columns].to_csv(out, index=False)
     unit = reader.cut_unit(table)
-    return Imported(out, len(frame), tuple(map(str, columns)), "cut: steps" if unit == "steps" else "")
+    told = unit is None or (unit == "seconds" and set(columns) >= PIECES)  # what a manifest takes for seconds by itself
+    return Imported(out, len(frame), tuple(map(str, columns)), "" if told else f"cut: {unit}")
 
 
 def _shown(file: Path, folder: Path) -> str:

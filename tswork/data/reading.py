@@ -12,6 +12,7 @@ from tswork.data.faults import refuse
 from tswork.data.locating import marked, named
 from tswork.data.missing import interpolated, missing_problems
 from tswork.data.places import Places
+from tswork.data.selecting import leave_out
 from tswork.data.spec import DataSpec
 from tswork.errors import Problem
 
@@ -21,7 +22,8 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
 
     Raises `DataInvalid` with all faults: those of the files, then label and group columns that are not there and aliases that
     name no id, then fewer than two classes, rows without a label, groups with several labels where `label_per` says they have
-    one, ids written in two ways, infinite values, and missing ones that are not accepted.
+    one, ids written in two ways, infinite values, and missing ones that are not accepted. Sequences without a label are refused,
+    kept or left out as `unlabelled` says.
     """
     collection: Collection = spec.reader.build().read(spec, places)
     options = spec.options
@@ -29,7 +31,11 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
     collection = merge_aliases(collection, options.aliases)
     label = options.label or collection.label
     collection = collection.replaced(label=label, groups=options.groups or collection.groups)
-    problems = _class_problems(collection, label) if label is not None else []
+    if options.unlabelled == "drop" and label is not None:
+        without = collection.codes(label) < 0
+        what = "sequences without a label"
+        collection = leave_out(collection, without, step="unlabelled", what=what, path="data.unlabelled")
+    problems = _class_problems(collection, label, keeps=options.unlabelled == "keep") if label is not None else []
     if problems and options.label is None:  # nobody asked for the label that the reader found
         collection, problems = collection.replaced(label=None), []
     if options.label_per is not None and collection.label is not None:
@@ -50,12 +56,13 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
     return collection
 
 
-def _class_problems(collection: Collection, label: str) -> list[Problem]:
+def _class_problems(collection: Collection, label: str, *, keeps: bool) -> list[Problem]:
     problems: list[Problem] = []
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
-    if unlabelled:
+    if unlabelled and not keeps:
         text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"
-        problems.append(Problem(text, f"data.label ({label})"))
+        remedy = "Leave them out with `unlabelled: drop`, or train on them without labels with `unlabelled: keep`."
+        problems.append(Problem(text, f"data.label ({label})", remedy=remedy))
     if len(collection.categories(label)) < 2:
         found = ", ".join(collection.categories(label)) or "none"
         problems.append(Problem(f"fewer than two classes (found: {found})", f"data.label ({label})"))

@@ -36,16 +36,18 @@ def affine_of(collection: Collection, rows: Int[Tensor, "chosen"]) -> Affine | N
     return Affine(affine.scale[rows], affine.offset[rows])
 
 
-def leave_out(collection: Collection, left: Bool[Tensor, "sequence"], *, step: str, what: str) -> Collection:
+def leave_out(
+    collection: Collection, left: Bool[Tensor, "sequence"], *, step: str, what: str, path: str = "data.prepare"
+) -> Collection:
     """The collection without some sequences; a warning names them, and the collection's notes keep what it said.
 
-    `what` says in words which sequences these are. Raises `DataInvalid` when none is left.
+    `what` says in words which sequences these are, `path` where it was asked for. Raises `DataInvalid` when none is left.
     """
     if not bool(left.any()):
         return collection
     rows = torch.nonzero(left).flatten().tolist()
     if len(rows) == len(collection):
-        raise DataInvalid([Problem(f"{step!r} leaves nothing: all {len(rows)} {what}", "data.prepare")])
+        raise DataInvalid([Problem(f"{step!r} leaves nothing: all {len(rows)} {what}", path)])
     kept = only(collection, torch.nonzero(~left).flatten())
     text = f"{step} leaves out {len(rows)} of {len(collection)} {what}: {named(collection, rows)}"
     gone = [f"nothing is left of {column!r} {some(names)}" for column, names in lost_groups(collection, kept).items()]

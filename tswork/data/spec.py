@@ -69,6 +69,11 @@ class DataOptions(Config):
     missing: Literal["keep", "interpolate", "refuse"] = Field(
         default="keep", description="what to do with missing values"
     )
+    unlabelled: Literal["refuse", "keep", "drop"] = Field(
+        default="refuse",
+        description="what to do with sequences without a label; kept ones train where no label is needed, and are not judged",
+        json_schema_extra=ADDED_LATER,
+    )
     prepare: Many[Annotated[Configured, Uses("preparation")]] = Field(
         default=(), description="steps between reading and use, in order"
     )

@@ -1,4 +1,4 @@
-"""Tables in text files (CSV or JSON lines, plain or gzipped), read so that every fault can be told with its line.
+"""Tables in text files (CSV, JSON lines or an array of JSON objects, plain or gzipped), read so that every fault can be told with its line.
 
 The first line of a CSV names the columns; columns without a name (an index that was written along, a comma at the end of
 every line) are left out. Text columns keep their text: `03` stays `03`, `NA` is a name, and only an empty cell is missing.
@@ -20,6 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from tswork.data.faults import each, fault
+from tswork.data.json_rows import array_objects, line_objects
 from tswork.errors import DataInvalid, Location, Problem
 
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "<NA>", "#N/A", "#NA"]
@@ -147,26 +148,21 @@ def read_header(path: Path, form: Form) -> list[str]:
 
 
 def read_json_lines(path: Path, *, columns: Mapping[str, str] | None = None) -> Table:
-    """The table of a file with one JSON object a line; lists and objects inside become their JSON text.
+    """The table of a file with one JSON object a line, or one array of objects; what is nested in them becomes JSON text.
 
-    Raises `DataInvalid` for lines that are no JSON object.
+    Raises `DataInvalid` for lines or entries that are no JSON object.
     """
-    rows, lines, faults = [], [], []
-    for line, text in _text_lines(path):
-        try:
-            row = json.loads(text)
-        except ValueError as error:
-            faults.append(Problem(f"is not JSON: {error}", location=Location(str(path), line)))
-            continue
-        if isinstance(row, dict):
-            rows.append(
-                {str(key): json.dumps(item) if isinstance(item, (dict, list)) else item for key, item in row.items()}
-            )
-            lines.append(line)
-        else:
-            faults.append(Problem("should be a JSON object", location=Location(str(path), line)))
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    faults: list[tuple[int, str]] = []
+    _, beginning = next(_text_lines(path), (1, ""))
+    whole = beginning.lstrip().startswith("[")
+    for line, row in array_objects(_text(path), faults) if whole else line_objects(_text_lines(path), faults):
+        rows.append({key: json.dumps(item) if isinstance(item, (dict, list)) else item for key, item in row.items()})
+        lines.append(line)
     if faults:
-        raise DataInvalid(list(each(faults, lambda one: one, rest="lines that are not JSON objects")))
+        problems = [Problem(text, location=Location(str(path), line)) for line, text in faults]
+        raise DataInvalid(list(each(problems, lambda one: one, rest="lines that are not JSON objects")))
     if not rows:
         raise fault(path, "is empty", line=1)
     ours = {theirs: our for our, theirs in (columns or {}).items()}
@@ -248,11 +244,16 @@ def _records(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
         raise _truncated(path, error) from error
 
 
-def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, counted from 1."""
+def _text(path: Path) -> str:
+    """A text file as a whole, line ends as they are."""
+    return "".join(line for _, line in _text_lines(path, blank=True))
+
+
+def _text_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
+    """The lines of a text file, counted from 1; those that are blank only on request."""
     try:
         with _open(path) as file:
-            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+            yield from ((number, line) for number, line in enumerate(file, start=1) if blank or line.strip())
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     except (EOFError, zlib.error, OSError) as error:

@@ -10,7 +10,7 @@ from tswork.pipeline.checkpoints import with_checkpoints
 from tswork.pipeline.data_files import data_digests
 from tswork.pipeline.keys import stage_inputs
 from tswork.pipeline.spec import Member, Pipeline, StageSpec
-from tswork.store import Entry, Store, key_of
+from tswork.store import PIECES, Entry, Store, key_of
 
 Status = Literal["cached", "resume", "run"]
 CHECKPOINTS = "checkpoints"
@@ -87,12 +87,22 @@ def _status(
 ) -> tuple[Status, str]:
     if store.get(key, verify=verify) is not None:
         return "cached", "nothing it depends on has changed"
-    if store.has_work(key, CHECKPOINTS):
-        return "resume", "an interrupted run left a checkpoint"
+    if (left := left_behind(store, key)) is not None:
+        return "resume", f"an interrupted run left {left}"
     waiting = [one.spec.name for one in needs if one.status != "cached"]
     if waiting:
         return "run", f"needs {' and '.join(waiting)}"
     return "run", history.why(pipeline.name, spec.name, member, inputs)
+
+
+def left_behind(store: Store, key: str) -> str | None:
+    """What an interrupted run left of a stage, in words; None: nothing."""
+    if store.has_work(key, CHECKPOINTS):
+        return "a checkpoint"
+    if not store.has_work(key, PIECES):
+        return None
+    finished = sum(1 for _ in store.pieces(key).entries())
+    return f"{finished} finished piece{'' if finished == 1 else 's'} of it" if finished else "a piece of it unfinished"
 
 
 class _History:

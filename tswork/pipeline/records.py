@@ -8,16 +8,14 @@ records/pages/NAME.html
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from tswork.figures.files import write_figure
+from tswork.journal import Journal
 from tswork.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -34,15 +32,13 @@ class EntryRecorder:
     """
 
     def __init__(self, *, journal: Path | None = None) -> None:
-        self._journal = journal
-        self._waiting: list[tuple[int, Mapping[str, Value]]] = []
-        self._points: list[tuple[str, int, float]] = []
+        self._journal = Journal(journal)
         self._tables: dict[str, pd.DataFrame] = {}
         self._figures: dict[str, Figure | Path] = {}
         self._pages: dict[str, str] = {}
 
     def scalars(self, values: Mapping[str, Value], *, step: int) -> None:
-        self._waiting.append((step, values))
+        self._journal.add(values, step=step)
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         self._tables[name] = frame
@@ -55,26 +51,17 @@ class EntryRecorder:
 
     def flush(self) -> None:
         """Read waiting tensors in one transfer and append the points to the journal."""
-        points = list(_read(self._waiting))
-        self._waiting.clear()
-        self._points.extend(points)
-        if self._journal is not None and points:
-            with self._journal.open("a") as journal:
-                journal.writelines(json.dumps(point) + "\n" for point in points)
+        self._journal.flush()
 
     def resume(self, *, before: int) -> None:
         """Take up the journal's points with a step below `before`, and forget later ones."""
-        if self._journal is None:
-            return
-        kept = [point for point in _journal(self._journal) if point[1] < before]
-        self._points = kept
-        self._journal.write_text("".join(json.dumps(point) + "\n" for point in kept))
+        self._journal.resume(before=before)
 
     @property
     def scalars_frame(self) -> pd.DataFrame:
         """The full history: name, step, value."""
         self.flush()
-        return pd.DataFrame(self._points, columns=["name", "step", "value"]).drop_duplicates(
+        return pd.DataFrame(self._journal.points, columns=["name", "step", "value"]).drop_duplicates(
             ["name", "step"], keep="last"
         )
 
@@ -113,23 +100,3 @@ def _place(folder: Path, name: str, suffix: str) -> Path:
 
 def _name(folder: Path, file: Path) -> str:
     return file.relative_to(folder).with_suffix("").as_posix()
-
-
-def _read(waiting: list[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[str, int, float]]:
-    tensors = [value for _, values in waiting for value in values.values() if isinstance(value, Tensor)]
-    read = iter(torch.stack([tensor.detach().double() for tensor in tensors]).tolist() if tensors else [])
-    for step, values in waiting:
-        for name, value in values.items():
-            yield name, step, next(read) if isinstance(value, Tensor) else float(value)
-
-
-def _journal(path: Path) -> Iterator[tuple[str, int, float]]:
-    """All whole lines; a line torn by a crash ends the journal."""
-    if not path.exists():
-        return
-    for line in path.read_text().splitlines():
-        try:
-            name, step, value = json.loads(line)
-        except ValueError:
-            return
-        yield name, step, value

@@ -18,7 +18,7 @@ from tswork.errors import Interrupted, TsworkError
 from tswork.pipeline import stages
 from tswork.pipeline.checking import check_plan, check_stored, choose_device, open_member
 from tswork.pipeline.observer import Observer, Silent
-from tswork.pipeline.plan import CHECKPOINTS, Plan, PlannedMember, PlannedStage
+from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage, left_behind
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.records import replay
 from tswork.pipeline.reporting import MemberReporter, RunReporter
@@ -144,7 +144,7 @@ class _MemberRun:
             return "cached"
         if own_rank():
             return self._assist(stage)
-        resumes = self._store.has_work(stage.key, CHECKPOINTS)
+        resumes = left_behind(self._store, stage.key) is not None
         computed: list[str] = []
 
         def write(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tswork.pipeline.results import save_result
 from tswork.pipeline.spec import Member, StageSpec
 from tswork.protocols.base import Protocol
 from tswork.recorder import Recorder, Tee
+from tswork.store import PIECES, Store
 from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import train
 from tswork.training.runtime import Runtime
@@ -84,9 +85,12 @@ def load_models(folder: Path) -> tuple[Model, ...]:
 def compute_protocol(
     folder: Path, stage: StageSpec, member: Member, around: Surroundings, trained: Mapping[str, Path]
 ) -> None:
-    """Judge the models of finished stages beside their controls and write the result and its records."""
+    """Judge the models of finished stages beside their controls and write the result and its records.
+
+    What a protocol keeps of its work (`Context.kept`) lies in the workspace until the result is written.
+    """
     recorder = EntryRecorder()
-    context = _reporting(around, recorder)
+    context = replace(_reporting(around, recorder), pieces=Store(around.workspace / PIECES))
     protocol: Protocol[Any] = stage.component.build()
     candidates = {name: load_models(path) for name, path in trained.items()}
     everything = {**controls(member, stage, around.split), **candidates}

@@ -30,7 +30,8 @@ from tswork.methods.model import Model, evaluating
 from tswork.metrics import classification
 from tswork.protocols.classifier_heads import HeadName, classifier_head
 from tswork.random import seeded
-from tswork.recorder import Recorder
+from tswork.recorder import Recorder, Tee
+from tswork.training.checkpoints import Checkpoints
 from tswork.training.loop import train
 from tswork.training.runtime import Runtime
 
@@ -68,9 +69,11 @@ def fine_tune(
 ) -> Tuned:
     """Train a copy of the model's encoder with a new head on labelled spans; the model itself stays as it is.
 
+    Where the context has a folder for unfinished work, an interrupted training goes on from its newest checkpoint.
     Raises `TrainingDiverged` (with `name` in it) and `Interrupted`, as every training does.
     """
     method = FineTuning(source, recipe, patience=recipe.patience if len(validation) else None)
+    checkpoints = None if context.work is None else Checkpoints(context.work / "checkpoints")
     context = Context(context.device, OnlyCurves(context.recorder), seed=context.seed)
     # The protocol runs in one process, also where several trained together.
     trained = train(
@@ -80,6 +83,7 @@ def fine_tune(
         info=info,
         context=context,
         name=name,
+        checkpoints=checkpoints,
         runtime=Runtime(context.device),
     )
     model = trained.models[-1]
@@ -214,16 +218,16 @@ def class_positions(collection: Collection, info: DataInfo) -> Int[Tensor, "know
     return torch.tensor([info.classes.index(name) for name in collection.classes], dtype=torch.int64)
 
 
-class OnlyCurves:
+class OnlyCurves(Tee):
     """Hands on losses and validation scores, and leaves out what else a training tells of itself."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        super().__init__([recorder])
 
     def scalars(self, values: Mapping[str, float | Tensor], *, step: int) -> None:
         kept = {name: value for name, value in values.items() if name == "loss" or name.startswith("validation/")}
         if kept:
-            self._recorder.scalars(kept, step=step)
+            super().scalars(kept, step=step)
 
     def table(self, name: str, frame: object) -> None:
         pass

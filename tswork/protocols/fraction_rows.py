@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ from tswork.methods.weights import load_weights, weights_of
 from tswork.metrics import probes
 from tswork.protocols.base import SCRATCH, role_of
 from tswork.protocols.class_table import ClassTable
-from tswork.protocols.fine_tuning import Embedded, Recipe, Scored, Tuned, embedded_part, fine_tune, tuned_model
+from tswork.protocols.fine_tuning import Embedded, Recipe, Scored, Tuned, embedded_part, tuned_model
 from tswork.protocols.finetune_config import FinetuneFractionConfig
+from tswork.protocols.kept_tuning import Tuning
 from tswork.protocols.labelled import majority
 from tswork.protocols.plain_features import defined, plain_features
-from tswork.recorder import Tee
 
 
 class FractionRows:
@@ -111,14 +111,13 @@ class FractionRows:
     def _tuned(self, row: str, name: str, part: Part, recipes: Sequence[Recipe], at: str) -> Tuned:
         """The best on the validation part of the networks that the recipes give; the first of equal ones."""
         source, validation, _ = self._judged_on(name)
-        if self._config.train == "head":
-            part = embedded_part(self._sources[name], part, self._context, pooling=self._config.pooling)
-        found = []
-        for recipe in recipes:
-            which = f"{row}@{at}" + (f"/{recipe.learning_rate:g}" if len(recipes) > 1 else "")
-            context = replace(self._context, recorder=Tee([self._context.recorder], prefix=f"{which}/"))
-            found.append(fine_tune(source, recipe, part, validation, self._info, context, name=which))
-        return max(found, key=lambda one: one.score) if len(found) > 1 else found[0]
+
+        @cache
+        def as_read() -> Part:
+            return network_input(self._config, self._sources[name], part, self._context)[1]
+
+        tuning = Tuning(f"{row}@{at}", source, part, as_read, validation, self._info)
+        return tuning.best(recipes, self._context)
 
     def _judge(self, row: str, name: str, tuned: Tuned, at: str) -> None:
         probabilities = self._judged_on(name)[2].probabilities(tuned.model)

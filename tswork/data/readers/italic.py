@@ -1,9 +1,10 @@
-"""ITALIC, Italian commands by speakers of many regions: JSON lines for each of its divisions, and a folder of recordings.
+"""ITALIC, Italian commands by speakers of many regions: a JSON file for each part of its divisions, and a folder of recordings.
 
 Fields: `utt` (here `text`), `audio`, `intent`, `speaker`, `age`, `is_native`, `gender`, `region`, `nationality`, `lisp`, `education`,
-`environment`, `device`. Each division (`massive`, `hard_speaker`, `hard_noisy`) has a file for each part, whose name or folder tells both
-(`hard_speaker_train.json`). The names of the archive's files and of its folder of recordings were not verified: any that tell
-division and part are taken, and recordings are sought beside the files and in `recordings/`, `audio/` or `wavs/`.
+`environment`, `device`, one object a line or all in one array. Each division (`massive`, `hard_speaker`, `hard_noisy`) has a file for
+each part, whose name or folder tells both (`hard_speaker_train.json`). The names of the archive's files and of its folder of recordings
+were not verified: any that tell division and part are taken, and recordings are sought beside the files and in `recordings/`, `audio/`
+or `wavs/`.
 Fields: github.com/RiTA-nlp/ITALIC, its README. Paper: Koudounas et al., Interspeech 2023.
 """
 
@@ -18,7 +19,7 @@ from pydantic import Field
 
 from tswork.data.faults import fault
 from tswork.data.places import Places
-from tswork.data.readers.gathering import chained
+from tswork.data.readers.gathering import chained, read_each
 from tswork.data.readers.layouts import Layout, LayoutConfig, by_part, canonical
 from tswork.data.readers.listing import PATH, Listing
 from tswork.data.spec import DataSpec
@@ -37,7 +38,7 @@ class ItalicConfig(LayoutConfig):
 
 @register("reader", "italic", version=1, config=ItalicConfig)
 class Italic(Layout[ItalicConfig]):
-    """ITALIC as its archive unpacks: JSON lines of one division, and recordings."""
+    """ITALIC as its archive unpacks: JSON lines or arrays of one division, and recordings."""
 
     def listing(self, spec: DataSpec, places: Places) -> Listing:
         folder = spec.folder("path", places)
@@ -46,8 +47,8 @@ class Italic(Layout[ItalicConfig]):
         )
         files = {path: part for path, part in by_part(found).items() if part is not None}
         if not files:
-            raise fault(folder, f"holds no JSON lines of {self.config.division!r} that are called after a part")
-        tables = {path: read_json_lines(path, columns=spec.options.columns) for path in files}
+            raise fault(folder, f"holds no JSON of {self.config.division!r} that are called after a part")
+        tables = read_each(files, lambda path: read_json_lines(path, columns=spec.options.columns))
         root = self.root(spec, places, folder)
         pieces = [(table, _frame(table, files[path], root)) for path, table in tables.items()]
         return Listing(chained(folder, pieces), root, tuple(files))

@@ -1,4 +1,4 @@
-"""Recordings in files of their own, named by a manifest: a CSV or JSON lines with one row a recording.
+"""Recordings in files of their own, named by a manifest: a CSV, JSON lines or a JSON array with one row a recording.
 
 The column `path` is relative to the manifest's folder, then to the places of data files; the suffix of each file chooses its
 decoder. All other columns become the collection's table; `id` (by default the path) is unique. Columns `start` and `duration`
@@ -22,11 +22,13 @@ from tswork.data.tables import Form, Table, read_json_lines, read_table
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.registry import register
 
-JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+JSON = tuple(f"{name}{packed}" for name in (".jsonl", ".ndjson", ".json") for packed in ("", ".gz"))
 
 
 class ManifestConfig(RecordingsConfig):
-    path: FilePath = Field(description="the manifest: a CSV (.csv, .csv.gz) or JSON lines (.jsonl, .jsonl.gz)")
+    path: FilePath = Field(
+        description="the manifest: a CSV (.csv), JSON lines (.jsonl) or an array (.json), each also gzipped"
+    )
     separator: str = Field(default=",", min_length=1, max_length=1, description="between cells of the manifest")
     cut: Literal["seconds", "steps", "none"] | None = Field(
         default=None,
@@ -51,7 +53,7 @@ class Manifest(Recordings[ManifestConfig]):
 
     def listing(self, spec: DataSpec, places: Places) -> Listing:
         path = spec.file("path", places)
-        if path.name.endswith(JSON_LINES):
+        if path.name.endswith(JSON):
             table = read_json_lines(path, columns=spec.options.columns)
         else:
             table = read_table(path, Form(self.config.separator), text="all", columns=spec.options.columns)

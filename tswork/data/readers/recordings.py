@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -128,7 +128,7 @@ class Recordings(Reader[R]):
 
     def _rows(self, spec: DataSpec, places: Places) -> Rows:
         """The listing with the file and the decoder of every row. Raises `DataInvalid` with all that is wrong with them."""
-        listing = self.listing(spec, places)
+        listing = _with_labels(self.listing(spec, places), spec.options)
         return Rows.of(
             listing,
             spec.options,
@@ -243,6 +243,24 @@ class _Agreed:
         """The piece of each row with the common channels."""
         where = zip(self.rows.files, self.starts, self.stops, strict=True)
         return [piece_of(recordings[file], self.common, start, stop) for file, start, stop in where]
+
+
+def _with_labels(listing: Listing, options: DataOptions) -> Listing:
+    """A listing without the rows that have no label, where those are to be left out: their files need not even be there.
+
+    Raises `DataInvalid` when none is left.
+    """
+    table, label = listing.table, options.label
+    if options.unlabelled != "drop" or label is None or label not in table.columns:
+        return listing
+    there = table.frame[label].notna().to_numpy()
+    if there.all():
+        return listing
+    if not there.any():
+        raise DataInvalid([Problem("no row has a label", label, table.head, "Name another column with `label:`.")])
+    paths = table.frame[PATH].astype(str)[~there].tolist()
+    text = f"unlabelled leaves out {len(paths):,} of {len(table):,} recordings without a label: {some(paths)}"
+    return replace(listing, table=table.only(np.flatnonzero(there).tolist()), notes=(*listing.notes, text))
 
 
 def _left_out(rows: Rows) -> tuple[str, ...]:

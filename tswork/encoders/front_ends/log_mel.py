@@ -22,10 +22,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tswork.augment.spec_augment import SpecAugmentConfig, wiped
+from tswork.config import ADDED_LATER
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames, full_lengths
 from tswork.encoders.front_ends.base import FrontEnd, marked, normalised, seen_frames, seen_samples
 from tswork.encoders.front_ends.mel import MelConfig, MelEnergies, mel_names, rate_faults
+from tswork.encoders.front_ends.vocal_tract import VocalTract, VocalTractConfig
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
 from tswork.registry import register
@@ -38,6 +40,11 @@ class LogMelConfig(MelConfig):
         default=None,
         description="options of the view `spec_augment`, by which frames are changed in training; none: they are not",
     )
+    vocal_tract: VocalTractConfig | None = Field(
+        default=None,
+        description="factors by which the frequencies of a clip are stretched in training; none: they are not",
+        json_schema_extra=ADDED_LATER,
+    )
 
 
 @register("front_end", "log_mel", version=1, config=LogMelConfig)
@@ -46,10 +53,13 @@ class LogMel(FrontEnd):
 
     def __init__(self, config: LogMelConfig, info: DataInfo) -> None:
         super().__init__()
-        self.energies = MelEnergies(config, _rate(config, info))
+        rate = _rate(config, info)
+        self.energies = MelEnergies(config, rate)
         self.stride, self.normalise = self.energies.hop, config.normalise
         self.channels = mel_names(info.channels, config.mels)
         self.wipe = None if config.spec_augment is None else Wipe(config.spec_augment)
+        stretch = config.vocal_tract
+        self.stretch = None if stretch is None else VocalTract(stretch, rate=rate, size=self.energies.size)
 
     def forward(
         self,
@@ -73,7 +83,10 @@ class LogMel(FrontEnd):
         """The bands of every channel, one channel after another."""
         batch, time, channels = x.shape
         of_channels = None if lengths is None else lengths.repeat_interleave(channels)
-        frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time), of_channels)
+        places = None if self.stretch is None else self.stretch(x)
+        if places is not None:
+            places = places.repeat_interleave(channels, dim=0)
+        frames: Tensor = self.energies(x.transpose(1, 2).reshape(batch * channels, time), of_channels, places=places)
         return frames.reshape(batch, channels, -1, frames.shape[2]).transpose(1, 2).flatten(2)
 
 
@@ -107,4 +120,8 @@ def _rate(config: LogMelConfig, info: DataInfo) -> float:
         raise ModelUnfit("the front end log_mel", reason, "Give `rate:` in the data block.")
     if faults := rate_faults(config, info.rate):
         raise ModelUnfit("the front end log_mel", "; ".join(faults), "Change `mels`, `low`, `high`, `window` or `hop`.")
+    boundary = None if config.vocal_tract is None else config.vocal_tract.boundary
+    if boundary is not None and boundary >= info.rate / 2:
+        reason = f"`vocal_tract.boundary` ({boundary:g} Hz) is not below half of the {info.rate:g} samples a second"
+        raise ModelUnfit("the front end log_mel", reason, "Leave it out, or give a lower frequency.")
     return info.rate

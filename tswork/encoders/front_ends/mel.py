@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tswork.config import Config
+from tswork.encoders.front_ends.vocal_tract import read_at
 
 PORTION = 512
 """Frames that a CPU transforms at once."""
@@ -113,27 +114,42 @@ class MelEnergies(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(
-        self, samples: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None
+        self,
+        samples: Float[Tensor, "batch time"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        *,
+        places: Float[Tensor, "batch frequency"] | None = None,
     ) -> Float[Tensor, "batch frame mel"]:
-        """The frames of float32 or float64 samples, zeros beyond a sequence's end; `lengths` (in frames) may spare those behind them."""
+        """The frames of float32 or float64 samples, zeros beyond a sequence's end; `lengths` (in frames) may spare those behind them.
+
+        `places` says where on its spectrum a sequence's frequencies are read, if not each at its own.
+        """
         before = (self.size - self.hop) // 2
         behind = -samples.shape[1] % self.hop + self.size - self.hop - before
         filled = functional.pad(samples, (before, behind))
         with torch.autocast(samples.device.type, enabled=False):
             if samples.device.type != "cpu" or samples.requires_grad or torch.compiler.is_exporting():
-                return self._energies(filled)
-            return self._in_portions(filled, lengths)
+                return self._energies(filled, places)
+            return self._in_portions(filled, lengths, places)
 
-    def _energies(self, filled: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
+    def _energies(
+        self, filled: Float[Tensor, "batch time"], places: Float[Tensor, "batch frequency"] | None
+    ) -> Float[Tensor, "batch frame mel"]:
         """Of every window that lies in these samples."""
         spectrum = torch.stft(
             filled, self.size, self.hop, self.window, self.hann.to(filled.dtype), center=False, return_complex=True
         )
-        squares = torch.view_as_real(spectrum.transpose(1, 2)).square().flatten(2)
-        return (squares @ self.weights.to(filled.dtype)).clamp(min=self.floor).log()
+        squares, weights = torch.view_as_real(spectrum.transpose(1, 2)).square(), self.weights.to(filled.dtype)
+        energies = (
+            squares.flatten(2) @ weights if places is None else read_at(squares.sum(dim=3), places) @ weights[::2]
+        )
+        return energies.clamp(min=self.floor).log()
 
     def _in_portions(
-        self, filled: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None
+        self,
+        filled: Float[Tensor, "batch time"],
+        lengths: Int[Tensor, "batch"] | None,
+        places: Float[Tensor, "batch frequency"] | None,
     ) -> Float[Tensor, "batch frame mel"]:
         """The same in stretches of time whose spectra stay in a processor's cache, without sequences that are over."""
         frames, step = (filled.shape[1] - self.size) // self.hop + 1, max(1, PORTION // max(1, len(filled)))
@@ -142,12 +158,12 @@ class MelEnergies(nn.Module):
             stop = min(first + step, frames)
             stretch = filled[:, first * self.hop : (stop - 1) * self.hop + self.size]
             if lengths is None:
-                found[:, first:stop] = self._energies(stretch)
+                found[:, first:stop] = self._energies(stretch, places)
             else:
                 rows = torch.nonzero(lengths > first).flatten()
                 if not len(rows):  # a transform of nothing is an error; a view may leave padding behind every sequence
                     break
-                found[rows, first:stop] = self._energies(stretch[rows])
+                found[rows, first:stop] = self._energies(stretch[rows], None if places is None else places[rows])
         return found
 
 

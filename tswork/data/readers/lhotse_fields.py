@@ -1,0 +1,48 @@
+"""What single lines of Lhotse's manifests say: the file of a recording, fields of their own, and why a recording cannot be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from tswork.data.tables import Table
+
+FIELDS = ("text", "language", "speaker", "gender")
+"""What a supervision says of its piece."""
+SAVE = "Save it as a file (in Lhotse: `save_audio`)."
+
+
+def cells(table: Table, column: str) -> list[Any]:
+    """A column row by row; None where it, or the whole column, is missing."""
+    if column not in table.columns:
+        return [None] * len(table)
+    found = table.frame[column]
+    return found.astype(object).where(found.notna(), None).tolist()
+
+
+def nested(cell: Any) -> Any:
+    """A block or a list, which a table holds as JSON text; None where there is none."""
+    return json.loads(cell) if isinstance(cell, str) else None
+
+
+def custom(block: Any) -> dict[str, Any]:
+    """Custom fields; what is nested in them becomes JSON text."""
+    inside = (dict, list)
+    return {
+        key: json.dumps(value) if isinstance(value, inside) else value
+        for key, value in (block or {}).items()
+        if isinstance(value, inside) or not pd.isna(value)
+    }
+
+
+def file_of(sources: Any) -> tuple[str | None, str]:
+    """The file of a recording, or why it has none that is read."""
+    sources = sources or []
+    source = sources[0] if len(sources) == 1 and isinstance(sources[0], dict) else None
+    if source is None:
+        return None, f"has {len(sources)} sources, and one is read"
+    if source.get("type") != "file":
+        return None, f"comes from a {source.get('type')}, and only files are read"
+    return str(source.get("source")), ""
