@@ -17,6 +17,7 @@ TRANSFORMER: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 2}
 PATCHES: dict[str, Any] = {"uses": "transformer", "dim": 16, "layers": 1, "patch": 4}
 RELATIVE: dict[str, Any] = {"uses": "relative", "encoder": DILATED_CONV}
 NORMALISED: dict[str, Any] = {"uses": "relative", "encoder": PATCHES, "by": "mean", "scale": True, "restore": True}
+FRAME_NORM: dict[str, Any] = {"uses": "frame_norm", "encoder": DILATED_CONV}
 TREND_SEASONAL: dict[str, Any] = {
     "uses": "trend_seasonal",
     "length": 24,
@@ -60,6 +61,7 @@ OWN = {
     "transformer of patches": PATCHES,
     "relative": RELATIVE,
     "normalised": NORMALISED,
+    "frame_norm": FRAME_NORM,
     "trend_seasonal": TREND_SEASONAL,
     "time_frequency": TIME_FREQUENCY,
     "ecapa_small": ECAPA,

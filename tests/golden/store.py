@@ -54,6 +54,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "encoder causal_mixture": [{"dim": 32}],
     "encoder conformer_small": [{"front_end": "none", "dim": 16, "layers": 1}],
     "encoder ecapa_small": [{"front_end": "none", "dim": 16, "channels": 8}],
+    "encoder frame_norm": [{"encoder": TINY}, {"encoder": TINY, "by": "length"}],
     "encoder recurrent": [{}, {"cell": "gru", "bidirectional": True}],
     "encoder relative": [
         {},
