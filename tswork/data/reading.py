@@ -55,7 +55,8 @@ def _class_problems(collection: Collection, label: str) -> list[Problem]:
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled:
         text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"
-        problems.append(Problem(text, f"data.label ({label})"))
+        remedy = "Fill in the empty cells, or leave these rows out."
+        problems.append(Problem(text, f"data.label ({label})", remedy=remedy))
     if len(collection.categories(label)) < 2:
         found = ", ".join(collection.categories(label)) or "none"
         problems.append(Problem(f"fewer than two classes (found: {found})", f"data.label ({label})"))
