@@ -13,6 +13,7 @@ def ui(
     root: Root = None, port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000
 ) -> None:
     """Open the MLflow UI on this project's runs; it listens on this machine only."""
+    import os
     import subprocess
     import sys
 
@@ -20,5 +21,6 @@ def ui(
     from tswork.tracking.locations import ui_command
 
     command = ui_command(Places.here(root).root, port=port)
-    typer.echo(f"open http://127.0.0.1:{port}  (stop with Ctrl-C)", err=True)
-    sys.exit(subprocess.call([sys.executable, "-m", *command] if command[0] == "mlflow" else command))
+    typer.echo(f"open http://127.0.0.1:{port} when startup is complete, in some seconds  (stop with Ctrl-C)", err=True)
+    quiet = {"PYTHONWARNINGS": "ignore", **os.environ}  # MLflow's own libraries warn each other
+    sys.exit(subprocess.call([sys.executable, "-m", *command] if command[0] == "mlflow" else command, env=quiet))

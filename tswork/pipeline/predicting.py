@@ -34,7 +34,8 @@ def predict_new(
     """What the protocol stage predicts for a file of new data, for each stage it judged.
 
     New data need no classes. Where they have a column of them, classes that the models never saw are refused, since each of their
-    rows would be given a wrong one; `ignore_unknown` predicts them all the same. `id` says which sequence a line is about. Raises `RunNotFound` when the stage is not
+    rows would be given a wrong one; `ignore_unknown` predicts them all the same. `id` says which sequence a line is about.
+    Raises `RunNotFound` when the stage is not
     there or has no predictions, `DataInvalid` when the data do not fit.
     """
     spec, folder = finished.stage(stage, trains=False)
@@ -74,7 +75,7 @@ def _named(predicted: pd.DataFrame, part: Part) -> pd.DataFrame:
     if ID not in part.collection.table or "sequence" not in predicted:
         return predicted
     ids = part.collection.table[ID].to_numpy()[predicted["sequence"].to_numpy(dtype=int)]
-    predicted.insert(predicted.columns.get_loc("sequence") + 1, ID, ids)
+    predicted.insert(list(predicted.columns).index("sequence") + 1, ID, ids)
     return predicted
 
 
