@@ -154,7 +154,9 @@ def test_the_page_of_a_run_shows_its_results_and_the_whole_run_has_them_all_as_a
     assert f"| majority | {mean:.4f} |" in note
     own = recorded.children[1].data.tags["mlflow.note.content"]
     assert f"| majority | {recorded.report.members[1].metrics['probe/majority/accuracy']:.4f} |" in own
-    table = pd.read_csv(artifacts(recorded, recorded.parent.info.run_id, tmp_path) / "results.csv", keep_default_na=False)
+    table = pd.read_csv(
+        artifacts(recorded, recorded.parent.info.run_id, tmp_path) / "results.csv", keep_default_na=False
+    )
     pd.testing.assert_frame_equal(table, recorded.report.rows, check_dtype=False)
     assert table.columns.tolist() == ["seed", "stage", "row", "role", "metric", "at", "value"]
 
