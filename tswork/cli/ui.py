@@ -10,7 +10,6 @@ import typer
 
 from tswork.cli.options import Root
 
-
 PATIENCE_SECONDS = 5.0
 """How long a server may take to stop."""
 
