@@ -33,8 +33,18 @@ def test_a_pipeline_runs_from_python(tmp_path: Path) -> None:
     assert [stage.status for stage in tswork.plan(pipeline, root=tmp_path).members[0].stages] == ["run", "run"]
     report = tswork.run(pipeline, root=tmp_path, record=False, overrides=["stages.ts2vec.iterations=2"])
     assert 0 <= report.members[0].metrics["probe/accuracy"] <= 1
+    assert set(report.rows["row"]) == {"majority", "random", "ts2vec"}
     again = tswork.plan(pipeline, root=tmp_path, overrides=["stages.ts2vec.iterations=2"])
     assert [stage.status for stage in again.members[0].stages] == ["cached", "cached"]
+
+
+def test_what_a_notebook_shows_is_short(tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path)
+    assert repr(tswork.plan(pipeline, root=tmp_path)).splitlines()[1] == "ts2vec: run, never run"
+    report = tswork.run(pipeline, root=tmp_path, record=False)
+    assert f"probe/accuracy={report.members[0].metrics['probe/accuracy']:.4g}" in repr(report)
+    collection = tswork.open_collection({"reader": "arrays", "path": str(tmp_path / "waves.npz")})
+    assert repr(collection).startswith("Collection(data: 24 sequences, 960 steps, 1 channels (")
 
 
 def test_embeddings_of_arrays_of_a_collection_and_of_a_saved_model(tmp_path: Path) -> None:

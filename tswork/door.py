@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Shaped
 
@@ -32,6 +33,7 @@ from tswork.methods.model import Model
 from tswork.methods.saving import load_model
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
+from tswork.pipeline.predicting import predict_new
 from tswork.pipeline.reporting import Unreported
 from tswork.pipeline.runner import RunReport, run_plan
 from tswork.random import generator
@@ -75,6 +77,27 @@ def run(
     from tswork.tracking.reporter import MlflowReporter
 
     return run_plan(planned, reporter=MlflowReporter(planned), device=device)
+
+
+def predict(
+    run: str | Path,
+    data: str | Path,
+    *,
+    stage: str | None = None,
+    horizon: int | None = None,
+    member: str | None = None,
+    ignore_unknown: bool = False,
+    root: Path | None = None,
+    data_root: Path | None = None,
+) -> pd.DataFrame:
+    """What `tswork predict` writes: forecasts or classes for a file of new data, from a pipeline file that was run or a run's id.
+
+    Raises `RunNotFound` where there is nothing finished, `DataInvalid` when the data do not fit.
+    """
+    from tswork.tracking.finding import find_run
+
+    found = find_run(str(run), places=Places.here(root, data_root=data_root), member=member)
+    return predict_new(found, Path(data).absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
 
 
 def open_collection(

@@ -15,6 +15,7 @@ import pytest
 
 from tests.encoders.speech_checkpoints import write_checkpoint
 from tests.pipeline.waves import PIPELINE, write_pipeline
+from tswork import door
 from tswork.cli.doctor import _decode_edf, _decode_wfdb, _encoders, _try
 
 
@@ -159,6 +160,16 @@ def test_predict_and_embed_use_the_finished_run(project: Path) -> None:
     predicted = tswork(project, "predict", "waves.yaml", "waves.npz")
     assert predicted.returncode == 0, predicted.stderr
     assert predicted.stdout.count("\n") >= 25
+    assert predicted.stdout.startswith("row,head,item,sequence,id,start,stop,predicted\n")
+    frame = door.predict(project / "waves.yaml", project / "waves.npz", root=project)
+    assert predicted.stdout == frame.to_csv(index=False, float_format="%.7g")
+
+
+def test_the_list_of_verbs_cuts_no_sentence(project: Path) -> None:
+    for arguments in ((), ("data",)):
+        listed = tswork(project, *arguments, "--help").stdout.partition("Commands:")[2]
+        assert "compare" in listed or "check" in listed
+        assert "..." not in listed
 
 
 def test_a_wrong_file_ends_with_2_its_places_and_no_traceback(project: Path) -> None:

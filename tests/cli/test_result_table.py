@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from rich.console import Console
 
 from tswork.cli.console import result_table
+from tswork.pipeline.outcome import outcome
 from tswork.protocols.base import make_rows
 from tswork.protocols.continual import Continual
 from tswork.protocols.probe_classify import ProbeClassify
+from tswork.protocols.ridge_forecast import RidgeForecast
 
 ROWS = make_rows(
     [
@@ -18,20 +21,37 @@ ROWS = make_rows(
 )
 
 
-def shown(*only: str) -> str:
-    table = result_table("judge", ROWS, greater_is_better=True, headline="average_accuracy_by_sample", only=only)
+def printed(rows: pd.DataFrame, protocol: type[Continual | ProbeClassify]) -> list[str]:
     screen = Console(width=200, no_color=True)
     with screen.capture() as captured:
-        screen.print(table)
-    return captured.get()
+        screen.print(result_table(outcome("judge", rows, protocol)))
+    return captured.get().splitlines()
 
 
-def test_all_metrics_are_shown_or_those_that_are_named() -> None:
-    assert "triangle_accuracy" in shown()
-    assert "triangle_accuracy" not in shown(*Continual.summary)
-    lines = shown(*Continual.summary).splitlines()
+def test_all_metrics_are_shown_or_those_that_the_protocol_names() -> None:
+    assert "triangle_accuracy" in printed(ROWS, ProbeClassify)[0]
+    lines = printed(ROWS, Continual)
     assert lines[0].split() == ["judge", "average_accuracy_by_sample", "forgetting"]
     assert lines[2].split() == ["er", "0.6000", "0.4000"]
+
+
+def test_as_markdown_the_best_row_is_bold_whichever_way_is_better() -> None:
+    rows = make_rows(
+        [
+            (row, "candidate", "mse", at, value)
+            for row, value in (("near", 0.25), ("far", 1.0), ("undefined", float("nan")))
+            for at in ("", "h24")
+        ]
+    )
+    assert outcome("forecast", rows, RidgeForecast).markdown().splitlines() == [
+        "**forecast** (mse: smaller is better)",
+        "",
+        "| row | mse |",
+        "| --- | --- |",
+        "| **near** | 0.2500 |",
+        "| far | 1.0000 |",
+        "| undefined | - |",
+    ]
 
 
 def test_what_a_protocol_shows_it_has() -> None:

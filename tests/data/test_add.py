@@ -137,6 +137,17 @@ def test_a_table_of_files_is_a_manifest_whatever_its_column_is_called(tmp_path: 
     assert found.label == "kind"
 
 
+def test_a_manifest_from_a_spreadsheet_keeps_its_decimal_commas(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"percorso": recordings(tmp_path), "regione": ["Friuli", "Puglia"] * 5, "lat": ["45,5", "41,1"] * 5}
+    )
+    frame["città"] = [f"c{row // 2}" for row in range(10)]
+    frame.to_csv(tmp_path / "all.csv", index=False, sep=";", encoding="utf-8-sig")
+    card, found = add(tmp_path, tmp_path / "all.csv", label="regione", groups=["città"])
+    assert (card["separator"], card["decimal"], card["columns"]) == (";", ",", {"path": "percorso"})
+    assert found.table["lat"].tolist() == [45.5, 41.1] * 5
+
+
 def test_a_manifest_with_parts_of_its_own_keeps_them(tmp_path: Path) -> None:
     names = recordings(tmp_path, 3)
     lines = [

@@ -110,7 +110,7 @@ def distinct(count: int, length: int = 20) -> list[Any]:
         (collection([[], [1, 2]]), ("length", "1 sequences are empty", True)),
         (collection([*distinct(3, 100), [1, 2]]), ("length", "1 sequences are shorter than a tenth of the median", False)),
         (collection([*distinct(2), *distinct(1)]), ("duplicate", "1 sequences repeat the content of another: s0 and s2", False)),
-        (collection(distinct(4), k=["a", "a", "b", "b"], g=["p", "q", None, "q"], groups=("g",)), ("groups", "1 sequences have no 'g', so each counts as one of its own: s2", False)),
+        (collection(distinct(4), k=["a", "a", "b", "b"], g=["p", "q", None, "q"], groups=("g",)), ("groups", "1 sequences have no 'g', and no split takes them without a reason: s2", False)),
         (collection(distinct(3), k=["a", "a", "b"], label="k"), ("classes", "classes with a single sequence: b", False)),
         (collection(distinct(22), k=["a"] * 20 + ["b"] * 2, label="k"), ("classes", "the largest class has 20 sequences, the smallest 2; look at balanced accuracy", False)),
         (collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",)), ("confounding", "every 'g' has one label only: split by 'g', or the model may learn it instead", False)),

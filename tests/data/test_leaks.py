@@ -58,6 +58,23 @@ def test_sequences_without_a_group_share_none() -> None:
     assert guard(whole(data, [0], [], [1]), groups=("patient",), allow=None).leaks == ()
 
 
+def test_a_sequence_whose_group_nobody_wrote_down_is_refused_by_name() -> None:
+    data = collection(distinct(4), patient=["ann", None, "bob", "cid"])
+    assert leaks(whole(data, [0], [1], [2, 3]), ("patient",)) == [
+        "1 sequences have no 'patient', so that nobody can tell whether it is in another part: s1"
+    ]
+    made = guard(whole(data, [0], [1], [2, 3]), groups=("patient",), allow="a stranger's")
+    assert made.leaks[0].startswith("1 sequences have no 'patient'")
+    assert guard(whole(data, [0], [2], [3]), groups=("patient",), allow=None).leaks == ()  # it is in no part
+
+
+def test_what_all_parts_share_is_told_once() -> None:
+    data = collection(distinct(4), patient=["ann", "ann", "ann", "cid"])
+    assert leaks(whole(data, [0, 3], [1], [2]), ("patient",)) == [
+        "1 values of 'patient' are in more than one of train, validation, test: ann"
+    ]
+
+
 def test_many_shared_groups_are_counted() -> None:
     data = collection(distinct(20), patient=[f"p{row % 10}" for row in range(20)])
     (text,) = leaks(whole(data, list(range(10)), [], list(range(10, 20))), ("patient",))

@@ -227,6 +227,30 @@ def test_rows_without_a_readable_file_are_all_told(tmp_path: Path, look: Any) ->
     ]
 
 
+def test_numbers_with_a_decimal_comma_are_numbers_where_the_block_says_so(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path, f"{name}.npy", np.arange(10.0))
+    rows = ("a.npy;45,07;8;sì, no;0,2", "b.npy;-1,5;;ah, 1;0")
+    (tmp_path / "all.csv").write_text("\n".join(("\ufeffpercorso;lat;lon;testo;start", *rows)) + "\n", encoding="utf-8")
+    block = {**BLOCK, "separator": ";", "columns": {"path": "percorso"}, "rate": 10.0}
+    found = read(tmp_path, **block, decimal=",", cut="seconds", missing="keep")
+    assert found.table["lat"].tolist() == [45.07, -1.5]
+    assert found.table["lon"].dropna().tolist() == [8.0]
+    assert found.table["testo"].tolist() == ["sì, no", "ah, 1"]
+    assert found.lengths.tolist() == [8, 10]
+    assert read(tmp_path, **block, cut="none").table["lat"].tolist() == ["45,07", "-1,5"]
+
+
+def test_what_is_wrong_with_all_recordings_is_told_once(tmp_path: Path) -> None:
+    for number in range(4):
+        np.savez(tmp_path / f"{number}.npz", values=np.ones((5, 1)), channels=["a"], rate=50.0)
+    manifest(tmp_path, *(f"{number}.npz" for number in range(4)))
+    assert faults(tmp_path, **BLOCK, rate=100.0) == [
+        "all.csv:2:1  0.npz: has 50 samples a second, `rate:` says 100, like all 4 recordings. Leave out `rate:`, which the"
+        " files tell, and change it afterwards: `prepare: [{uses: resample, rate: ...}]`."
+    ]
+
+
 def test_faults_of_the_manifest_itself_are_told(tmp_path: Path) -> None:
     manifest(tmp_path, "a.npy", head="file")
     assert faults(tmp_path, **BLOCK) == [

@@ -109,3 +109,19 @@ def test_a_learned_view_shows_series_and_view_mask_and_transform_of_the_last_cha
     assert lines["view g h x"].tolist() == (1.5 * h * x)[:, 0].tolist()
     assert [panel.get_ylabel() for panel in figure.axes[::4]] == ["value", "mask h", "transform g"]
     assert drawn(figure) == drawn(learned_view(x, g * h * x, h, g, [f"c{number}" for number in range(6)]))
+
+
+def test_a_single_point_of_a_curve_is_seen() -> None:
+    (line,) = training_curves({"encoder": [(0, 1.0)]}, title="Training of autotcl").axes[0].lines
+    assert line.get_marker() == "o"
+    (line,) = training_curves({"encoder": [(step, 1.0) for step in range(100)]}).axes[0].lines[1:]
+    assert line.get_marker() == ""
+
+
+def test_forecasts_of_times_say_when_they_start_and_of_many_targets_that_there_are_more() -> None:
+    table = predictions(origins=1, horizons=(4,), targets=("a", "b", "c", "d"))
+    table["time"] = pd.Timestamp("2024-05-01 06:00") + pd.to_timedelta(table["step"], unit="h")
+    figure = example_forecasts(table)
+    assert [panel.get_title() for panel in figure.axes] == ["a", "b", "c"]
+    assert figure.axes[0].texts[0].get_text() == "from 2024-05-01 07:00"
+    assert figure.legends[0].get_title().get_text() == "Forecasts of 4 steps, 3 of 4 targets"

@@ -34,6 +34,7 @@ def test_a_tree_names_all_its_leaves_and_joins_them_at_their_heights() -> None:
     assert heights == [1, 9.5]
     colours = {label.get_text(): label.get_color() for label in figure.axes[0].get_yticklabels()}
     assert colours["a"] == colours["b"] != colours["c"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y"]
     assert drawn(figure).startswith(b"\x89PNG")
 
 
@@ -61,6 +62,9 @@ def test_places_are_drawn_east_to_the_right_and_north_up() -> None:
     figure = place_map(degrees, ["lombardia", "calabria"], np.array([1.0, -2.0]), title="ours")
     by_class = figure.axes[0].collections
     assert [np.asarray(one.get_offsets()).tolist() for one in by_class] == [[[15.5, 38.0]], [[9.0, 45.0]]]
+    assert not figure.axes[0].texts
+    named = place_map(degrees, ["lombardia", "calabria"], np.array([1.0, -2.0]), names=["Milano", "Reggio"])
+    assert [text.get_text() for text in named.axes[0].texts] == ["Milano", "Reggio"]
     assert figure.axes[0].get_aspect() == pytest.approx(1 / np.cos(np.radians(41.5)))
     assert drawn(figure).startswith(b"\x89PNG")
 

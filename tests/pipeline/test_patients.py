@@ -105,7 +105,7 @@ def tags(folder: Path) -> dict[str, str]:
     ],
 )
 def test_a_split_that_parts_a_patient_of_the_card_is_refused_however_it_is_made(tmp_path: Path, block: str) -> None:
-    assert "values of 'patient' are in train and test: " in checked(tmp_path, data(block))
+    assert "values of 'patient' are in more than one of train, validation, test: " in checked(tmp_path, data(block))
     assert checked(tmp_path, PIPELINE) == ""
 
 
@@ -113,12 +113,12 @@ def test_a_split_that_parts_a_patient_of_the_card_is_refused_however_it_is_made(
 def test_a_leak_is_refused_on_the_command_line_and_with_a_reason_the_run_goes_on_tagged_leaky(tmp_path: Path) -> None:
     done = run(tmp_path, data("split: {by: sequences}"))
     assert done.code == 2
-    assert "values of 'patient' are in train and test: " in done.err
+    assert "values of 'patient' are in more than one of train, validation, test: " in done.err
     assert "give `split: {allow_leak: REASON}`" in done.err
     assert "Traceback" not in done.err
     done = run(tmp_path, data("split: {by: sequences, allow_leak: to show what it is worth}"))
     assert done.code == 0, done.err
-    assert "values of 'patient' are in train and test: " in tags(tmp_path)["tswork.leaky"]
+    assert "values of 'patient' are in more than one of train, validation, test: " in tags(tmp_path)["tswork.leaky"]
 
 
 def test_a_column_that_a_method_takes_for_persons_is_guarded_without_any_group(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_column_that_a_method_takes_for_persons_is_guarded_without_any_group(t
     text = PIPELINE.replace("{card: ./trials.yaml}", own)
     assert checked(tmp_path, text.replace("probe:", "spare: {uses: tiny_patients}\n  probe:")) == ""
     named = text.replace("probe:", "named: {uses: tiny_patients, patient: patient}\n  probe:")
-    assert "values of 'patient' are in train and test: " in checked(tmp_path, named)
+    assert "values of 'patient' are in more than one of train, validation, test: " in checked(tmp_path, named)
 
 
 def test_what_was_left_out_is_recorded_with_the_data_of_a_run(tmp_path: Path) -> None:

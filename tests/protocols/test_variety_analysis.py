@@ -282,6 +282,9 @@ def test_coordinates_are_numbers() -> None:
         DataInvalid, match="latitude: the column 'lat' should hold degrees as numbers, and has \"45° 30'\""
     ):
         VarietyAnalysis(VarietyAnalysisConfig()).check(other)
+    italian = split.on(split.train.collection.replaced(table=table.assign(lat="45,5")))
+    with pytest.raises(DataInvalid, match=r"has '45,5'\. Give the data block `decimal: ','`"):
+        VarietyAnalysis(VarietyAnalysisConfig()).check(italian)
 
 
 def test_classes_that_are_places_have_one_tree() -> None:

@@ -73,6 +73,12 @@ def test_the_environment_names_another_store_and_stays_as_it_was(
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
+def test_the_pages_are_for_one_reader_on_this_machine(tmp_path: Path) -> None:
+    command = ui_command(tmp_path, port=5001)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--workers") + 1] == "1"
+
+
 def test_a_server_puts_artifacts_where_it_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     assert artifact_location(tmp_path) is None

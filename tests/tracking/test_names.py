@@ -17,6 +17,7 @@ from tswork.tracking.names import MAX_NAME, artifact_name, folder_name, slug
         ("forecast/ts2vec+lags/mse", "forecast/ts2vec_lags/mse"),
         ("probe/ts2vec/f1@Bären & Füchse", "probe/ts2vec/f1.Bären _ Füchse"),
         ("probe/ts2vec/f1@../..", "probe/ts2vec/f1.../_"),
+        ("tune/comet/macro_f1@10%", "tune/comet/macro_f1.10percent"),
         ("a//b/", "a/_/b/_"),
         ("stages.ts2vec.encoder.dim", "stages.ts2vec.encoder.dim"),
     ],

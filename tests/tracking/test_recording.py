@@ -139,10 +139,26 @@ def test_each_stage_is_tagged_with_its_key(recorded: Recorded) -> None:
 
 def test_origin_description_and_tags_of_the_user_are_shown(recorded: Recorded) -> None:
     for one in (recorded.parent, *recorded.children):
-        assert one.data.tags["mlflow.note.content"] == "waves of two classes"
+        assert one.data.tags["mlflow.note.content"].startswith("waves of two classes\n\n")
         assert one.data.tags["mlflow.source.name"].endswith("waves.yaml")
         assert (one.data.tags["team"], one.data.tags["odd key_"]) == ("a?b", "x")
         assert json.loads(one.data.tags["tswork.versions"])["torch"]
+
+
+def test_the_page_of_a_run_shows_its_results_and_the_whole_run_has_them_all_as_a_table(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    note = recorded.parent.data.tags["mlflow.note.content"]
+    mean = statistics.fmean(member.metrics["probe/majority/accuracy"] for member in recorded.report.members)
+    assert "**probe (mean of 2 seeds)** (accuracy: greater is better)" in note
+    assert f"| majority | {mean:.4f} |" in note
+    own = recorded.children[1].data.tags["mlflow.note.content"]
+    assert f"| majority | {recorded.report.members[1].metrics['probe/majority/accuracy']:.4f} |" in own
+    table = pd.read_csv(
+        artifacts(recorded, recorded.parent.info.run_id, tmp_path) / "results.csv", keep_default_na=False
+    )
+    pd.testing.assert_frame_equal(table, recorded.report.rows, check_dtype=False)
+    assert table.columns.tolist() == ["seed", "stage", "row", "role", "metric", "at", "value"]
 
 
 def test_what_was_judged_belongs_to_the_model_that_was_judged(recorded: Recorded) -> None:

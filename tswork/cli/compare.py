@@ -57,6 +57,8 @@ def compare(
             screen.print()
         for note in one.notes:
             screen.print(f"[yellow]note[/yellow] {escape(note)}")
+    if any(len(one.tests) or len(one.over_splits) or one.over_sets is not None for one in found):
+        screen.print(f"[dim]{READING}[/dim]")
 
 
 def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
@@ -107,12 +109,17 @@ def _tests(frame: pd.DataFrame, title: str) -> Table:
     return table
 
 
-HEADS = {"low": "from", "high": "to", "p_holm": "p (Holm)"}
+HEADS = {"low": "95 % from", "high": "to", "p_holm": "p (Holm)"}
+NOTHING = 1e-12
+"""What rounding leaves of equal figures."""
+READING = """difference: candidate minus row, and its 95 % interval; interval, p and significant are corrected for the rows of a table
+(Holm); detectable: the smallest true difference that a test of this row alone would find in four of five cases; pairs: independent
+units"""
 
 
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "-" if value != value else f"{value:.4g}"
+        return "-" if value != value else "0" if abs(value) < NOTHING else f"{value:.4g}"
     return str(value)

@@ -4,16 +4,18 @@ as the verb decides; plain lines where the output is not a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tswork.pipeline.outcome import shown
+
 if TYPE_CHECKING:
+    from tswork.pipeline.outcome import Outcome
     from tswork.pipeline.plan import Plan, PlannedStage
     from tswork.pipeline.spec import Member
 
@@ -100,25 +102,12 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def result_table(
-    stage: str, rows: pd.DataFrame, *, greater_is_better: bool, headline: str, only: Sequence[str] = ()
-) -> Table:
-    """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold.
-
-    `only` names the metrics that are shown; none: all.
-    """
-    whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
-    metrics = [metric for metric in dict.fromkeys(whole["metric"]) if not only or metric in only]
-    table = Table(escape(stage), *metrics, box=None, header_style="bold", pad_edge=False)
-    figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False)
-    best = None
-    if headline in figures:
-        best = figures[headline].idxmax() if greater_is_better else figures[headline].idxmin()
-    roles = dict(zip(whole["row"], whole["role"], strict=True))
-    for row in figures.index:
-        name = f"[dim]{row}[/dim]" if roles[row] == "control" else str(row)
-        cells = [f"{figures.loc[row, metric]:.4f}" if pd.notna(figures.loc[row, metric]) else "-" for metric in metrics]
-        table.add_row(name, *cells, style="bold" if row == best else "")
+def result_table(found: Outcome) -> Table:
+    """Rows of a protocol's result: candidates and controls against the metrics of the whole, the best headline in bold."""
+    table = Table(escape(found.title), *map(str, found.figures.columns), box=None, header_style="bold", pad_edge=False)
+    for row, line in found.figures.iterrows():
+        name = f"[dim]{row}[/dim]" if found.roles[str(row)] == "control" else str(row)
+        table.add_row(name, *map(shown, line), style="bold" if row == found.best else "")
     return table
 
 

@@ -81,6 +81,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a data set: files, digests, columns, and with --values everything that can be wrong inside."""
+    from rich.markup import escape
+
     from tswork.cli.console import console
     from tswork.data.checking import check_data
 
@@ -94,12 +96,12 @@ def check(
         print_json({"findings": listed, "facts": [{"what": one.what, "text": one.text} for one in facts]})
     else:
         for one in facts:
-            console().print(f"{one.what}: {one.text}", highlight=False)
+            console().print(f"{one.what}: {escape(one.text)}", highlight=False)
         for one in findings:
             console().print(
-                f"[{'red' if one.severe else 'yellow'}]{'fault' if one.severe else 'note '}[/] {one.what}: {one.text}"
+                f"[{'red' if one.severe else 'yellow'}]{'fault' if one.severe else 'note '}[/] {one.what}: {escape(one.text)}"
             )
-        console().print(f"{name}: {len(faults)} faults, {len(findings) - len(faults)} notes")
+        console().print(f"{name}: {_counted(len(faults), 'fault')}, {_counted(len(findings) - len(faults), 'note')}")
     if faults:
         raise typer.Exit(2)
 
@@ -217,6 +219,10 @@ def _block(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_block, value)) + "]"
     return str(value)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _shown(value: object) -> str:

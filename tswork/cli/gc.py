@@ -17,7 +17,7 @@ def gc(
     unfinished: Annotated[bool, typer.Option(help="Also remove the checkpoints of interrupted runs.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only tell what would be removed.")] = False,
 ) -> None:
-    """Remove leftovers of dead writers and, if asked, old results; running stages are left alone."""
+    """Free space: remove leftovers of dead writers and, if asked, old results; running stages are left alone."""
     import time
 
     from tswork.cli.console import readable_bytes

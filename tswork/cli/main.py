@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,11 @@ VERBS: dict[str, Callable[..., None]] = {
 for name, verb in VERBS.items():
     app.command(name)(verb)
 app.add_typer(data, name="data")
+for command in (*app.registered_commands, *data.registered_commands):
+    # Lists of verbs have room for what stands before the first mark; the page of each verb says the rest.
+    command.short_help = (
+        re.split("[,;:(]", command.callback.__doc__ or "")[0].strip().rstrip(".") if command.callback else None
+    )
 
 
 def _version(wanted: bool | None) -> bool | None:

@@ -9,6 +9,8 @@ import typer
 
 from tswork.cli.options import DataRoot, FinishedRun, Overrides, Root
 
+DIGITS = "%.7g"
+"""As many as single precision has."""
 Member = Annotated[
     str | None,
     typer.Option("--member", help="A member of the sweep, such as 'seed=42'; none: the first.", show_default=False),
@@ -47,8 +49,8 @@ def predict(
     finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
     frame = predict_new(finished, data.absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
     if out is None:
-        typer.echo(frame.to_csv(index=False), nl=False)
+        typer.echo(frame.to_csv(index=False, float_format=DIGITS), nl=False)
     elif out.suffix == ".parquet":
         frame.to_parquet(out, index=False)
     else:
-        frame.to_csv(out, index=False)
+        frame.to_csv(out, index=False, float_format=DIGITS)

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from tswork.pipeline.plan import Plan
     from tswork.pipeline.runner import MemberReport, RunReport
 
-REPEATED = {"seed": "seeds", "data.split.index": "divisions"}
-"""Axes whose members repeat one question; tables show the mean over them."""
-
 
 def run(
     pipeline: PipelineFile,
@@ -110,33 +107,9 @@ def _member(member: MemberReport) -> dict[str, Any]:
 
 
 def _print_results(screen: Console, plan: Plan, report: RunReport) -> None:
-    """One table a protocol: of the only member, or the mean over members that differ in their seed or their division alone."""
-    import pandas as pd
-
     from tswork.cli.console import result_table
-    from tswork.pipeline.loading import member_name
+    from tswork.pipeline.outcome import outcomes
 
-    axes = report.members[0].axes
-    repeated = " and ".join(name for axis, name in REPEATED.items() if axis in axes)
-    for stage in plan.members[0].stages:
-        if stage.spec.trains:
-            continue
-        protocol = stage.spec.component.component.target
-        groups: dict[str, list[pd.DataFrame]] = {}
-        for member in report.members:
-            rest = member_name({axis: value for axis, value in member.axes.items() if axis not in REPEATED})
-            groups.setdefault(rest, []).append(member.results[stage.spec.name].rows)
-        for rest, frames in groups.items():
-            title = f"{stage.spec.name} {rest}".strip() + (
-                f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else ""
-            )
-            screen.print()
-            screen.print(
-                result_table(
-                    title,
-                    pd.concat(frames, ignore_index=True),
-                    greater_is_better=protocol.greater_is_better,  # type: ignore[attr-defined]
-                    headline=protocol.headline,  # type: ignore[attr-defined]
-                    only=protocol.summary,  # type: ignore[attr-defined]
-                )
-            )
+    for found in outcomes([stage.spec for stage in plan.members[0].stages], report.members):
+        screen.print()
+        screen.print(result_table(found))

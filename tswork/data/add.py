@@ -114,9 +114,7 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
     missing = [column for column in (label, *groups) if column and column not in table.columns]
     refuse([Problem(f"has no column {one!r}", "", table.head, did_you_mean(one, table.columns)) for one in missing])
     if _path_column(table) is not None:
-        return _manifest(
-            table, {key: item for key, item in written.items() if key == "separator"}, described, by_groups
-        )
+        return _manifest(table, written, described, by_groups)
     return _series(table, form, written, described, by_groups)
 
 

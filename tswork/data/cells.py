@@ -15,6 +15,7 @@ from tswork.data.tables import Form, Table
 from tswork.errors import Problem
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 LEADING_ZERO = r"[+-]?0\d.*"
 PLAIN = Form()
 
@@ -26,6 +27,17 @@ def typed(column: pd.Series[Any]) -> pd.Series[Any]:
         return column
     read = pd.to_numeric(column, errors="coerce")
     return read if int(read.notna().sum()) == len(present) else column
+
+
+def with_points(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of texts with points for commas in columns that hold numbers with a decimal comma and nothing else."""
+    found = frame.copy(deep=False)
+    for name in frame.columns:
+        cells = frame[name].dropna().astype(str).str.strip()
+        commas = cells.str.fullmatch(DECIMAL_COMMA)
+        if commas.any() and (commas | cells.str.fullmatch(WHOLE_NUMBER)).all():
+            found[name] = frame[name].str.replace(",", ".", regex=False)
+    return found
 
 
 def numbers(

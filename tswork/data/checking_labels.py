@@ -119,7 +119,7 @@ def _groups(collection: Collection) -> Iterator[Finding]:
     for column in collection.groups:
         without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences have no {column!r}, so each counts as one of its own"
+            text = f"{len(without)} sequences have no {column!r}, and no split takes them without a reason"
             yield Finding("groups", f"{text}: {named(collection, without)}")
     for column, names in empty_groups(collection).items():
         yield Finding("groups", f"{len(names)} values of {column!r} have empty sequences alone: {some(names)}", True)

@@ -68,6 +68,12 @@ class Collection:
     """Recordings that could not be used and that `skip_bad` left out: where each is named, its path, and what is wrong with it.
     Every run records them as a table. No part of the content."""
 
+    def __repr__(self) -> str:
+        """What it holds in a line, and not all its values."""
+        shown = ", ".join([*self.channels[:4], *(["..."] if len(self.channels) > 4 else [])])
+        about = f"{len(self)} sequences, {len(self.values):,} steps, {len(self.channels)} channels ({shown})"
+        return f"Collection({self.name}: {about}; table of {', '.join(map(str, self.table.columns))})"
+
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
             raise ValueError(f"values {tuple(self.values.shape)} do not fit {len(self.channels)} channels")

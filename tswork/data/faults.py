@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +14,8 @@ from tswork.errors import DataInvalid, Location, Problem
 
 MAX_SHOWN = 20
 """Faults of one kind that are told one by one."""
+FEW = 4
+"""From so many things on, a fault that all of them share lies in what was asked of them and is told once."""
 
 T = TypeVar("T")
 
@@ -23,6 +27,21 @@ def each(items: Sequence[T] | np.ndarray, problem: Callable[[T], Problem], *, re
         yield problem(item)
     if len(items) > MAX_SHOWN:
         yield Problem(f"and {len(items) - MAX_SHOWN} more {rest}")
+
+
+def once(problems: Sequence[Problem], *, of: int, what: str) -> list[Problem]:
+    """Problems, one thing's after another's; what is said of all `of` things stands once, at the first of them."""
+    said = Counter((one.message, one.remedy) for one in problems)
+    shared = {key for key, count in said.items() if count == of >= FEW}
+    told: list[Problem] = []
+    for one in problems:
+        key = (one.message, one.remedy)
+        if key in shared and said[key] == of:
+            told.append(replace(one, message=f"{one.message}, like all {of} {what}"))
+        elif key not in shared:
+            told.append(one)
+        said[key] -= 1
+    return told
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -18,6 +18,8 @@ from tswork.data.locating import called, named
 from tswork.errors import LeakFound, Problem
 
 SHOWN = 5
+REMEDY = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
+NAME_THEM = "Fill in the empty cells, leave these rows out, or give `split: {allow_leak: REASON}`."
 ORIGIN = "recording"
 """Table column that `segment` and `channels_to_sequences` add: the sequence that a piece or a channel comes from."""
 COMMON = 0.5
@@ -29,18 +31,19 @@ CHANNEL = "channel"
 def guard(split: Split, *, groups: Sequence[str], allow: str | None, origins: bool = True) -> Split:
     """The split itself when nothing leaks.
 
-    Raises `LeakFound` with all offenders, unless `allow` gives a reason; then the leaks are written into the split.
+    Sequences whose group nobody wrote down are refused like leaks: whoever they are of may be in another part. Raises `LeakFound`
+    with all offenders, unless `allow` gives a reason; then the leaks are written into the split.
     """
     collection = split.train.collection
     columns = [*groups, *([ORIGIN] if origins and ORIGIN in collection.table.columns else [])]
     shared = {text: column for column in dict.fromkeys(columns) for text in _shared_groups(split, column)}
-    found = [*shared, *_shared_contents(split), *_shared_time(split)]
+    unknown = [text for column in dict.fromkeys(groups) for text in _without_group(split, column)]
+    found = [*shared, *unknown, *_shared_contents(split), *_shared_time(split)]
     if found and allow is None:
-        remedy = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
-        hints = {text: repeated(collection, [column], among=groups) for text, column in shared.items()}
-        raise LeakFound(
-            [Problem(text, f"split {split.name}", remedy=" ".join([remedy, *hints.get(text, ())])) for text in found]
-        )
+        remedies = dict.fromkeys(unknown, NAME_THEM)
+        for text, column in shared.items():
+            remedies[text] = " ".join([REMEDY, *repeated(collection, [column], among=groups)])
+        raise LeakFound([Problem(text, f"split {split.name}", remedy=remedies.get(text, REMEDY)) for text in found])
     return Split(split.train, split.validation, split.test, tuple(dict.fromkeys(groups)), split.name, tuple(found))
 
 
@@ -68,12 +71,23 @@ def _pairs(split: Split) -> Iterator[tuple[str, Part, str, Part]]:
 
 
 def _shared_groups(split: Split, column: str) -> Iterator[str]:
-    for first, a, second, b in _pairs(split):
-        both = np.intersect1d(a.codes(column).numpy(), b.codes(column).numpy())
-        both = both[both >= 0]
-        if len(both):
-            names = _known_as(split.train.collection, column, both.tolist())
-            yield f"{len(both)} values of {column!r} are in {first} and {second}: {some(names)}"
+    """One text for the values that more than one part has."""
+    parts = {name: set(part.codes(column).tolist()) - {-1} for name, part in split.parts.items()}
+    pairs = [(one, other) for one, other in combinations(parts, 2) if parts[one] & parts[other]]
+    if pairs:
+        every = sorted(set().union(*(parts[one] & parts[other] for one, other in pairs)))
+        where = " and ".join(pairs[0]) if len(pairs) == 1 else f"more than one of {', '.join(parts)}"
+        yield f"{len(every)} values of {column!r} are in {where}: {some(_known_as(split.train.collection, column, every))}"
+
+
+def _without_group(split: Split, column: str) -> Iterator[str]:
+    """Sequences of the parts whose cell of a group column is empty, where others have one."""
+    collection = split.train.collection
+    used = torch.unique(torch.cat([part.spans[:, 0] for part in split.parts.values()]))
+    empty = used[collection.codes(column)[used] < 0]
+    if 0 < len(empty) < len(used):
+        text = f"{len(empty)} sequences have no {column!r}, so that nobody can tell whether it is in another part"
+        yield f"{text}: {named(collection, empty.tolist())}"
 
 
 def _known_as(collection: Collection, column: str, codes: Sequence[int]) -> list[str]:

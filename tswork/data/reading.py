@@ -61,7 +61,7 @@ def _class_problems(collection: Collection, label: str, *, keeps: bool) -> list[
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled and not keeps:
         text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"
-        remedy = "Leave them out with `unlabelled: drop`, or train on them without labels with `unlabelled: keep`."
+        remedy = "Fill in the empty cells, leave them out with `unlabelled: drop`, or train on them without labels with `unlabelled: keep`."
         problems.append(Problem(text, f"data.label ({label})", remedy=remedy))
     if len(collection.categories(label)) < 2:
         found = ", ".join(collection.categories(label)) or "none"

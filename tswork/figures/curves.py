@@ -12,13 +12,16 @@ from tswork.figures.palette import COLOURS, TEXT, plain_axes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FEW = 12
+
 
 def training_curves(
-    curves: Mapping[str, Sequence[tuple[int, float]]], *, smoothing: int = 25, value: str = "loss"
+    curves: Mapping[str, Sequence[tuple[int, float]]], *, smoothing: int = 25, value: str = "loss", title: str = ""
 ) -> Figure:
     """Each curve faintly as recorded and strongly as a running median over at most `smoothing` points and an eighth of them.
 
-    `curves` maps names to (step, value) points, as `MemoryRecorder.curves` gives them.
+    `curves` maps names to (step, value) points, as `MemoryRecorder.curves` gives them. A few points are marked as such, so that
+    a single one is seen.
     """
     from matplotlib.figure import Figure
 
@@ -33,10 +36,12 @@ def training_curves(
         smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
         if width > 1:
             panel.plot(step, height, color=colour, linewidth=0.7, alpha=0.3)
-        panel.plot(step, smooth, color=colour, linewidth=1.7, label=name)
+        mark = "o" if len(step) <= FEW else ""
+        panel.plot(step, smooth, color=colour, linewidth=1.7, marker=mark, markersize=3.5, label=name)
     panel.set_xlabel("step", color=TEXT)
     panel.set_ylabel(value, color=TEXT)
     panel.margins(x=0.01)
-    if curves:
+    panel.set_title(title, fontsize=10, color=TEXT, loc="left")
+    if len(curves) > 1:
         figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     return figure

@@ -31,6 +31,7 @@ def dendrogram(
     region).
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from scipy.cluster.hierarchy import dendrogram as laid_out
 
     height = float(np.clip(0.9 + LEAF * len(names), 1.8, HIGHEST))
@@ -46,8 +47,12 @@ def dendrogram(
     panel.tick_params(length=0, labelsize=8, labelcolor=TEXT)
     if classes is not None:
         known = sorted(set(classes.values()))
+        colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(known)}
         for label in panel.get_yticklabels():
-            label.set_color(COLOURS[known.index(classes[label.get_text()]) % len(COLOURS)])
+            label.set_color(colours[classes[label.get_text()]])
+        marks = [Line2D([], [], color=colour, marker="s", linestyle="", label=name) for name, colour in colours.items()]
+        if len(known) <= len(COLOURS):  # with more of them a colour stands for several
+            figure.legend(handles=marks, loc="outside lower left", ncols=4, frameon=False, fontsize=8)
     for side in ("top", "left", "right"):
         panel.spines[side].set_visible(False)
     panel.spines["bottom"].set_color(MUTED)

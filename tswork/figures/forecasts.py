@@ -20,13 +20,13 @@ def example_forecasts(
     *,
     horizon: int | None = None,
     examples: int = 3,
-    targets: int = 2,
+    targets: int = 3,
 ) -> Figure:
     """A panel for each of some origins (downwards) and targets (across), from the tables of `ridge_forecast`.
 
-    `predictions` has columns row, horizon, sequence, origin, step, target, truth, prediction; `history` has sequence,
-    origin, step (0 is the origin), target, value. `horizon` defaults to the middle one. The row `persistence` is drawn
-    dashed and grey. Raises `ValueError` when the horizon has no forecasts.
+    `predictions` has columns row, horizon, sequence, origin, step, target, truth, prediction, and time where the data have times;
+    `history` has sequence, origin, step (0 is the origin), target, value. `horizon` defaults to the middle one. The row
+    `persistence` is drawn dashed and grey. Raises `ValueError` when the horizon has no forecasts.
     """
     from matplotlib.figure import Figure
 
@@ -36,7 +36,8 @@ def example_forecasts(
     if shown.empty:
         raise ValueError(f"no forecasts with horizon {chosen}; there are {', '.join(map(str, horizons))}")
     origins = _spread(shown[["sequence", "origin"]].drop_duplicates(), history, examples)
-    names = list(shown["target"].unique())[:targets]
+    every = list(shown["target"].unique())
+    names = every[:targets]
     rows = sorted(shown["row"].unique(), key=lambda row: (row != "persistence", list(shown["row"].unique()).index(row)))
     figure = Figure(figsize=(3.4 + 3.8 * len(names), 0.9 + 1.75 * len(origins)), layout="constrained")
     panels = figure.subplots(len(origins), len(names), squeeze=False, sharex=True)
@@ -49,18 +50,29 @@ def example_forecasts(
                 past = past[past["target"] == target]
             panel = panels[line, column]
             _draw(panel, shown[mask], past, rows, reach=int(chosen))
-            panel.set_ylabel(str(target) if len(names) == 1 else "", color=TEXT)
+            panel.set_ylabel(str(target) if len(names) == 1 else "" if column else "original unit", color=TEXT)
             if line == 0 and len(names) > 1:
                 panel.set_title(str(target), fontsize=10, color=TEXT)
-            where = (
-                f"from step {origin}" if predictions["sequence"].nunique() == 1 else f"{sequence}, from step {origin}"
-            )
+            where = _start(shown[mask], origin)
+            where = where if predictions["sequence"].nunique() == 1 else f"{sequence}, {where}"
             panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
     for panel in panels[-1]:
         panel.set_xlabel("steps after the forecast start", color=TEXT)
+    of = f", {len(names)} of {len(every)} targets" if len(names) < len(every) else ""
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 5), frameon=False, fontsize=9)
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=min(len(labels), 5), frameon=False, fontsize=9,
+        title=f"Forecasts of {chosen} steps{of}", title_fontsize=10, alignment="left",
+    )  # fmt: skip
     return figure
+
+
+def _start(forecast: pd.DataFrame, origin: int) -> str:
+    """Where a forecast starts: the time of its first step, or the last known step where there are no times."""
+    if "time" not in forecast or not len(forecast):
+        return f"from step {origin}"
+    first = pd.Timestamp(forecast["time"].iloc[0])
+    return f"from {first:%Y-%m-%d}" if first == first.normalize() else f"from {first:%Y-%m-%d %H:%M}"
 
 
 def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: list[str], *, reach: int) -> None:
@@ -71,6 +83,7 @@ def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: lis
         known = past[past["step"] > -reach]
         step = np.concatenate([known["step"].to_numpy(), step])
         value = np.concatenate([known["value"].to_numpy(), value])
+    panel.ticklabel_format(axis="y", useOffset=False)
     panel.axvline(0, color=MUTED, linewidth=0.8)
     panel.plot(step, value, color=TEXT, linewidth=1.1, label="truth")
     colours = iter(COLOURS)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MARKS = "osv^D"
 KEPT_INSIDE = 0.02
+NAMED = 40
+"""With more places than this the map carries no names."""
+WIDTH = 3.5
+"""Inches for each of the two panels of a map."""
 
 
 def embedding_picture(
@@ -51,33 +55,40 @@ def place_map(
     component: Float[np.ndarray, "place"],
     *,
     title: str = "",
+    names: Sequence[str] = (),
 ) -> Figure:
     """Places by latitude and longitude: on the left by class, on the right by what varies most between them in the space.
 
-    A degree of longitude is drawn as long as it is at the mean latitude. There is no map below: only the places themselves.
+    A degree of longitude is drawn as long as it is at the mean latitude. There is no map below: only the places themselves, with
+    their `names` where they are few.
     """
     from matplotlib.figure import Figure
 
     points = degrees[:, ::-1]
-    figure = Figure(figsize=(9.2, 5.2), layout="compressed")
+    stretch = 1 / max(0.1, float(np.cos(np.radians(degrees[:, 0].mean()))))
+    north, east = np.ptp(degrees, axis=0)
+    height = float(np.clip(1.2 + WIDTH * stretch * north / max(east, 1e-3), 2.6, 6.5))
+    figure = Figure(figsize=(2.6 * WIDTH, height), layout="compressed")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _classes(left, points, np.asarray(classes, dtype=object), size=34.0)
     reach = float(np.abs(component).max()) or 1.0
     shades = right.scatter(
         points[:, 0], points[:, 1], c=component, cmap="RdBu", vmin=-reach, vmax=reach, s=34, edgecolors=MUTED, lw=0.4
     )
-    for panel, what in ((left, "class"), (right, "first principal component")):
+    for panel, what in ((left, "by class"), (right, "by first principal component")):
         _bare(panel)
-        panel.set_aspect(1 / max(0.1, float(np.cos(np.radians(degrees[:, 0].mean())))))
+        panel.set_aspect(stretch)
         panel.tick_params(labelsize=8, labelcolor=TEXT, color=MUTED)
-        panel.set_title(what, fontsize=9, color=TEXT, loc="left")
+        panel.set_title(f"{title}: {what}" if title else what, fontsize=9, color=TEXT, loc="left")
         panel.set_xlabel("degrees east", color=TEXT, fontsize=8)
     left.set_ylabel("degrees north", color=TEXT, fontsize=8)
     bar = figure.colorbar(shades, ax=right, shrink=0.7, pad=0.02)
     bar.ax.tick_params(labelsize=8, length=0, labelcolor=TEXT)
     bar.outline.set_visible(False)
-    figure.suptitle(title, fontsize=10, color=TEXT, x=0.01, ha="left")
-    _legend(figure, len(set(classes)))
+    for name, point in zip(names, points, strict=True) if 0 < len(names) <= NAMED else ():
+        left.annotate(name, (point[0], point[1]), xytext=(4, 3), textcoords="offset points", fontsize=7, color=TEXT)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=8)
     return figure
 
 

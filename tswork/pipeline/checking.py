@@ -13,7 +13,7 @@ from tswork.data.collection import DataInfo, Split
 from tswork.data.locating import named
 from tswork.data.opening import OpenData, open_data
 from tswork.encoders.lengths import check_lengths
-from tswork.errors import InvalidInput, Location, ModelUnfit, PipelineInvalid, Problem
+from tswork.errors import InvalidInput, LeakFound, Location, ModelUnfit, PipelineInvalid, Problem
 from tswork.methods.base import Method, build_model
 from tswork.methods.saving import WEIGHTS
 from tswork.pipeline.data_files import located
@@ -47,6 +47,7 @@ def check_plan(plan: Plan, device: torch.device) -> None:
     members.
     """
     problems: dict[Problem, type[InvalidInput]] = dict.fromkeys(_process_problems(plan), PipelineInvalid)
+    leaky: dict[str, int] = {}
     for planned in plan.members:
         if planned.finished:
             continue
@@ -54,9 +55,15 @@ def check_plan(plan: Plan, device: torch.device) -> None:
         found: list[Problem] = list(_precision_problems(member, device))
         try:
             found += _stage_problems(member, open_member(member, plan).splits[0])
+        except LeakFound as leak:
+            leaky[planned.source_digest] = leaky.get(planned.source_digest, -1) + 1
+            if leaky[planned.source_digest] == 0:  # other splits of the same data have the same fault
+                problems.update(dict.fromkeys((located(one, member.source) for one in leak.problems), LeakFound))
         except InvalidInput as fault:
             problems.update(dict.fromkeys((located(one, member.source) for one in fault.problems), type(fault)))
         problems.update(dict.fromkeys(found, PipelineInvalid))
+    if sum(leaky.values()):
+        problems[Problem(f"and {sum(leaky.values())} more members of the sweep whose splits leak")] = LeakFound
     if problems:
         kinds = set(problems.values())
         raise (kinds.pop() if len(kinds) == 1 else PipelineInvalid)(list(problems))

@@ -50,6 +50,14 @@ class Plan:
     verify: bool = False
     """Whether stored results are read again, and computed anew where they were altered."""
 
+    def __repr__(self) -> str:
+        """A line a stage, as `tswork plan` shows it."""
+        stages = [(planned.member.name, stage) for planned in self.members for stage in planned.stages]
+        lines = [
+            f"{f'{member}  ' if member else ''}{one.spec.name}: {one.status}, {one.reason}" for member, one in stages
+        ]
+        return "\n".join([f"Plan of {self.pipeline.name}", *lines])
+
 
 def make_plan(pipeline: Pipeline, *, verify: bool = False, world_size: int = 1) -> Plan:
     """What would run and why. Reads file digests (remembered; `verify` rehashes) and the store's records, no values.

@@ -13,6 +13,7 @@ from tswork.data.faults import each, refuse, some
 from tswork.data.ids import NUMERAL, WHOLE
 from tswork.data.locating import called
 from tswork.data.opening import open_new
+from tswork.data.readers.listing import ID
 from tswork.errors import Problem
 from tswork.methods.embedding import embed_part
 from tswork.pipeline.finding import FinishedMember, RunNotFound
@@ -33,7 +34,8 @@ def predict_new(
     """What the protocol stage predicts for a file of new data, for each stage it judged.
 
     New data need no classes. Where they have a column of them, classes that the models never saw are refused, since each of their
-    rows would be given a wrong one; `ignore_unknown` predicts them all the same. Raises `RunNotFound` when the stage is not
+    rows would be given a wrong one; `ignore_unknown` predicts them all the same. `id` says which sequence a line is about.
+    Raises `RunNotFound` when the stage is not
     there or has no predictions, `DataInvalid` when the data do not fit.
     """
     spec, folder = finished.stage(stage, trains=False)
@@ -45,7 +47,7 @@ def predict_new(
     part = _open(finished, data)
     if not ignore_unknown:
         refuse_unknown_classes(part, candidates[spec.needs[0]][-1].info, data)
-    return protocol.predict(candidates, load_result(folder).heads, part, context, horizon=horizon)
+    return _named(protocol.predict(candidates, load_result(folder).heads, part, context, horizon=horizon), part)
 
 
 def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
@@ -66,6 +68,15 @@ def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
         return Problem(text, f"{called(collection, row)}, {label}", remedy=remedy)
 
     refuse(list(each(wrong, problem, rest="rows of classes that the model does not know")))
+
+
+def _named(predicted: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Predictions with the id of each sequence (its file, or its name in the data) behind its number."""
+    if ID not in part.collection.table or "sequence" not in predicted:
+        return predicted
+    ids = part.collection.table[ID].to_numpy()[predicted["sequence"].to_numpy(dtype=int)]
+    predicted.insert(list(predicted.columns).index("sequence") + 1, ID, ids)
+    return predicted
 
 
 def _plain(name: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tswork.pipeline.plan import PlannedStage
 from tswork.pipeline.spec import Member
 from tswork.recorder import NullRecorder, Recorder
+
+if TYPE_CHECKING:
+    from tswork.pipeline.runner import MemberReport
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -33,8 +36,8 @@ class MemberReporter(Protocol):
     def data(self, about: Mapping[str, Any]) -> None:
         """What the member's data are: name, full-content digest, size, channels, leaks."""
 
-    def metrics(self, metrics: Mapping[str, float]) -> None:
-        """The figures of the member's protocols."""
+    def metrics(self, report: MemberReport) -> None:
+        """The figures and results of the member's protocols."""
 
     def finish(self, status: Ending, reason: str = "") -> None:
         """No more reports come."""
@@ -54,8 +57,8 @@ class RunReporter(Protocol):
     def member(self, member: Member, source_digest: str) -> MemberReporter:
         """Begin a member."""
 
-    def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
-        """All members are done; `metrics` has one mapping a member."""
+    def summary(self, members: Sequence[MemberReport]) -> None:
+        """All members are done."""
 
     def finish(self, status: Ending, reason: str = "") -> None:
         """No more members come."""
@@ -84,10 +87,10 @@ class Unreported:
     def data(self, about: Mapping[str, Any]) -> None:
         pass
 
-    def metrics(self, metrics: Mapping[str, float]) -> None:
+    def metrics(self, report: MemberReport) -> None:
         pass
 
-    def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
+    def summary(self, members: Sequence[MemberReport]) -> None:
         pass
 
     def finish(self, status: Ending, reason: str = "") -> None:

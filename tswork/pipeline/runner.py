@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import pandas as pd
 import torch
 
 from tswork.context import Context
@@ -18,6 +19,7 @@ from tswork.errors import Interrupted, TsworkError
 from tswork.pipeline import stages
 from tswork.pipeline.checking import check_plan, check_stored, choose_device, open_member
 from tswork.pipeline.observer import Observer, Silent
+from tswork.pipeline.outcome import all_rows
 from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage, left_behind
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.records import replay
@@ -60,6 +62,18 @@ class RunReport:
     run_id: str | None
     members: list[MemberReport] = field(default_factory=list)
 
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Every figure of every member as one table: its axes, then stage, row, role, metric, at, value."""
+        return all_rows(self.members)
+
+    def __repr__(self) -> str:
+        """The headlines of the members."""
+        found = [
+            f"{name}={value:.4g}" for one in self.members for name, value in one.metrics.items() if name.count("/") == 1
+        ]
+        return f"RunReport({self.run_id or 'not recorded'}: {len(self.members)} members; {', '.join(found)})"
+
 
 def run_plan(
     plan: Plan,
@@ -88,7 +102,7 @@ def run_plan(
             with _ending(member_reporter):
                 work = _MemberRun(planned, plan, member_reporter, observer, chosen, checkpoint_seconds, runtime)
                 report.members.append(work.run())
-        reporter.summary([member.metrics for member in report.members])
+        reporter.summary(report.members)
     return report
 
 
@@ -133,7 +147,7 @@ class _MemberRun:
             count = len(data["left_out"])
             of = f"{count:,} of {count + data['sequences']:,} recordings"
             self._observer.warning(f"{of} were left out because they cannot be used; the run's left_out.csv lists them")
-        self._reporter.metrics(report.metrics)
+        self._reporter.metrics(report)
         return report
 
     def _compute(self, stage: PlannedStage) -> Outcome:

@@ -64,7 +64,7 @@ def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surro
         save_model(folder / f"model-{task}", model, stage.component)
     losses = _losses(recorder)
     if losses:
-        context.recorder.figure("loss", training_curves(losses))
+        context.recorder.figure("loss", training_curves(losses, title=f"Training of {stage.name}"))
     recorder.write(folder)
     (folder / "stage.json").write_text(json.dumps({"steps": trained.steps, "tasks": len(trained.models)}))
 
@@ -73,7 +73,10 @@ def _losses(recorder: EntryRecorder) -> dict[str, list[tuple[int, float]]]:
     """The curves of all losses, as a figure takes them."""
     points = recorder.scalars_frame
     chosen = points[points["name"].str.fullmatch(r"(.*/)?loss")]
-    return {str(name): list(zip(one["step"], one["value"], strict=True)) for name, one in chosen.groupby("name")}
+    return {
+        str(name).removesuffix("/loss"): list(zip(one["step"], one["value"], strict=True))
+        for name, one in chosen.groupby("name")
+    }
 
 
 def load_models(folder: Path) -> tuple[Model, ...]:

@@ -103,7 +103,9 @@ class Continual(Protocol[ContinualProtocolConfig]):
             tables["understanding_matrix"] = understood
         for one in judged:
             if one.role == "candidate":
-                context.recorder.figure(f"accuracy_matrix/{one.row}", accuracy_map(one.matrix, title=one.row))
+                context.recorder.figure(
+                    f"accuracy_matrix/{one.row}", accuracy_map(one.matrix, title=f"Accuracy of {one.row}")
+                )
         return Result(
             rows=rows,
             units=_under_one_another([one.units() for one in judged]),

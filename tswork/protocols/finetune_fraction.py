@@ -99,7 +99,9 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         assert result.predictions is not None
         for (row, place), counts in result.tables["confusion"].groupby(["row", "at"], sort=False):
             if row in candidates:
-                context.recorder.figure(f"confusion/{row}@{place}", confusion_matrix(counts, title=f"{row}, {place}"))
+                context.recorder.figure(
+                    f"confusion/{row}@{place}", confusion_matrix(counts, title=f"{row} with {place} of the labels")
+                )
         return replace(
             result,
             predictions=result.predictions.drop(columns="head"),

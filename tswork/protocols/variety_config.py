@@ -10,6 +10,7 @@ from pandas.api.types import is_numeric_dtype
 from pydantic import Field
 
 from tswork.config import Config, Many
+from tswork.data.cells import DECIMAL_COMMA
 from tswork.data.collection import Collection
 from tswork.encoders.pooling import Pooling
 from tswork.errors import Problem, did_you_mean
@@ -133,4 +134,6 @@ def column_problems(config: VarietyAnalysisConfig, collection: Collection) -> It
                 if first
                 else f"the column {name!r} is empty"
             )
-            yield Problem(text, option, remedy="Write 45.5 for 45° 30' north or east, -45.5 for south or west.")
+            comma = bool(first) and DECIMAL_COMMA.fullmatch(str(first[0]).strip()) is not None
+            remedy = "Write 45.5 for 45° 30' north or east, -45.5 for south or west."
+            yield Problem(text, option, remedy="Give the data block `decimal: ','`." if comma else remedy)

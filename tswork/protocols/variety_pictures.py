@@ -23,6 +23,7 @@ from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, Picture, VarietyAnalysisConfig
 from tswork.random import derive
 
+SPACE = "Embeddings of test items"
 MEGABYTE = 1_000_000
 SHOWN_IN_PAGE = ("id", "text", "transcript", "item", "gender", "age")
 """Columns that a page shows beside label, speaker and place, where they are there."""
@@ -30,18 +31,18 @@ SHOWN_IN_PAGE = ("id", "text", "transcript", "item", "gender", "age")
 
 def draw_tables(tables: Mapping[str, pd.DataFrame], context: Context) -> None:
     """Confusion of every row but the majority, and similarity of every space."""
-    for name, kind, draw in (
-        ("confusion", "confusion", confusion_matrix),
-        ("similarity", "similarity", similarity_map),
+    for kind, what, draw in (
+        ("confusion", "Confusion", confusion_matrix),
+        ("similarity", "Similarity of classes", similarity_map),
     ):
-        for row, frame in tables[name].groupby("row", sort=False):
+        for row, frame in tables[kind].groupby("row", sort=False):
             if row != "majority":
-                context.recorder.figure(f"{kind}/{row}", draw(frame, title=str(row)))
+                context.recorder.figure(f"{kind}/{row}", draw(frame, title=f"{what}, {row}"))
 
 
 def draw_tree(tree: Tree, classes: Mapping[str, str] | None, context: Context) -> None:
     """A dendrogram; the names of places are coloured by their class."""
-    figure = dendrogram(tree.joins, tree.names, title=f"{tree.row}, {tree.column}", classes=classes)
+    figure = dendrogram(tree.joins, tree.names, title=f"Tree of {tree.column}, {tree.row}", classes=classes)
     context.recorder.figure(f"tree/{tree.column}/{tree.row}", figure)
 
 
@@ -50,11 +51,13 @@ def draw_space(space: Space, test: Part, config: VarietyAnalysisConfig, columns:
     classes = _texts(test, columns.label)
     for picture in config.pictures:
         points, axes = plane(space.scaled, picture, seed=context.seed)
-        figure = embedding_picture(points, classes, title=f"{space.row}, {picture}", axes=axes)
+        figure = embedding_picture(points, classes, title=f"{SPACE}, {space.row} ({picture})", axes=axes)
         context.recorder.figure(f"space/{picture}/{space.row}", figure)
     if config.page != "none":
-        points, _ = plane(space.scaled, config.pictures[-1] if config.pictures else "pca", seed=context.seed)
-        context.recorder.page(f"space/{space.row}", _page(space, points, classes, test, config, columns))
+        drawn: Picture = config.pictures[-1] if config.pictures else "pca"
+        points, _ = plane(space.scaled, drawn, seed=context.seed)
+        title = f"{SPACE}, {space.row} ({drawn})"
+        context.recorder.page(f"space/{space.row}", _page(title, points, classes, test, config, columns))
 
 
 def draw_places(space: Space, places: pd.DataFrame, context: Context) -> None:
@@ -63,7 +66,8 @@ def draw_places(space: Space, places: pd.DataFrame, context: Context) -> None:
     if len(known) > 1:
         degrees = known[["latitude", "longitude"]].to_numpy(dtype=float)
         component = known["first_component"].to_numpy(dtype=float)
-        figure = place_map(degrees, [str(name) for name in known["label"]], component, title=space.row)
+        labels, names = ([str(one) for one in known[column]] for column in ("label", "place"))
+        figure = place_map(degrees, labels, component, title=f"Places, {space.row}", names=names)
         context.recorder.figure(f"places/{space.row}", figure)
 
 
@@ -101,7 +105,7 @@ def plane(
 
 
 def _page(
-    space: Space, points: np.ndarray, classes: list[str], test: Part, config: VarietyAnalysisConfig, columns: Columns
+    title: str, points: np.ndarray, classes: list[str], test: Part, config: VarietyAnalysisConfig, columns: Columns
 ) -> str:
     table = test.table
     known = [name for name in (columns.speaker, columns.place, *SHOWN_IN_PAGE) if name is not None and name in table]
@@ -110,7 +114,7 @@ def _page(
     about = [{str(name): str(value) for name, value in row.items()} for row in rows]
     sounds = _sounds(test, config) if config.page == "sounds" and is_sound(test.collection) else None
     note = "" if sounds is None else f"{sum(one is not None for one in sounds)} of {len(sounds)} items can be heard."
-    return point_page(points, classes, about, title=space.row, note=note, sounds=sounds)
+    return point_page(points, classes, about, title=title, note=note, sounds=sounds)
 
 
 def _sounds(test: Part, config: VarietyAnalysisConfig) -> list[str | None]:

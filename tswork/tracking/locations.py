@@ -26,6 +26,7 @@ def artifact_location(root: Path) -> str | None:
 
 def ui_command(root: Path, *, port: int = 5000) -> list[str]:
     """The command that shows the runs, on this machine only."""
-    command = ["mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--host", "127.0.0.1", "--port", str(port)]
+    own = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]  # for one reader; each takes seconds to start
+    command = ["mlflow", "ui", "--backend-store-uri", tracking_uri(root), *own]
     location = artifact_location(root)
     return [*command, "--default-artifact-root", location] if location else command

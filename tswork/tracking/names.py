@@ -26,6 +26,10 @@ GATE = "tswork.gate"
 """What came of the pipeline's gate."""
 RESOLVED = "pipeline.resolved.yaml"
 """The artifact that says what a member was run with."""
+RESULTS = "results.csv"
+"""The artifact of a whole run that holds every figure of every member."""
+NOTE = "mlflow.note.content"
+"""The description that MLflow's page of a run shows, in Markdown."""
 SOURCE = "mlflow.source.name"
 MODEL_VERSIONS = "mlflow.modelVersions"
 
@@ -33,11 +37,12 @@ MAX_NAME, MAX_TAG, MAX_PARAMETER = 250, 8000, 6000
 
 
 def slug(name: str) -> str:
-    """A metric, parameter or tag name as MLflow accepts it: `mse@h24` becomes `mse.h24`, other strangers become `_`.
+    """A metric, parameter or tag name as MLflow accepts it: `mse@h24` becomes `mse.h24`, `macro_f1@10%` becomes
+    `macro_f1.10percent`, other strangers become `_`.
 
     Names that are too long end in a hash, so that two of them stay two.
     """
-    text = re.sub(r"[^/\w.\- :]", "_", name.replace("@", "."))
+    text = re.sub(r"[^/\w.\- :]", "_", name.replace("@", ".").replace("%", "percent"))
     text = "/".join("_" if piece in ("", ".", "..") else piece for piece in text.split("/"))
     if len(text) <= MAX_NAME:
         return text
@@ -50,6 +55,7 @@ def artifact_name(name: str) -> str:
     parts = name.replace("\\", "/").split("/")
     if parts[0] in ("", "~") or ".." in parts or ":" in parts[0]:
         raise ValueError(f"{name!r} is not a relative path inside the run's artifacts")
+    parts = [part.replace("%", "percent") for part in parts]
     return "/".join(re.sub(r"[^\w.\- @+=,]", "_", part) for part in parts if part not in ("", "."))
 
 

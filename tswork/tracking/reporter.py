@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from tswork.errors import TrackingUnreachable, TsworkWarning
+from tswork.pipeline.outcome import all_rows
 from tswork.pipeline.plan import Plan, PlannedMember, PlannedStage
 from tswork.pipeline.provenance import provenance
 from tswork.pipeline.reporting import Ending
+from tswork.pipeline.runner import MemberReport
 from tswork.pipeline.spec import Member
 from tswork.recorder import Recorder
 from tswork.store import Store
 from tswork.tracking import names
 from tswork.tracking.client import Tracking, away_errors
+from tswork.tracking.description import described
 from tswork.tracking.exports import exported, last_model
 from tswork.tracking.inputs import data_tags, log_data
 from tswork.tracking.made import MADE, made_with
@@ -77,9 +80,16 @@ class MlflowReporter:
             self._tracking, self._outbox, self._store, self._plan, planned, self._to, former["run"] if former else None
         )
 
-    def summary(self, metrics: Sequence[Mapping[str, float]]) -> None:
-        """Mean and standard deviation over members of the headlines, and of every row in them, on the parent."""
+    def summary(self, members: Sequence[MemberReport]) -> None:
+        """On the parent: the tables of results, and mean and standard deviation of every row's headline over members."""
         assert self._outbox is not None
+        stages = [stage.spec for stage in self._plan.members[0].stages]
+        text = described(self._plan.pipeline.header.description, stages, members)
+        self._outbox.post(self._to, "the table of results", lambda run: self._tracking.tag(run, {names.NOTE: text}))
+        table = all_rows(members).to_csv(index=False)
+        save = self._tracking.client.log_text
+        self._outbox.post(self._to, names.RESULTS, lambda run: save(run, table, names.RESULTS))
+        metrics = [member.metrics for member in members]
         headlines = _headlines(self._plan.members[0].member)
         shared = [name for name in metrics[0] if all(name in one for one in metrics)] if metrics else []
         for name in (name for name in shared if (name.partition("/")[0], name.rpartition("/")[2]) in headlines):
@@ -176,7 +186,10 @@ class MlflowMember:
         self._post("data", lambda run: log_data(self._tracking, run, self._member, about))
         self._post("tags of the data", lambda run: self._tracking.tag(run, data_tags(about)))
 
-    def metrics(self, metrics: Mapping[str, float]) -> None:
+    def metrics(self, report: MemberReport) -> None:
+        metrics = report.metrics
+        text = described(self._member.header.description, self._member.stages, [report])
+        self._post("the table of results", lambda run: self._tracking.tag(run, {names.NOTE: text}))
         self._post("metrics", lambda run: self._models.log_metrics(run, self._member, metrics, self._about))
         if self._member.header.gate is not None:
             self._post("registration", lambda run: self._models.register(self._member, run, metrics))
@@ -236,10 +249,10 @@ def _headlines(member: Member) -> set[tuple[str, str]]:
 def _origin(plan: Plan) -> dict[str, str]:
     """Where a run comes from: the file, who ran it, and with which versions."""
     made = provenance()
-    described = {"mlflow.note.content": plan.pipeline.header.description} if plan.pipeline.header.description else {}
+    note = {names.NOTE: plan.pipeline.header.description} if plan.pipeline.header.description else {}
     commit = {"mlflow.source.git.commit": made["commit"].rstrip("+")} if made["commit"] else {}
     return {
-        **described,
+        **note,
         **commit,
         names.SOURCE: str(Path(plan.pipeline.path).absolute()),
         "mlflow.source.type": "LOCAL",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tswork.data.channels import choose_channels, near_channel
-from tswork.data.faults import each, some
+from tswork.data.faults import each, once, some
 from tswork.data.readers.decoders.base import Outline
 from tswork.data.spec import DataOptions
 from tswork.errors import Problem
@@ -16,6 +16,9 @@ from tswork.errors import Problem
 RowProblem = Callable[[int, str, str], Problem]
 """A problem of one recording, from its row in the manifest, what is wrong, and how to mend it."""
 
+ELSEWHERE = (
+    "Leave out `rate:`, which the files tell, and change it afterwards: `prepare: [{uses: resample, rate: ...}]`."
+)
 RESAMPLED = "Give `rate:`; sound is brought to it as it is decoded."
 
 
@@ -108,15 +111,19 @@ def _rate(
     if not told:
         return options.rate, []
     usual = options.rate if options.rate is not None else told.most_common(1)[0][0]
+    alike = len(told) == 1  # then it is `rate:` that does not fit
 
     def wrong() -> Iterator[tuple[int, str, str]]:
         for row, outline in outlines:
             sound = outline.file_rate is not None
-            remedy = RESAMPLED if sound else "Convert it to the common rate, or leave it out."
+            remedy = RESAMPLED if sound else ELSEWHERE if alike else "Convert it to the common rate, or leave it out."
             if outline.rate is None and options.rate is None:
                 yield row, f"does not tell its rate, others have {usual:g} samples a second", "Give `rate:`."
             elif outline.rate is not None and not math.isclose(outline.rate, usual, rel_tol=1e-9):
                 norm = "`rate:` says" if options.rate is not None else "most recordings have"
                 yield row, f"has {outline.rate:g} samples a second, {norm} {usual:g}", remedy
 
-    return usual, list(each(list(wrong()), lambda one: problem(*one), rest="recordings of another rate"))
+    found = list(wrong())
+    if alike and len(found) == len(outlines):
+        return usual, once([problem(*one) for one in found], of=len(outlines), what="recordings")
+    return usual, list(each(found, lambda one: problem(*one), rest="recordings of another rate"))

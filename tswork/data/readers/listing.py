@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tswork.data.faults import MAX_SHOWN, each, refuse
+from tswork.data.faults import MAX_SHOWN, each, once, refuse
 from tswork.data.files import find_file
 from tswork.data.places import Places
 from tswork.data.readers.canonical import table_problems
@@ -163,9 +163,16 @@ class Rows:
         """The faults of files at the first row of each; of very many files they are counted."""
         row_of = {file: row for row, file in reversed(list(enumerate(self.files)))}
         ordered = sorted(broken, key=lambda file: row_of[file])
-        faults = [self.placed(row_of[file], problem) for file in ordered[:MAX_SHOWN] for problem in broken[file]]
-        if len(ordered) > MAX_SHOWN:
-            faults.append(Problem(f"and {len(ordered) - MAX_SHOWN} more recordings that cannot be read"))
+        shown = ordered if len(ordered) == len(row_of) else ordered[:MAX_SHOWN]
+        faults = once(
+            [self.placed(row_of[file], problem) for file in shown for problem in broken[file]],
+            of=len(row_of),
+            what="recordings",
+        )
+        if len(faults) > MAX_SHOWN:
+            return [*faults[:MAX_SHOWN], Problem(f"and {len(faults) - MAX_SHOWN} more faults of recordings")]
+        if len(ordered) > len(shown):
+            faults.append(Problem(f"and {len(ordered) - len(shown)} more recordings that cannot be read"))
         return faults
 
     def problem(self, row: int, message: str, remedy: str) -> Problem:

@@ -8,11 +8,13 @@ a split. Readers of published layouts (`kaldi`, `audiofolder`, ...) come to the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
-from tswork.config import NOT_KEYED, FilePath, Folder
+from tswork.config import ADDED_LATER, NOT_KEYED, FilePath, Folder
+from tswork.data.cells import with_points
 from tswork.data.places import Places
 from tswork.data.readers.cutting import Unit
 from tswork.data.readers.listing import PATH, Listing
@@ -30,6 +32,11 @@ class ManifestConfig(RecordingsConfig):
         description="the manifest: a CSV (.csv), JSON lines (.jsonl) or an array (.json), each also gzipped"
     )
     separator: str = Field(default=",", min_length=1, max_length=1, description="between cells of the manifest")
+    decimal: Literal[".", ","] = Field(
+        default=".",
+        json_schema_extra=ADDED_LATER,
+        description="decimal point or comma of the numbers in the manifest, such as degrees and seconds",
+    )
     cut: Literal["seconds", "steps", "none"] | None = Field(
         default=None,
         description="unit of the columns start and stop or duration, which cut a piece out of each recording (`none`:"
@@ -57,6 +64,7 @@ class Manifest(Recordings[ManifestConfig]):
             table = read_json_lines(path, columns=spec.options.columns)
         else:
             table = read_table(path, Form(self.config.separator), text="all", columns=spec.options.columns)
+            table = replace(table, frame=with_points(table.frame)) if self.config.decimal == "," else table
         if PATH not in table.columns:
             remedy = f"{did_you_mean(PATH, table.columns)} Name it with `columns: {{path: THEIRS}}`."
             raise DataInvalid([Problem("has no column 'path'", location=table.head, remedy=remedy)])

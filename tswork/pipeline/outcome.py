@@ -1,0 +1,93 @@
+"""What a run found, as tables for people: one a protocol, of the only member or the mean over members that repeat one question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tswork.pipeline.loading import member_name
+from tswork.pipeline.spec import StageSpec
+
+if TYPE_CHECKING:
+    from tswork.pipeline.runner import MemberReport
+    from tswork.protocols.base import Protocol, Result
+
+REPEATED = {"seed": "seeds", "data.split.index": "divisions"}
+"""Axes whose members repeat one question; tables show the mean over them."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One table: a line a row of the protocol, a column a metric of the whole."""
+
+    title: str
+    figures: pd.DataFrame
+    roles: Mapping[str, str]
+    headline: str
+    greater_is_better: bool
+
+    @property
+    def best(self) -> str | None:
+        """The row with the best headline."""
+        if self.headline not in self.figures:
+            return None
+        headline = self.figures[self.headline]
+        return str(headline.idxmax() if self.greater_is_better else headline.idxmin())
+
+    def markdown(self) -> str:
+        """The table as Markdown, its best row in bold."""
+        better = "greater" if self.greater_is_better else "smaller"
+        lines = [f"**{self.title}** ({self.headline}: {better} is better)", ""]
+        lines += [f"| {' | '.join(['row', *self.figures.columns])} |", "| --- |" + " --- |" * len(self.figures.columns)]
+        for row, line in self.figures.iterrows():
+            name = f"**{row}**" if row == self.best else str(row)
+            lines.append(f"| {' | '.join([name, *map(shown, line)])} |")
+        return "\n".join(lines)
+
+
+def shown(figure: float) -> str:
+    """A figure with four decimals; one that is not defined is a dash."""
+    return "-" if pd.isna(figure) else f"{figure:.4f}"
+
+
+def outcome(title: str, rows: pd.DataFrame, protocol: type[Protocol[Any]]) -> Outcome:
+    """The table of a result's rows, repeated rows averaged; a protocol may name the metrics that are shown."""
+    whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
+    metrics = [one for one in dict.fromkeys(whole["metric"]) if not protocol.summary or one in protocol.summary]
+    figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False, dropna=False)
+    roles = dict(zip(whole["row"].astype(str), whole["role"].astype(str), strict=True))
+    return Outcome(title, figures.reindex(columns=metrics), roles, protocol.headline, protocol.greater_is_better)
+
+
+def outcomes(stages: Sequence[StageSpec], members: Sequence[MemberReport]) -> Iterator[Outcome]:
+    """The tables of all protocols; members that differ in more than their seed or their division stand in tables of their own."""
+    repeated = " and ".join(name for axis, name in REPEATED.items() if axis in members[0].axes)
+    for stage in stages:
+        if stage.trains:
+            continue
+        groups: dict[str, list[pd.DataFrame]] = {}
+        for member in members:
+            rest = member_name({axis: value for axis, value in member.axes.items() if axis not in REPEATED})
+            groups.setdefault(rest, []).append(member.results[stage.name].rows)
+        for rest, frames in groups.items():
+            of = f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else ""
+            protocol: type[Protocol[Any]] = stage.component.component.target  # type: ignore[assignment]
+            yield outcome(f"{stage.name} {rest}".strip() + of, pd.concat(frames, ignore_index=True), protocol)
+
+
+def remarks(results: Mapping[str, Result]) -> list[str]:
+    """What the protocols of a member warn of, each once."""
+    return list(dict.fromkeys(text for result in results.values() for text in result.warnings))
+
+
+def all_rows(members: Sequence[MemberReport]) -> pd.DataFrame:
+    """Every figure of every member: its axes, then stage, row, role, metric, at, value."""
+    frames = [
+        pd.DataFrame({**dict(member.axes), "stage": stage}, index=result.rows.index).join(result.rows)
+        for member in members
+        for stage, result in member.results.items()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
