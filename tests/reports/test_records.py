@@ -165,6 +165,20 @@ def test_what_stands_in_both_is_taken_from_the_first_and_nothing_is_counted_twic
     assert united.union(here).hours(["waves"]) == 1.0
 
 
+def test_what_was_judged_again_with_other_options_has_its_newest_result_alone() -> None:
+    before, after, other = (judgement(FIGURES, key=key) for key in ("before", "after", "other"))
+    other = replace(other, made={**other.made, "seed": 1000})
+    united = records(before, run=member_run("a", started=1)).union(
+        records(after, other, run=member_run("b", started=2))
+    )
+    assert {one.key for one in united.newest_first(["waves"])} == {"after", "other"}
+    assert united.hours(["waves"]) == 0.5
+    elsewhere = records(
+        judgement(FIGURES, key="elsewhere"), run=member_run("c", started=1).model_copy(update={"member": "seed=8"})
+    )
+    assert {one.key for one in united.union(elsewhere).newest_first(["waves"])} == {"after", "other", "elsewhere"}
+
+
 def test_a_result_of_two_experiments_counts_once_on_a_page_of_both() -> None:
     judged = judgement(FIGURES, key="k")
     united = records(judged, run=member_run("a")).union(

@@ -84,19 +84,31 @@ class Records:
         return {one.experiment for one in self.runs.values()}
 
     def newest_first(self, experiments: Iterable[str]) -> list[ResultRecord]:
-        """The results of some experiments, each stage key once."""
-        chosen = set(experiments)
-        found = [one for (experiment, _), one in self.results.items() if experiment in chosen]
-        found.sort(key=lambda one: (-self.runs[one.run].started, one.run, one.stage))
+        """The results of some experiments, each stage key once; what was judged again, with other options too, has its newest alone."""
         once: dict[str, ResultRecord] = {}
-        for one in found:
+        for one in self._latest(experiments).values():
             once.setdefault(one.key, one)
         return list(once.values())
 
     def hours(self, experiments: Iterable[str]) -> float:
-        """What all runs of some experiments took by the clock."""
+        """What the runs of some experiments took by the clock, those apart whose results were replaced by newer ones."""
         chosen = set(experiments)
-        return math.fsum(one.hours for one in self.runs.values() if one.experiment in chosen)
+        latest = {one.run for one in self._latest(chosen).values()}
+        replaced = {one.run for one in self.results.values()} - latest
+        return math.fsum(
+            one.hours for run, one in self.runs.items() if one.experiment in chosen and run not in replaced
+        )
+
+    def _latest(self, experiments: Iterable[str]) -> dict[tuple[Any, ...], ResultRecord]:
+        """The newest result of each stage of a member on the same data with the same seed, the newest of all first."""
+        chosen = set(experiments)
+        found = [one for (experiment, _), one in self.results.items() if experiment in chosen]
+        found.sort(key=lambda one: (-self.runs[one.run].started, one.run, one.stage))
+        latest: dict[tuple[Any, ...], ResultRecord] = {}
+        for one in found:
+            run = self.runs[one.run]
+            latest.setdefault((run.experiment, run.member, one.stage, one.made["digest"], one.made["seed"]), one)
+        return latest
 
 
 def record_of(one: Judgement, *, places: Sequence[str] = ()) -> ResultRecord:
