@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_the_page_says_what_wrote_it_and_what_it_cost() -> None:
     assert text.startswith("# Results\n\nWritten by `tswork report x.yaml` from finished runs; not edited by hand.")
     assert "## Waves\n\nSome words." in text
     assert "1 result; the runs of this table took 1.2 hours by the clock" in text
+
+
+def test_of_a_pipeline_with_two_protocols_a_section_shows_the_stage_it_names() -> None:
+    first = judgement(FIGURES)
+    tuned = replace(first, stage="tune", key="t", made={**first.made, "protocol": {"uses": "finetune_fraction"}})
+    both = SectionSpec(title="Waves", runs=("waves",), metrics=("accuracy",))
+    with pytest.raises(SectionEmpty, match=r"hold several protocols \(.*\); choose one with `stage:`"):
+        written(both, first, tuned)
+    assert written(both.model_copy(update={"stage": "probe"}), first, tuned) == written(both, first)
+    with pytest.raises(SectionEmpty, match=r"section 'Waves': there is no stage 'prob'\. Did you mean 'probe'\?"):
+        written(both.model_copy(update={"stage": "prob"}), first, tuned)
 
 
 def test_a_section_without_results_is_named() -> None:

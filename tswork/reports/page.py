@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tswork.errors import UserError
+from tswork.errors import UserError, did_you_mean
 from tswork.reports.compare import Comparison, NothingToCompare, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
 
@@ -51,9 +51,10 @@ def write_page(spec: PageSpec, materials: Sequence[Material], *, command: str) -
 def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
     yield f"## {spec.title}"
     yield spec.text.strip()
+    judged = _of_stage(material.judged, spec)
     try:
         by_metric = [
-            _only(compare(material.judged, metric=metric, candidate=spec.candidate, at=spec.at), spec)
+            _only(compare(judged, metric=metric, candidate=spec.candidate, at=spec.at), spec)
             for metric in spec.metrics or (None,)
         ]
     except NothingToCompare as nothing:
@@ -69,14 +70,26 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
             yield _training(spec, material, first, data)
     yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
     took = f"the runs of this table took {material.hours:.1f} hours by the clock"
-    count = len(material.judged)
+    count = len(judged)
     yield f"{count} result{'' if count == 1 else 's'}; {took}, stages that were found in the store apart."
+
+
+def _of_stage(judged: Sequence[Judgement], spec: SectionSpec) -> Sequence[Judgement]:
+    """The judgements that a section is about. Raises `SectionEmpty` for a stage that is not there."""
+    if spec.stage is None or not judged:
+        return judged
+    found = [one for one in judged if one.stage == spec.stage]
+    if not found:
+        known = {one.stage for one in judged}
+        raise SectionEmpty(spec.title, f"there is no stage {spec.stage!r}. {did_you_mean(spec.stage, known)}")
+    return found
 
 
 def _only(found: list[Comparison], spec: SectionSpec) -> Comparison:
     if len(found) > 1:
         names = ", ".join(one.protocol for one in found)
-        raise SectionEmpty(spec.title, f"its runs hold several protocols ({names}); name runs of one")
+        remedy = "choose one with `stage:`, or name runs of one"
+        raise SectionEmpty(spec.title, f"its runs hold several protocols ({names}); {remedy}")
     return found[0]
 
 

@@ -6,6 +6,7 @@ records: [ts2vec.records.jsonl.gz]         # results of earlier runs, kept besid
 sections:
   - title: ETTh1, univariate
     runs: [ts2vec-etth1-univariate]        # experiments, or pipeline files relative to this file
+    stage: forecast                        # of a pipeline with several protocols; none: its only one
     metrics: [mse, mae]                    # the first is tested
     candidate: ts2vec                      # the row tested against the others; none: the first judged stage
     at: h24                                # a horizon, or a share of the labels (10%); none: the whole
@@ -31,6 +32,9 @@ class SectionSpec(Config):
     title: str
     runs: Many[str] = Field(min_length=1, description="experiments, or pipeline files relative to the page's file")
     text: str = Field(default="", description="Markdown above the table")
+    stage: str | None = Field(
+        default=None, description="stage of the protocol, where the runs have several; none: their only one"
+    )
     metrics: Many[str] = Field(
         default=(), description="metrics shown, the first is tested; none: the protocol's headline"
     )
