@@ -120,7 +120,7 @@ def test_a_sequence_without_a_group_stands_alone_and_without_a_label_nowhere() -
     table = collection.table.copy()
     table.loc[table.index[:2], ["city", "speaker"]] = None
     table.loc[table.index[2:4], "region"] = None
-    split = divide(collection.replaced(table=table))
+    split = divide(collection.replaced(table=table), ungrouped="alone")
     used = pd.concat([part.table for part in split.parts.values()])["id"]
     assert set(table["id"]) - set(used) == set(table["id"][2:4])
 

@@ -63,6 +63,7 @@ def test_a_sequence_whose_group_nobody_wrote_down_is_refused_by_name() -> None:
     assert leaks(whole(data, [0], [1], [2, 3]), ("patient",)) == [
         "1 sequences have no 'patient', so that nobody can tell whether it is in another part: s1"
     ]
+    assert guard(whole(data, [0], [1], [2, 3]), groups=("patient",), allow=None, alone=True).leaks == ()
     made = guard(whole(data, [0], [1], [2, 3]), groups=("patient",), allow="a stranger's")
     assert made.leaks[0].startswith("1 sequences have no 'patient'")
     assert guard(whole(data, [0], [2], [3]), groups=("patient",), allow=None).leaks == ()  # it is in no part

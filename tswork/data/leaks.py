@@ -19,7 +19,7 @@ from tswork.errors import LeakFound, Problem
 
 SHOWN = 5
 REMEDY = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
-NAME_THEM = "Fill in the empty cells, leave these rows out, or give `split: {allow_leak: REASON}`."
+NAME_THEM = "Fill in the empty cells, leave these rows out, or take each for a group with `split: {ungrouped: alone}`."
 ORIGIN = "recording"
 """Table column that `segment` and `channels_to_sequences` add: the sequence that a piece or a channel comes from."""
 COMMON = 0.5
@@ -28,16 +28,19 @@ CHANNEL = "channel"
 """Table column that `channels_to_sequences` adds: the channel that became a sequence."""
 
 
-def guard(split: Split, *, groups: Sequence[str], allow: str | None, origins: bool = True) -> Split:
+def guard(
+    split: Split, *, groups: Sequence[str], allow: str | None, origins: bool = True, alone: bool = False
+) -> Split:
     """The split itself when nothing leaks.
 
-    Sequences whose group nobody wrote down are refused like leaks: whoever they are of may be in another part. Raises `LeakFound`
-    with all offenders, unless `allow` gives a reason; then the leaks are written into the split.
+    Sequences whose group nobody wrote down are refused like leaks, since whoever they are of may be in another part, unless each is
+    taken for a group of its own (`alone`). Raises `LeakFound` with all offenders, unless `allow` gives a reason; then the leaks are
+    written into the split.
     """
     collection = split.train.collection
     columns = [*groups, *([ORIGIN] if origins and ORIGIN in collection.table.columns else [])]
     shared = {text: column for column in dict.fromkeys(columns) for text in _shared_groups(split, column)}
-    unknown = [text for column in dict.fromkeys(groups) for text in _without_group(split, column)]
+    unknown = [] if alone else [text for column in dict.fromkeys(groups) for text in _without_group(split, column)]
     found = [*shared, *unknown, *_shared_contents(split), *_shared_time(split)]
     if found and allow is None:
         remedies = dict.fromkeys(unknown, NAME_THEM)

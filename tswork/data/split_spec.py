@@ -78,6 +78,11 @@ class SplitSpec(Config):
         json_schema_extra=ADDED_LATER,
         description="rule per_label: labels with fewer groups than parts are left out, or train only",
     )
+    ungrouped: Literal["refuse", "alone"] = Field(
+        default="refuse",
+        json_schema_extra=ADDED_LATER,
+        description="rows whose group is not known: refused, or each a group of its own, at the risk that parts share one",
+    )
     stratify: bool = Field(default=True, description="by groups: keep class shares alike in the parts where possible")
     seed: int | None = Field(default=None, ge=0, description="seed of random splits; none: the pipeline's seed")
     allow_leak: str | None = Field(

@@ -41,7 +41,10 @@ def make_splits(
         splits = list(by_groups(collection, spec, seed if spec.index == "seed" else chosen))
     # Parts that are cut in time share their sequences, and with them every group, on purpose; persons are asked for by name.
     guarded = [*(() if spec.by == "time" else collection.groups), *(name for name in persons if name in known)]
-    return tuple(guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time") for split in splits)
+    alone = spec.ungrouped == "alone"
+    return tuple(
+        guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time", alone=alone) for split in splits
+    )
 
 
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
