@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.pipeline.waves import PIPELINE
@@ -97,6 +98,26 @@ def test_sigterm_ends_the_runs_as_killed_and_the_stage_goes_on_in_its_own_run(tm
     for name, steps in (("ts2vec/loss", 3), ("other/loss", 40)):
         history = recorded.tracking.client.get_metric_history(recorded.children[0].info.run_id, name)
         assert [point.step for point in history] == list(range(steps)), name
+
+
+@pytest.mark.parametrize("change", [("name: waves", "name: others"), ("heads: [logistic]", "heads: [knn]")])
+def test_a_stage_that_another_pipeline_goes_on_with_is_recorded_in_a_run_of_that(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    project = new_project(tmp_path / "project")
+    former = interrupt(project)
+    assert former.run_id is not None
+    text = TWO.replace(*change)
+    assert text != TWO
+    recorded = run(project, text)
+    assert [stage.status for stage in recorded.report.members[0].stages] == ["cached", "resumed", "run"]
+    assert recorded.parent.info.run_id != former.run_id
+    assert recorded.tracking.client.get_run(former.run_id).info.status == "KILLED"
+    (own,) = recorded.children
+    assert recorded.tracking.client.get_metric_history(own.info.run_id, "other/loss")[-1].step == 39
+    path = recorded.tracking.client.download_artifacts(own.info.run_id, "other/scalars.parquet", str(tmp_path))
+    curves = pd.read_parquet(path)
+    assert sorted(curves[curves["name"] == "loss"]["step"]) == list(range(40))
 
 
 def test_a_stage_whose_run_was_deleted_gets_a_new_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tswork.pipeline.reporting import Ending
 from tswork.pipeline.runner import MemberReport
 from tswork.pipeline.spec import Member
 from tswork.recorder import Recorder
-from tswork.store import Store
+from tswork.store import Store, key_of
 from tswork.tracking import names
 from tswork.tracking.client import Tracking, away_errors
 from tswork.tracking.description import described
@@ -32,7 +32,7 @@ from tswork.tracking.resolved import parameters, resolved_yaml, shared_parameter
 from tswork.tracking.system import SystemMetrics
 
 RUN_FILE = "run.json"
-"""In a stage's workspace: the run it reports to, so that a resumed stage goes on in its own run."""
+"""In a stage's workspace: the run it reports to, and of what, so that a resumed stage goes on in the run of the same member alone."""
 
 RESULT_FILES = ("rows.parquet", "units.parquet", "predictions.parquet", "warnings.json", "records/scalars.parquet")
 
@@ -108,14 +108,18 @@ class MlflowReporter:
                 warnings.warn(str(self.incomplete), TsworkWarning, stacklevel=2)
 
     def _former(self, planned: PlannedMember) -> dict[str, str] | None:
-        """The run that an interrupted stage of a member reported to, if it is still there."""
+        """The run that an interrupted stage of a member reported to, if it is still there.
+
+        A stage may have been begun by another pipeline, or by this one with other stages: their runs have other parameters.
+        """
         for stage in planned.stages:
             if stage.status == "resume":
                 try:
                     run: dict[str, str] = json.loads((self._store.workspace(stage.key) / RUN_FILE).read_text())
                 except (OSError, ValueError):
                     continue
-                if self._tracking.exists(run["run"]) and self._tracking.exists(run["parent"]):
+                same = run.get("of") == _identity(self._plan, planned.member)
+                if same and self._tracking.exists(run["run"]) and self._tracking.exists(run["parent"]):
                     return run
         return None
 
@@ -162,7 +166,8 @@ class MlflowMember:
     def stage_started(self, stage: PlannedStage, workspace: Path) -> None:
         def leave_a_note(run: str) -> None:
             if workspace.is_dir():  # it goes when the stage is done
-                (workspace / RUN_FILE).write_text(json.dumps({"run": run, "parent": self._parent.run_id}))
+                of = _identity(self._plan, self._member)
+                (workspace / RUN_FILE).write_text(json.dumps({"run": run, "parent": self._parent.run_id, "of": of}))
 
         self._outbox.post(self._to, "", leave_a_note)
         self._outbox.flush()
@@ -244,6 +249,11 @@ def _headlines(member: Member) -> set[tuple[str, str]]:
         for stage in member.stages
         if not stage.trains
     }
+
+
+def _identity(plan: Plan, member: Member) -> str:
+    """What a run of a member is about: where it is recorded, and every option of its pipeline."""
+    return key_of([plan.pipeline.experiment, plan.pipeline.name, member.name, resolved_yaml(member)])
 
 
 def _origin(plan: Plan) -> dict[str, str]:
