@@ -85,6 +85,7 @@ def check(
 
     from tswork.cli.console import console
     from tswork.data.checking import check_data
+    from tswork.wording import counted
 
     spec, places = _spec(name, member, root, data_root, skip_bad=skip_bad)
     findings = check_data(spec, places, read_values=values)
@@ -101,7 +102,7 @@ def check(
             console().print(
                 f"[{'red' if one.severe else 'yellow'}]{'fault' if one.severe else 'note '}[/] {one.what}: {escape(one.text)}"
             )
-        console().print(f"{name}: {_counted(len(faults), 'fault')}, {_counted(len(findings) - len(faults), 'note')}")
+        console().print(f"{name}: {counted(len(faults), 'fault')}, {counted(len(findings) - len(faults), 'note')}")
     if faults:
         raise typer.Exit(2)
 
@@ -219,10 +220,6 @@ def _block(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_block, value)) + "]"
     return str(value)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _shown(value: object) -> str:

@@ -20,6 +20,7 @@ from tswork.data.part_words import parts_by_word
 from tswork.data.places import Places
 from tswork.data.readers.comet_npy import FEATURES, LABELS
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
+from tswork.data.readers.manifest import JSON
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
 from tswork.data.tables import SEPARATORS, Form, Table, read_header, read_json_lines, read_table
@@ -101,7 +102,7 @@ def guess(path: Path, *, label: str | None, groups: Sequence[str]) -> dict[str, 
         return {"reader": "comet_npy", "label": "label", "groups": ["patient"], **described, "split": by_groups}
     if path.suffix in (".npz", ".npy"):
         return {"reader": "arrays", **described, "split": {"by": "official"} if _in_halves(path) else by_groups}
-    if re.search(r"\.(jsonl|ndjson|json)(\.gz)?$", path.name):
+    if path.name.endswith(JSON):
         return _manifest(read_json_lines(path), {}, described, by_groups)
     if not re.search(r"\.(csv|tsv|txt)(\.gz)?$", path.name):
         text = f"files ending in {path.suffix or 'nothing'} are not known"

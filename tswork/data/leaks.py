@@ -75,11 +75,14 @@ def _pairs(split: Split) -> Iterator[tuple[str, Part, str, Part]]:
 
 def _shared_groups(split: Split, column: str) -> Iterator[str]:
     """One text for the values that more than one part has."""
-    parts = {name: set(part.codes(column).tolist()) - {-1} for name, part in split.parts.items()}
-    pairs = [(one, other) for one, other in combinations(parts, 2) if parts[one] & parts[other]]
-    if pairs:
-        every = sorted(set().union(*(parts[one] & parts[other] for one, other in pairs)))
-        where = " and ".join(pairs[0]) if len(pairs) == 1 else f"more than one of {', '.join(parts)}"
+    shared = {
+        (first, second): both
+        for first, a, second, b in _pairs(split)
+        if (both := set(a.codes(column).tolist()) & set(b.codes(column).tolist()) - {-1})
+    }
+    if shared:
+        every = sorted(set().union(*shared.values()))
+        where = " and ".join(next(iter(shared))) if len(shared) == 1 else f"more than one of {', '.join(split.parts)}"
         yield f"{len(every)} values of {column!r} are in {where}: {some(_known_as(split.train.collection, column, every))}"
 
 

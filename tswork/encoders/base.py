@@ -79,6 +79,13 @@ class Encoder(nn.Module, ABC):
     loaded: bool = False
     """Whether its weights come from a checkpoint, so that it is worth judging as it is: the control `as_loaded`."""
 
+    def takes_after(self, inner: Encoder) -> None:
+        """Of an encoder around another one that changes values alone: what is told of both."""
+        self.dim, self.stride, self.masks = inner.dim, inner.stride, inner.masks
+        self.min_length, self.max_length = inner.min_length, inner.max_length
+        self.padding_invariant = inner.padding_invariant
+        self.exportable, self.why_not_exportable = inner.exportable, inner.why_not_exportable
+
     @staticmethod
     def usable() -> str:
         """What this machine has for it, in a line. Raises the named error that says what is missing."""

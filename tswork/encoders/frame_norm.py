@@ -47,10 +47,8 @@ class FrameNorm(Encoder):
         super().__init__()
         inner: Encoder = config.encoder.build(info)
         self.inner, self.by = inner, config.by
-        self.dim, self.stride, self.masks, self.latent_dim = inner.dim, inner.stride, inner.masks, inner.latent_dim
-        self.min_length, self.max_length = inner.min_length, inner.max_length
-        self.padding_invariant = inner.padding_invariant
-        self.exportable, self.why_not_exportable = inner.exportable, inner.why_not_exportable
+        self.takes_after(inner)
+        self.latent_dim = inner.latent_dim
 
     def forward(
         self,

@@ -90,10 +90,8 @@ class RelativeEncoder(Encoder):
         self.config = config
         targets = info.targets or info.channels
         carried = len(targets) * (1 if config.by == "none" else 2) if config.carry else 0
-        self.dim, self.stride, self.masks = inner.dim + carried, inner.stride, inner.masks
-        self.min_length, self.max_length = inner.min_length, inner.max_length
-        self.padding_invariant = inner.padding_invariant
-        self.exportable, self.why_not_exportable = inner.exportable, inner.why_not_exportable
+        self.takes_after(inner)
+        self.dim = inner.dim + carried
         self.targets: Tensor
         self.register_buffer("targets", torch.tensor([name in targets for name in info.channels]), persistent=False)
 

@@ -47,7 +47,8 @@ def check_plan(plan: Plan, device: torch.device) -> None:
     members.
     """
     problems: dict[Problem, type[InvalidInput]] = dict.fromkeys(_process_problems(plan), PipelineInvalid)
-    leaky: dict[str, int] = {}
+    leaky: set[str] = set()
+    more = 0
     for planned in plan.members:
         if planned.finished:
             continue
@@ -56,14 +57,16 @@ def check_plan(plan: Plan, device: torch.device) -> None:
         try:
             found += _stage_problems(member, open_member(member, plan).splits[0])
         except LeakFound as leak:
-            leaky[planned.source_digest] = leaky.get(planned.source_digest, -1) + 1
-            if leaky[planned.source_digest] == 0:  # other splits of the same data have the same fault
+            if planned.source_digest in leaky:  # other splits of the same data have the same fault
+                more += 1
+            else:
+                leaky.add(planned.source_digest)
                 problems.update(dict.fromkeys((located(one, member.source) for one in leak.problems), LeakFound))
         except InvalidInput as fault:
             problems.update(dict.fromkeys((located(one, member.source) for one in fault.problems), type(fault)))
         problems.update(dict.fromkeys(found, PipelineInvalid))
-    if sum(leaky.values()):
-        problems[Problem(f"and {sum(leaky.values())} more members of the sweep whose splits leak")] = LeakFound
+    if more:
+        problems[Problem(f"and {more} more members of the sweep whose splits leak")] = LeakFound
     if problems:
         kinds = set(problems.values())
         raise (kinds.pop() if len(kinds) == 1 else PipelineInvalid)(list(problems))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tswork.pipeline.loading import member_name
 from tswork.pipeline.spec import StageSpec
+from tswork.wording import markdown_table
 
 if TYPE_CHECKING:
     from tswork.pipeline.runner import MemberReport
@@ -40,12 +41,11 @@ class Outcome:
     def markdown(self) -> str:
         """The table as Markdown, its best row in bold."""
         better = "greater" if self.greater_is_better else "smaller"
-        lines = [f"**{self.title}** ({self.headline}: {better} is better)", ""]
-        lines += [f"| {' | '.join(['row', *self.figures.columns])} |", "| --- |" + " --- |" * len(self.figures.columns)]
-        for row, line in self.figures.iterrows():
-            name = f"**{row}**" if row == self.best else str(row)
-            lines.append(f"| {' | '.join([name, *map(shown, line)])} |")
-        return "\n".join(lines)
+        lines = [
+            [f"**{row}**" if row == self.best else str(row), *map(shown, line)] for row, line in self.figures.iterrows()
+        ]
+        table = markdown_table(["row", *self.figures.columns], lines)
+        return f"**{self.title}** ({self.headline}: {better} is better)\n\n{table}"
 
 
 def shown(figure: float) -> str:

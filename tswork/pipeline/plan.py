@@ -11,6 +11,7 @@ from tswork.pipeline.data_files import data_digests
 from tswork.pipeline.keys import stage_inputs
 from tswork.pipeline.spec import Member, Pipeline, StageSpec
 from tswork.store import PIECES, Entry, Store, key_of
+from tswork.wording import counted
 
 Status = Literal["cached", "resume", "run"]
 CHECKPOINTS = "checkpoints"
@@ -110,7 +111,7 @@ def left_behind(store: Store, key: str) -> str | None:
     if not store.has_work(key, PIECES):
         return None
     finished = sum(1 for _ in store.pieces(key).entries())
-    return f"{finished} finished piece{'' if finished == 1 else 's'} of it" if finished else "a piece of it unfinished"
+    return f"{counted(finished, 'finished piece')} of it" if finished else "a piece of it unfinished"
 
 
 class _History:

@@ -16,6 +16,7 @@ import pandas as pd
 from tswork.errors import UserError, did_you_mean
 from tswork.reports.compare import Comparison, NothingToCompare, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
+from tswork.wording import counted, markdown_table
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
@@ -70,8 +71,7 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
             yield _training(spec, material, first, data)
     yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
     took = f"the runs of this table took {material.hours:.1f} hours by the clock"
-    count = len(judged)
-    yield f"{count} result{'' if count == 1 else 's'}; {took}, stages that were found in the store apart."
+    yield f"{counted(len(judged), 'result')}; {took}, stages that were found in the store apart."
 
 
 def _of_stage(judged: Sequence[Judgement], spec: SectionSpec) -> Sequence[Judgement]:
@@ -118,7 +118,7 @@ def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str
         cells += [f"{scores[0][row]['seeds']:.0f}", *_tested(tests.get(row))]
         cells += _tested(splits.get(row)) if splits else []
         lines.append(cells)
-    return _markdown(heads, lines)
+    return markdown_table(heads, lines)
 
 
 def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
@@ -137,7 +137,7 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
         figures = [f"{cells[row, name]:.3f}" if (row, name) in cells else "-" for name in sets]
         lines.append([_label(spec, row), f"{mean:.4f}", ranks, p, *figures])
     told = f"Wins, ties and losses are those of {_label(spec, one.candidate)} against the row, over data sets."
-    return f"{_markdown(heads, lines)}\n\n{told}"
+    return f"{markdown_table(heads, lines)}\n\n{told}"
 
 
 def _training(spec: SectionSpec, material: Material, one: Comparison, data: str) -> str:
@@ -227,8 +227,3 @@ def _tested(test: dict[Any, Any] | None) -> tuple[str, str]:
 
 def _interval(test: dict[Any, Any]) -> str:
     return f"{test['low']:+.4f} to {test['high']:+.4f}"
-
-
-def _markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---"] * len(heads)
-    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, rule, *lines])

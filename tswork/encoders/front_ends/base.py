@@ -22,6 +22,13 @@ from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames, valid_steps
 
 
+class InTraining(nn.modules.dropout._DropoutNd):
+    """What a front end draws in training alone. A kind of dropout, so that what turns dropouts off or looks for them finds it."""
+
+    def __init__(self) -> None:
+        super().__init__(p=0.5)  # which is looked at for being above 0, and not used
+
+
 class FrontEnd(nn.Module, ABC):
     """Base of all front ends; built with its config and the data's `DataInfo`."""
 

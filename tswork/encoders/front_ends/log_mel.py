@@ -19,13 +19,13 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from tswork.augment.spec_augment import SpecAugmentConfig, wiped
 from tswork.config import ADDED_LATER
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames, full_lengths
-from tswork.encoders.front_ends.base import FrontEnd, marked, normalised, seen_frames, seen_samples
+from tswork.encoders.front_ends.base import FrontEnd, InTraining, marked, normalised, seen_frames, seen_samples
 from tswork.encoders.front_ends.mel import MelConfig, MelEnergies, mel_names, rate_faults
 from tswork.encoders.front_ends.vocal_tract import VocalTract, VocalTractConfig
 from tswork.errors import ModelUnfit
@@ -90,11 +90,11 @@ class LogMel(FrontEnd):
         return frames.reshape(batch, channels, -1, frames.shape[2]).transpose(1, 2).flatten(2)
 
 
-class Wipe(nn.modules.dropout._DropoutNd):
-    """SpecAugment in training. A kind of dropout, so that what turns dropouts off or looks for them finds it."""
+class Wipe(InTraining):
+    """SpecAugment in training."""
 
     def __init__(self, config: SpecAugmentConfig) -> None:
-        super().__init__(p=0.5)  # which is looked at for being above 0, and not used
+        super().__init__()
         self.config = config
 
     def forward(

@@ -25,9 +25,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Float64
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from tswork.config import Config
+from tswork.encoders.front_ends.base import InTraining
 
 BOUNDARY = 4800.0
 """Up to here the formants of speech are stretched evenly, in Hz."""
@@ -51,11 +52,11 @@ class VocalTractConfig(Config):
         return self
 
 
-class VocalTract(nn.modules.dropout._DropoutNd):
-    """Draws, in training, where each frequency of each clip is read. A kind of dropout, as what turns those off should find it."""
+class VocalTract(InTraining):
+    """Draws, in training, where each frequency of each clip is read."""
 
     def __init__(self, config: VocalTractConfig, *, rate: float, size: int) -> None:
-        super().__init__(p=0.5)  # which is looked at for being above 0, and not used
+        super().__init__()
         self.low, self.high, self.last = config.low, config.high, size // 2
         self.boundary = (config.boundary or min(BOUNDARY, SHARE * rate / 2)) * size / rate
 
