@@ -23,10 +23,12 @@ from tswork.errors import ModelUnfit
 from tswork.methods.exporting import export_encoder
 from tswork.pipeline.schema import pipeline_schema
 from tswork.random import seeded
+from tswork.registry import Kind
 
 SMALL: dict[str, Any] = {"uses": "log_mel", "mels": 4, "unit": "samples", "window": 16.0, "hop": 4.0, "low": 0.0}
 RATE = 16000.0
 SOUND = DataInfo(("sound",), max_length=16000, rate=RATE)
+EACH = ["log_mel", "waveform"]
 INVARIANT = {name: block for name, block in {**OWN, "TCN": TSAI["TCN"]}.items() if name != "time_frequency"}
 
 
@@ -137,11 +139,11 @@ def test_bands_of_several_channels_stand_side_by_side() -> None:
 # Padding, missing and hidden samples
 
 
-@pytest.mark.parametrize("name", ["log_mel", "waveform"])
-def test_a_clip_alone_gives_what_it_gives_beside_a_longer_and_louder_one(name: str) -> None:
+@pytest.mark.parametrize("block", [*EACH, {"uses": "log_mel", "top_db": 10.0}], ids=[*EACH, "top_db"])
+def test_a_clip_alone_gives_what_it_gives_beside_a_longer_and_louder_one(block: Any) -> None:
     x, lengths = speech(4000, 1237, 1, 700)
     x[0] *= 50
-    front = front_end(name)
+    front = front_end(block)
     batch = front(x, lengths)
     for row, length in enumerate(lengths.tolist()):
         alone = front(x[row : row + 1, :length])
@@ -151,11 +153,11 @@ def test_a_clip_alone_gives_what_it_gives_beside_a_longer_and_louder_one(name: s
         assert not batch.values[row, count:].any()
 
 
-@pytest.mark.parametrize("name", ["log_mel", "waveform"])
-def test_what_stands_in_padding_changes_nothing(name: str) -> None:
+@pytest.mark.parametrize("block", [*EACH, {"uses": "log_mel", "top_db": 10.0}], ids=[*EACH, "top_db"])
+def test_what_stands_in_padding_changes_nothing(block: Any) -> None:
     x, lengths = speech(4000, 1237)
     loud = torch.where((torch.arange(4000) < lengths[:, None])[..., None], x, 1e3)
-    front = front_end(name)
+    front = front_end(block)
     assert torch.equal(front(x, lengths).values, front(loud, lengths).values)
 
 
@@ -177,10 +179,44 @@ def test_level_keeps_the_shape_of_the_spectrum() -> None:
     torch.testing.assert_close(found, (raw - raw.mean()) / raw.std(correction=0), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["log_mel", "waveform"])
+def test_what_is_far_below_the_loudest_band_of_a_clip_counts_as_much() -> None:
+    power_to_db = pytest.importorskip("librosa").power_to_db
+    x, lengths = speech(4000, 1600)
+    x[1, 800:] *= 1e-4
+    raw = front_end({"uses": "log_mel", "normalise": "none", "floor": 1e-20})(x, lengths).values.double()
+    found = front_end({"uses": "log_mel", "normalise": "none", "floor": 1e-20, "top_db": 35.0})(
+        x, lengths
+    ).values.double()
+    for row, frames in enumerate((25, 10)):
+        expected = power_to_db(raw[row, :frames].exp().numpy(), amin=1e-20, top_db=35.0)
+        np.testing.assert_allclose(10 * torch.log10(found[row, :frames].exp()).numpy(), expected, atol=1e-3)
+    assert (found[1, :10] > raw[1, :10] + 1).any()
+    assert not found[1, 10:].any()
+
+
+def test_top_db_makes_a_clip_and_the_same_clip_in_faint_noise_alike() -> None:
+    x, _ = speech(4000)
+    x[0, 2000:] = 0
+    with seeded(1):
+        noisy = x + 1e-5 * torch.randn_like(x)
+    options = {"uses": "log_mel", "normalise": "level", "floor": 1e-12}
+    apart, alike = (front_end({**options, "top_db": top}) for top in (None, 30.0))
+    assert (apart(x).values - apart(noisy).values).abs().max() > 0.5
+    assert (alike(x).values - alike(noisy).values).abs().max() < 0.05
+
+
+def test_keys_of_front_ends_without_top_db_are_what_they_were() -> None:
+    kinds: list[Kind] = ["front_end", "preparation"]
+    for kind in kinds:
+        assert "top_db" not in keyed(configure(kind, "log_mel"))
+        assert keyed(configure(kind, {"uses": "log_mel", "top_db": 40}))["top_db"] == 40
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_silence_and_single_samples_stay_finite(name: str) -> None:
     for x in (torch.zeros(2, 1000, 1), torch.ones(2, 1, 1)):
         assert not front_end(name)(x).values.any()
+    assert not front_end({"uses": "log_mel", "top_db": 40.0})(torch.zeros(2, 1000, 1)).values.any()
 
 
 def test_missing_samples_are_silence_and_a_frame_of_none_but_such_is_missing() -> None:
@@ -212,7 +248,7 @@ def test_energies_have_the_gradient_of_their_differences() -> None:
     assert torch.autograd.gradcheck(energies, x)
 
 
-@pytest.mark.parametrize("name", ["log_mel", "waveform"])
+@pytest.mark.parametrize("name", EACH)
 def test_autocast_leaves_front_ends_in_full_precision(name: str) -> None:
     x, lengths = speech(1600, 900)
     front = front_end(name)

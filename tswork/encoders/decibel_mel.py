@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tswork.encoders.base import Frames, full_lengths, valid_steps
+from tswork.encoders.front_ends.mel import no_quieter
 from tswork.precision import wide
 
 RATE = 16000
@@ -43,11 +44,11 @@ class DecibelMel(nn.Module):
             power = torch.view_as_real(spectrum).square().sum(dim=3).transpose(1, 2)
             decibels = 10 * (power @ self.triangles).clamp(min=QUIETEST).log10()
         known = (full_lengths(x[..., None]) if lengths is None else lengths) // HOP + 1
-        inside = valid_steps(known, decibels.shape[1])[..., None]
-        loudest = decibels.masked_fill(~inside, -torch.inf).amax(dim=(1, 2), keepdim=True)
-        heard = decibels.maximum(loudest - RANGE).masked_fill(~inside, 0.0)
+        inside = valid_steps(known, decibels.shape[1])
+        outside = ~inside[..., None]
+        heard = no_quieter(decibels, inside, below=RANGE).masked_fill(outside, 0.0)
         centred = heard - heard.sum(dim=1, keepdim=True) / known[:, None, None]
-        return Frames(centred.masked_fill(~inside, 0.0), known)
+        return Frames(centred.masked_fill(outside, 0.0), known)
 
 
 def triangles(mels: int) -> Float[Tensor, "frequency mel"]:

@@ -3,7 +3,8 @@
 Davis and Mermelstein, "Comparison of Parametric Representations for Monosyllabic Word Recognition in Continuously Spoken
 Sentences", IEEE Transactions on Acoustics, Speech, and Signal Processing 1980, for bands on the mel scale. `mel` says what a
 frame is. Normalisation is over the frames of a clip that saw a sample, and over nothing else: mean and population variance of
-each band (`utterance`), or of all bands together, which keeps the shape of the spectrum (`level`).
+each band (`utterance`), or of all bands together, which keeps the shape of the spectrum (`level`). What lies more than `top_db`
+under the loudest band of a clip is raised to that before: noise of a room or of a format, which tells recordings apart and not words.
 
 | what | convention |
 | --- | --- |
@@ -26,7 +27,7 @@ from tswork.config import ADDED_LATER
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Frames, full_lengths
 from tswork.encoders.front_ends.base import FrontEnd, InTraining, marked, normalised, seen_frames, seen_samples
-from tswork.encoders.front_ends.mel import MelConfig, MelEnergies, mel_names, rate_faults
+from tswork.encoders.front_ends.mel import DECIBEL, MelConfig, MelEnergies, mel_names, no_quieter, rate_faults
 from tswork.encoders.front_ends.vocal_tract import VocalTract, VocalTractConfig
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
@@ -55,7 +56,7 @@ class LogMel(FrontEnd):
         super().__init__()
         rate = _rate(config, info)
         self.energies = MelEnergies(config, rate)
-        self.stride, self.normalise = self.energies.hop, config.normalise
+        self.stride, self.normalise, self.top_db = self.energies.hop, config.normalise, config.top_db
         self.channels = mel_names(info.channels, config.mels)
         self.wipe = None if config.spec_augment is None else Wipe(config.spec_augment)
         stretch = config.vocal_tract
@@ -72,6 +73,8 @@ class LogMel(FrontEnd):
         known = ((full_lengths(x) if lengths is None else lengths) + self.stride - 1) // self.stride
         bands = self.bands(wide(torch.where(seen, x, 0.0)), None if lengths is None else known)
         shown = seen_frames(seen.any(dim=2), self.stride)
+        if self.top_db is not None:
+            bands = no_quieter(bands, shown, below=self.top_db * DECIBEL)
         bands = normalised_bands(bands, shown, self.normalise)
         if self.wipe is not None:
             bands = self.wipe(bands, known)

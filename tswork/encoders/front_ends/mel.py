@@ -6,7 +6,8 @@ spectrum (of a window filled up with zeros to a power of two) is summed in trian
 `2595 log10(1 + f / 700)`, of height 1 each, and `log(max(energy, floor))` is taken.
 
 torchaudio's `MelSpectrogram` gives these energies too, where it is handed the same padded stretches (`center=False`); so does
-librosa (`htk=True, norm=None`). The transform here is the one below both (`torch.stft`) and asks for neither package.
+librosa (`htk=True, norm=None`). The transform here is the one below both (`torch.stft`) and asks for neither package. `top_db` is
+that of `librosa.power_to_db`, by clip.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tswork.config import Config
+from tswork.config import ADDED_LATER, Config
 from tswork.encoders.front_ends.vocal_tract import read_at
 
+DECIBEL = math.log(10) / 10
+"""As a difference of natural logarithms of energies."""
 PORTION = 512
 """Frames that a CPU transforms at once."""
 
@@ -40,6 +43,12 @@ class MelConfig(Config):
     )
     floor: float = Field(
         default=1e-6, gt=0, description="energies below it count as this much; samples lie between -1 and 1"
+    )
+    top_db: float | None = Field(
+        default=None,
+        gt=0,
+        description="decibels below the loudest band of a clip, under which all count as much; none: down to `floor`",
+        json_schema_extra=ADDED_LATER,
     )
     normalise: Literal["utterance", "level", "none"] = Field(
         default="utterance",
@@ -165,6 +174,14 @@ class MelEnergies(nn.Module):
                     break
                 found[rows, first:stop] = self._energies(stretch[rows], None if places is None else places[rows])
         return found
+
+
+def no_quieter(
+    bands: Float[Tensor, "batch frame band"], seen: Bool[Tensor, "batch frame"], *, below: float
+) -> Float[Tensor, "batch frame band"]:
+    """Bands of a logarithmic scale, raised to `below` under the loudest one that was seen of the sequence, where they are less."""
+    loudest = bands.masked_fill(~seen[..., None], -torch.inf).amax(dim=(1, 2), keepdim=True)
+    return bands.maximum(loudest - below)
 
 
 def mel_names(channels: tuple[str, ...], mels: int) -> tuple[str, ...]:
