@@ -74,7 +74,8 @@ class DilatedConv(Encoder):
         *,
         keep: Bool[Tensor, "batch time *latent"] | None = None,
     ) -> Frames:
-        hidden = project_visible(self.project, x, lengths, keep).transpose(1, 2)
+        # In one order of memory from here on: among tensors of two orders the backward pass of a block takes up to twice as long.
+        hidden = project_visible(self.project, x, lengths, keep).transpose(1, 2).contiguous()
         inside = None if lengths is None else valid_steps(lengths, x.shape[1])[:, None, :].to(hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden, inside)
