@@ -38,6 +38,15 @@ def test_a_tone_gets_the_gain_of_its_frequency(share: float, decibels: float) ->
     assert found == pytest.approx(decibels, abs=0.3)
 
 
+@pytest.mark.parametrize("time", [1, 63, 64, 65, 200])
+def test_blocks_of_values_hold_what_a_transform_of_the_whole_gives(time: int) -> None:
+    x = torch.randn(3, time, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    taps = taps_of(torch.tensor([[3.0, -8.0, 1.0], [0.0, 5.0, 9.0], [1.0, 1.0, 1.0]], dtype=torch.float64))
+    spectra = [torch.fft.rfft(one, n=time + TAPS, dim=1) for one in (x, taps)]
+    whole = torch.fft.irfft(spectra[0] * spectra[1][..., None], n=time + TAPS, dim=1)
+    torch.testing.assert_close(through(x, taps), whole[:, TAPS // 2 : TAPS // 2 + time], rtol=0, atol=1e-9)
+
+
 def test_nothing_is_delayed_and_nothing_reaches_far() -> None:
     impulse = torch.zeros(1, 301, 1)
     impulse[0, 150] = 1

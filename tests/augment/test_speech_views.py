@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from tests.augment.test_views import batch, generator, inside, same
+from tests.reference.speed import speed as plain_speed
 from tswork.augment.base import Augmentation, View
 from tswork.augment.spec_augment import SpecAugmentConfig, wiped
+from tswork.augment.tape import played, speeds_of
 from tswork.config import configure
 from tswork.data.collection import DataInfo
 from tswork.methods.model import draws_nothing, evaluating, frozen
@@ -142,6 +144,18 @@ def test_what_a_faster_tape_cannot_hold_is_filtered_away() -> None:
     assert plain.x[0, 20:-20].square().mean().sqrt() < 0.02
 
 
+@pytest.mark.parametrize("factors", [(1.0,), (0.88, 0.92, 1.0, 1.14), (0.333, 1.777), (0.25, 4.0), (1.001,)])
+@pytest.mark.parametrize("time", [1, 31, 257])
+def test_blocks_of_places_hold_what_plain_sums_over_taps_give(factors: tuple[float, ...], time: int) -> None:
+    with seeded(3):
+        x = torch.randn(6, time, 2, dtype=torch.float64)
+        chosen = torch.randint(len(factors), (6,))
+    longest = math.ceil(time / min(factors))
+    found = played(x, speeds_of(factors, x.device), chosen, longest)
+    expected = plain_speed(x.numpy(), [factors[index] for index in chosen.tolist()], longest, reach=max(1.0, *factors))
+    torch.testing.assert_close(found, torch.from_numpy(expected), rtol=0, atol=1e-6)
+
+
 def test_speeds_are_drawn_for_each_sequence() -> None:
     changed = augmentation("speed")(sound(*[100] * 60), generator=generator())
     assert set(changed.lengths.tolist()) == {112, 100, 91}
@@ -152,6 +166,12 @@ def test_a_speed_of_nothing_is_refused() -> None:
     with pytest.raises(Exception, match="the block has faults") as refused:
         augmentation("speed", factors=[0.0])
     assert "greater than or equal to 0.25" in str(refused.value.__cause__)
+
+
+def test_a_speed_of_four_decimals_is_refused() -> None:
+    with pytest.raises(Exception, match="the block has faults") as refused:
+        augmentation("speed", factors=[0.9, 1.12345])
+    assert "1.12345: give three decimals at most, as 1.123" in str(refused.value.__cause__)
 
 
 # Noise and gain

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from tswork.augment.base import Augmentation, View
@@ -32,7 +33,7 @@ class NoiseConfig(DecibelConfig):
     colour: Colour = Field(default="white", description="how the noise's power falls with the frequency")
 
 
-@register("view", "noise", version=1, config=NoiseConfig)
+@register("view", "noise", version=2, config=NoiseConfig)
 class Noise(Augmentation[NoiseConfig]):
     """Adds noise so many decibels below each sequence."""
 
@@ -40,7 +41,7 @@ class Noise(Augmentation[NoiseConfig]):
         x = view.x
         there = valid_steps(view.lengths, x.shape[1])[..., None] & ~x.isnan()
         below = self.config.drawn(view, generator)
-        noise = _coloured(torch.randn(x.shape, generator=generator, device=x.device), SLOPES[self.config.colour])
+        noise = _coloured(x, SLOPES[self.config.colour], generator)
         wanted = _power(wide(x), there) * 10 ** (-below / 10)
         factor = (wanted / _power(noise, there).clamp(min=torch.finfo(torch.float32).tiny)).sqrt()
         return view.changed(x + (factor * noise).to(x.dtype))
@@ -53,12 +54,19 @@ def _power(
     return squares / there.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def _coloured(noise: Float[Tensor, "batch time channel"], slope: float) -> Float[Tensor, "batch time channel"]:
-    """White noise with amplitudes over the frequency to the power of the slope, and without a constant part."""
-    time = noise.shape[1]
-    if slope == 0 or time < 2:
-        return noise
-    place = torch.arange(time // 2 + 1, device=noise.device)
+def _coloured(
+    like: Float[Tensor, "batch time channel"], slope: float, generator: torch.Generator
+) -> Float[Tensor, "batch time channel"]:
+    """Noise with amplitudes over the frequency to the power of the slope, and without a constant part unless it is white.
+
+    Coloured noise is drawn as a spectrum, of a length for which the transform is fast, and cut.
+    """
+    batch, time, channels = like.shape
+    if slope == 0:
+        return torch.randn(like.shape, generator=generator, device=like.device)
+    size = next_fast_len(max(time, 2), real=True)
+    parts = torch.randn((batch, channels, size // 2 + 1, 2), generator=generator, device=like.device)
+    place = torch.arange(size // 2 + 1, device=like.device)
     shape = torch.where(place > 0, place.clamp(min=1) ** -slope, 0.0)
-    coloured: Tensor = torch.fft.irfft(torch.fft.rfft(noise, dim=1) * shape[:, None], n=time, dim=1)
+    coloured: Tensor = torch.fft.irfft(torch.view_as_complex(parts) * shape, n=size)[..., :time].transpose(1, 2)
     return coloured
