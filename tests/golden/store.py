@@ -75,6 +75,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "view sometimes": [{"view": "jitter"}],
     "view subsequence": [{}, {"elsewhere": "zero"}],
     "objective info_nce": [{}, {"among": "both", "symmetric": False, "normalise": False}],
+    "maker espeak_varieties": [{"varieties": ["tuscany", "south"], "speakers": 1, "sentences": 1}],
     "maker synthetic_varieties": [{"varieties": 2, "cities": 1, "speakers": 1, "items": 2}],
     "labelled_objective supervised_contrast": [
         {},

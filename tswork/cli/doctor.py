@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the installation: versions, device, two real steps of training, sounds, medical records, and every encoder."""
+    """Check the installation: versions, device, two real steps of training, sounds, records, synthesis, and every encoder."""
     import typer
 
     checks: dict[str, Callable[[], str]] = {
@@ -40,6 +40,7 @@ def doctor(as_json: Json = False) -> None:
         "sound": _decode_sounds,
         "EDF recordings": _decode_edf,
         "WFDB records": _decode_wfdb,
+        "speech synthesis": _say_a_word,
         "audio features": _log_mel,
         "tsai backbone": _tsai_forward,
         "bundled data": _bundled_data,
@@ -158,6 +159,15 @@ def _decode_wfdb() -> str:
     wide = codes.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3]
     files = {"doctor.hea": header.encode(), "doctor.dat": wide.tobytes()}
     return _decoded(Hea(HeaConfig()), files, codes / 10, "WFDB record")
+
+
+def _say_a_word() -> str:
+    from tswork.data.making.espeak import LICENCE, opened
+
+    with opened(needed_by="the maker 'espeak_varieties'") as engine:
+        engine.use("it")
+        phonemes = engine.phonemes("La casa")
+        return f"eSpeak NG {engine.version} ({LICENCE}) says {phonemes}: {len(engine.say(phonemes))} samples at {engine.rate} Hz"
 
 
 def _decoded(decoder: Decoder[Any], files: dict[str, bytes], wanted: np.ndarray, what: str) -> str:

@@ -14,6 +14,7 @@ from tests.data.making.statistics import made
 from tswork.data.making.options import read_maker
 from tswork.data.making.writing import Format, make_set
 from tswork.errors import ComponentUnknown, DataInvalid, PipelineInvalid
+from tswork.store import file_digest
 
 OPTIONS = ("varieties=2", "cities=1", "speakers=1", "items=2")
 SMALL = {"varieties": 2, "cities": 1, "speakers": 1, "items": 2}
@@ -38,6 +39,8 @@ def test_the_truth_stands_beside_the_manifest(tmp_path: Path) -> None:
     assert {name: truth[name] for name in expected.truth} == expected.truth
     assert truth["digest"] == expected.collection.digest
     assert truth["made_by"]["varieties"] == 2
+    paths = pd.read_csv(manifest)["path"]
+    assert truth["sha256"] == {path: file_digest(manifest.parent / path) for path in paths}
 
 
 def test_a_set_that_is_there_is_left_alone_and_other_files_are_never_touched(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tswork.config import Configured, dump_configured
 from tswork.data.collection import Collection
 from tswork.data.faults import fault
 from tswork.data.making.base import Made
+from tswork.store import file_digest
 
 Format = Literal["flac", "wav"]
 
@@ -49,7 +50,7 @@ def make_set(maker: Configured, folder: Path, *, form: Format = "flac") -> tuple
 
 
 def write_made(made: Made, folder: Path, *, made_by: dict[str, Any], form: Format) -> None:
-    """A sound file a sequence below `sound/`, in folders of its groups; `manifest.csv`; `truth.json`."""
+    """A sound file a sequence below `sound/`, in folders of its groups; `manifest.csv`; `truth.json`, with sha256 of all sounds."""
     collection = made.collection
     if collection.rate is None:
         raise ValueError("sound needs a rate")
@@ -66,6 +67,7 @@ def write_made(made: Made, folder: Path, *, made_by: dict[str, Any], form: Forma
         "tswork": tswork.__version__,
         "digest": collection.digest,
         "seconds": round(len(collection.values) / collection.rate, 3),
+        "sha256": {path: file_digest(folder / path) for path in paths},
     }
     # One key a line: the long lists of the truth stay readable.
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in {**about, **made.truth}.items()]
