@@ -18,6 +18,7 @@ from tswork.data.checking_labels import check_splits
 from tswork.data.collection import Collection
 from tswork.data.describing import describe
 from tswork.data.spec import DataSpec
+from tswork.data.split_spec import SplitSpec
 
 BLOCK: dict[str, Any] = {"reader": "series_csv", "path": "x.csv", "split": {"by": "time", "fractions": [0.6, 0.2, 0.2]}}
 
@@ -120,6 +121,22 @@ def distinct(count: int, length: int = 20) -> list[Any]:
 )  # fmt: skip
 def test_what_may_mislead_is_found(data: Collection, finding: tuple[str, str, bool]) -> None:
     assert finding in noted(data)
+
+
+def test_rows_without_a_group_are_told_by_what_the_split_does_with_them() -> None:
+    data = collection(distinct(4), g=["p", "q", None, None], groups=("g",))
+    texts = {
+        rule: [
+            one.text
+            for one in check_collection(data, SplitSpec.model_validate({"by": "groups", "ungrouped": rule}))
+            if one.what == "groups"
+        ]
+        for rule in ("refuse", "alone")
+    }
+    assert texts == {
+        "refuse": ["2 sequences have no 'g', and no split takes them without a reason: s2, s3"],
+        "alone": ["2 sequences have no 'g', and each is taken for a group of its own: s2, s3"],
+    }
 
 
 def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection:

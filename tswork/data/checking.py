@@ -27,6 +27,7 @@ from tswork.data.readers.base import Reader
 from tswork.data.readers.recordings import table_alone
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
+from tswork.data.split_spec import SplitSpec
 from tswork.errors import InvalidInput, TsworkWarning
 from tswork.store import file_digest
 
@@ -49,7 +50,7 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
             if read_values:
                 collection = read_collection(spec, places)
                 findings += check_files(reader, collection, spec, places)
-                findings += check_collection(collection)
+                findings += check_collection(collection, spec.split)
                 findings += check_splits(_prepared(collection, spec, places), spec)
             else:
                 findings += check_files(reader, None, spec, places)
@@ -92,14 +93,14 @@ def _faults(what: str, fault: InvalidInput) -> list[Finding]:
     return [Finding(what, str(problem), severe=True) for problem in fault.problems]
 
 
-def check_collection(collection: Collection) -> list[Finding]:
-    """Findings about a table and its values."""
+def check_collection(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
+    """Findings about a table and its values, seen by the split that will be made of them."""
     return [
         *_values(collection),
         *_lengths(collection),
         *_duplicates(collection),
         *check_sound(collection),
-        *check_labels(collection),
+        *check_labels(collection, split),
         *_times(collection),
     ]
 

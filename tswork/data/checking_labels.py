@@ -16,6 +16,7 @@ from tswork.data.leaks import repeated
 from tswork.data.locating import named
 from tswork.data.selecting import empty_groups
 from tswork.data.spec import DataSpec
+from tswork.data.split_spec import SplitSpec
 from tswork.data.splits import make_splits
 from tswork.errors import InvalidInput, TsworkWarning
 
@@ -26,9 +27,9 @@ FEW = 0.2
 """Up to this share of groups with several labels they are taken for slips; above it the label changes inside groups on purpose."""
 
 
-def check_labels(collection: Collection) -> list[Finding]:
+def check_labels(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
     """Findings about classes, about the groups of a table, and about what one tells of the other."""
-    return [*_groups(collection), *check_table(collection)]
+    return [*_groups(collection, split), *check_table(collection)]
 
 
 def check_table(collection: Collection) -> list[Finding]:
@@ -115,11 +116,13 @@ def _classes(collection: Collection) -> Iterator[Finding]:
         )
 
 
-def _groups(collection: Collection) -> Iterator[Finding]:
+def _groups(collection: Collection, split: SplitSpec | None) -> Iterator[Finding]:
+    alone = split is not None and split.ungrouped == "alone"
+    fate = "each is taken for a group of its own" if alone else "no split takes them without a reason"
     for column in collection.groups:
         without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences have no {column!r}, and no split takes them without a reason"
+            text = f"{len(without)} sequences have no {column!r}, and {fate}"
             yield Finding("groups", f"{text}: {named(collection, without)}")
     for column, names in empty_groups(collection).items():
         yield Finding("groups", f"{len(names)} values of {column!r} have empty sequences alone: {some(names)}", True)
