@@ -139,6 +139,30 @@ def test_rows_without_a_group_are_told_by_what_the_split_does_with_them() -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        (None, True),
+        ({"by": "groups"}, False),
+        ({"by": "official"}, False),
+        ({"by": "time", "fractions": [0.6, 0.2, 0.2]}, True),
+        ({"by": "groups", "group": "other", "allow_leak": "to see what it is worth"}, True),
+    ],
+)
+def test_a_group_that_knows_the_label_is_told_where_parts_may_share_it(
+    split: dict[str, Any] | None, told: bool
+) -> None:
+    data = collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",))
+    found = check_collection(data, None if split is None else SplitSpec.model_validate(split))
+    assert any(one.what == "confounding" for one in found) is told
+
+
+def test_what_no_split_can_mend_is_told_whatever_the_split() -> None:
+    data = collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrrr"), label="k", groups=("g",))
+    found = [one.text for one in check_collection(data, SplitSpec(by="groups")) if one.what == "confounding"]
+    assert found == ["1 classes have one 'g' only: b"]
+
+
 def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection:
     """Trials of patients, every second one ill; columns replace those of the table."""
     who = [f"p{row // each:02}" for row in range(count * each)]

@@ -77,7 +77,7 @@ def _of_table(spec: DataSpec, places: Places) -> list[Finding]:
     collection = table_alone(spec, places)
     if collection is None or spec.options.prepare:
         return []
-    return [*check_table(collection), *check_splits(collection, spec)]
+    return [*check_table(collection, spec.split), *check_splits(collection, spec)]
 
 
 def _prepared(collection: Collection, spec: DataSpec, places: Places) -> Collection:

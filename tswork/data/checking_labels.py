@@ -17,7 +17,7 @@ from tswork.data.locating import named
 from tswork.data.selecting import empty_groups
 from tswork.data.spec import DataSpec
 from tswork.data.split_spec import SplitSpec
-from tswork.data.splits import make_splits
+from tswork.data.splits import kept_apart, make_splits
 from tswork.errors import InvalidInput, TsworkWarning
 
 SHOWN = 5
@@ -29,16 +29,16 @@ FEW = 0.2
 
 def check_labels(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
     """Findings about classes, about the groups of a table, and about what one tells of the other."""
-    return [*_groups(collection, split), *check_table(collection)]
+    return [*_groups(collection, split), *check_table(collection, split)]
 
 
-def check_table(collection: Collection) -> list[Finding]:
+def check_table(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
     """The same as far as it does not depend on values."""
     return [
         *_classes(collection),
         *_spelling(collection),
         *_conflicts(collection),
-        *_confounding(collection),
+        *_confounding(collection, split),
     ]
 
 
@@ -149,18 +149,19 @@ def _conflicts(collection: Collection) -> Iterator[Finding]:
             yield Finding("labels", f"{text}; where the label is the {column}'s own, give `label_per: {column}`")
 
 
-def _confounding(collection: Collection) -> Iterator[Finding]:
-    """A group that knows the label is what a model may learn instead of the label."""
+def _confounding(collection: Collection, split: SplitSpec | None) -> Iterator[Finding]:
+    """A group that knows the label is what a model may learn instead of the label, unless the split keeps its values apart."""
     if not collection.label:
         return
     labels = collection.codes(collection.label)
     known = labels >= 0
     labels = labels[known]
+    apart = kept_apart(collection, split)
     for column in (*collection.groups, *looks_like_group(collection)):
         groups = collection.codes(column)[known]
         pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
         count = len(torch.unique(groups))
-        if len(pairs) == count and count < len(labels):
+        if len(pairs) == count and count < len(labels) and column not in apart:
             yield Finding(
                 "confounding",
                 f"every {column!r} has one label only: split by {column!r}, or the model may learn it instead",

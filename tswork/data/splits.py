@@ -39,12 +39,24 @@ def make_splits(
         splits = [_official(collection, spec, chosen)]
     else:
         splits = list(by_groups(collection, spec, seed if spec.index == "seed" else chosen))
-    # Parts that are cut in time share their sequences, and with them every group, on purpose; persons are asked for by name.
-    guarded = [*(() if spec.by == "time" else collection.groups), *(name for name in persons if name in known)]
+    guarded = [
+        *_guarded(collection, spec),
+        *(name for name in persons if name in known),
+    ]  # persons are asked for by name
     alone = spec.ungrouped == "alone"
     return tuple(
         guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time", alone=alone) for split in splits
     )
+
+
+def kept_apart(collection: Collection, spec: SplitSpec | None) -> tuple[str, ...]:
+    """The groups of which no two parts of a split that is made share a value."""
+    return () if spec is None or spec.allow_leak is not None else _guarded(collection, spec)
+
+
+def _guarded(collection: Collection, spec: SplitSpec) -> tuple[str, ...]:
+    """The groups that the guard looks at; parts that are cut in time share their sequences, and with them every group, on purpose."""
+    return () if spec.by == "time" else collection.groups
 
 
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
