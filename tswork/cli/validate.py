@@ -17,7 +17,7 @@ def validate(
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pipeline file, its card, its data files and checkpoints without reading values; tells all faults at once."""
+    """Check a pipeline file, its card, its data files, their columns and checkpoints without reading values; tells all faults at once."""
     from tswork.cli.console import console
     from tswork.data.places import Places
     from tswork.pipeline.checkpoints import with_checkpoints

@@ -91,10 +91,22 @@ class Recordings(Reader[R]):
         return [FileOutline(one, file, found.get(file)) for one, file in zip(ids, rows.files, strict=True)]
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
+        return self._all_files(self._rows(spec, places), spec.options)
+
+    def check_columns(self, spec: DataSpec, places: Places) -> None:
         rows = self._rows(spec, places)
+        faults = column_problems(["id", *rows.table.columns], spec.options, rows.table.head)
+        try:
+            self._all_files(rows, spec.options)
+        except DataInvalid as fault:
+            faults = [*fault.problems, *faults]
+        refuse(faults)
+
+    def _all_files(self, rows: Rows, options: DataOptions) -> Sequence[Path]:
+        """All files that are read. Raises `DataInvalid` when one is not there, and then with what headers tell, too."""
         decoders = self._decoders(rows)
         if rows.faults:  # it ends here, so that headers may be looked at as well
-            _, broken = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
+            _, broken = rows.each_file(lambda file, name: decoders[name].outline(file, options))
             raise DataInvalid([*rows.faults, *rows.placed_all(broken)])
         beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
         rows, faults = self._without_broken(rows, broken)
