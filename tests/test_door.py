@@ -54,7 +54,7 @@ def test_what_a_notebook_shows_is_short(tmp_path: Path) -> None:
     report = tswork.run(pipeline, root=tmp_path, record=False)
     assert f"probe/accuracy={report.members[0].metrics['probe/accuracy']:.4g}" in repr(report)
     collection = tswork.open_collection({"reader": "arrays", "path": str(tmp_path / "waves.npz")})
-    assert repr(collection).startswith("Collection(data: 24 sequences, 960 steps, 1 channels (")
+    assert repr(collection).startswith("Collection(data: 24 sequences, 960 steps, 1 channel (")
 
 
 def test_embeddings_of_arrays_of_a_collection_and_of_a_saved_model(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tswork.data.spec import DataSpec
 from tswork.data.split_spec import SplitSpec
 from tswork.errors import InvalidInput, TsworkWarning
 from tswork.store import file_digest
+from tswork.wording import counted, worded
 
 SHOWN = 5
 
@@ -153,18 +154,20 @@ def _flat(collection: Collection) -> Iterator[Finding]:
     rows = torch.nonzero(flat.any(dim=1)).flatten().tolist()
     if rows:
         channels = some([collection.channels[place] for place in torch.nonzero(flat.any(dim=0)).flatten().tolist()])
-        text = f"{len(rows)} sequences have a flat channel ({channels}): {named(collection, rows)}"
+        text = f"{counted(len(rows), 'sequence has', 'sequences have')} a flat channel ({channels}): {named(collection, rows)}"
         yield Finding("flat", f"{text}; `prepare: [{{uses: quality, flat: drop}}]` leaves them out")
 
 
 def _lengths(collection: Collection) -> Iterator[Finding]:
     empty = int((collection.lengths == 0).sum())
     if empty:
-        yield Finding("length", f"{empty} sequences are empty", severe=True)
+        yield Finding("length", f"{counted(empty, 'sequence is', 'sequences are')} empty", severe=True)
     if len(collection) > 1:
         short = int((collection.lengths < collection.lengths.float().median() / 10).sum())
         if short:
-            yield Finding("length", f"{short} sequences are shorter than a tenth of the median")
+            yield Finding(
+                "length", f"{counted(short, 'sequence is', 'sequences are')} shorter than a tenth of the median"
+            )
 
 
 def _duplicates(collection: Collection) -> Iterator[Finding]:
@@ -174,7 +177,10 @@ def _duplicates(collection: Collection) -> Iterator[Finding]:
         shown = some(
             [f"{called(collection, int(first[row]))} and {called(collection, row)}" for row in again[: SHOWN + 1]]
         )
-        yield Finding("duplicate", f"{len(again)} sequences repeat the content of another: {shown}")
+        yield Finding(
+            "duplicate",
+            f"{counted(len(again), 'sequence repeats', 'sequences repeat')} the content of another: {shown}",
+        )
 
 
 def _times(collection: Collection) -> Iterator[Finding]:
@@ -187,4 +193,7 @@ def _times(collection: Collection) -> Iterator[Finding]:
     usual = int(steps.mode().values)
     odd = int((steps != usual).sum())
     if odd:
-        yield Finding("time", f"{odd} of {len(steps)} time steps differ from the usual {usual / 1e9:g} s")
+        yield Finding(
+            "time",
+            f"{odd} of {counted(len(steps), 'time step')} {worded(odd, 'differs', 'differ')} from the usual {usual / 1e9:g} s",
+        )

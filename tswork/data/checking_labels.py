@@ -19,6 +19,7 @@ from tswork.data.spec import DataSpec
 from tswork.data.split_spec import SplitSpec
 from tswork.data.splits import kept_apart, make_splits
 from tswork.errors import InvalidInput, TsworkWarning
+from tswork.wording import counted, worded
 
 SHOWN = 5
 CLASSES = 30
@@ -112,7 +113,7 @@ def _classes(collection: Collection) -> Iterator[Finding]:
     if found and max(found) >= 10 * max(1, min(found)):
         yield Finding(
             "classes",
-            f"the largest class has {max(found)} sequences, the smallest {min(found)}; look at balanced accuracy",
+            f"the largest class has {counted(max(found), 'sequence')}, the smallest {min(found)}; look at balanced accuracy",
         )
 
 
@@ -122,10 +123,11 @@ def _groups(collection: Collection, split: SplitSpec | None) -> Iterator[Finding
     for column in collection.groups:
         without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences have no {column!r}, and {fate}"
+            text = f"{counted(len(without), 'sequence has', 'sequences have')} no {column!r}, and {fate}"
             yield Finding("groups", f"{text}: {named(collection, without)}")
     for column, names in empty_groups(collection).items():
-        yield Finding("groups", f"{len(names)} values of {column!r} have empty sequences alone: {some(names)}", True)
+        text = f"{counted(len(names), 'value')} of {column!r} {worded(len(names), 'has', 'have')} empty sequences alone"
+        yield Finding("groups", f"{text}: {some(names)}", True)
 
 
 def _spelling(collection: Collection) -> Iterator[Finding]:
@@ -145,7 +147,7 @@ def _conflicts(collection: Collection) -> Iterator[Finding]:
         count = len(collection.categories(column))
         if 0 < len(found) <= FEW * count:
             shown = some([f"{name} ({some(classes)})" for name, classes in found])
-            text = f"{len(found)} of {count} values of {column!r} have several labels: {shown}"
+            text = f"{len(found)} of {counted(count, 'value')} of {column!r} {worded(len(found), 'has', 'have')} several labels: {shown}"
             yield Finding("labels", f"{text}; where the label is the {column}'s own, give `label_per: {column}`")
 
 
@@ -177,4 +179,7 @@ def _confounding(collection: Collection, split: SplitSpec | None) -> Iterator[Fi
             single = torch.bincount(pairs[pairs[:, 0] >= 0, 1].clamp(min=0), minlength=len(collection.classes)) == 1
             names = [name for name, alone in zip(collection.classes, single.tolist(), strict=True) if alone]
             if names:
-                yield Finding("confounding", f"{len(names)} classes have one {column!r} only: {some(names)}")
+                yield Finding(
+                    "confounding",
+                    f"{counted(len(names), 'class has', 'classes have')} one {column!r} only: {some(names)}",
+                )

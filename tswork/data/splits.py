@@ -19,6 +19,7 @@ from tswork.data.part_words import PARTS, parts_by_word
 from tswork.data.split_spec import SplitSpec, date_stamps, split_faults
 from tswork.errors import DataInvalid, Problem
 from tswork.random import derive
+from tswork.wording import counted
 
 
 def make_splits(
@@ -74,7 +75,8 @@ def _by_time(collection: Collection, spec: SplitSpec) -> Split:
         short = torch.nonzero(lengths < bounds[:, 3]).flatten()
         if len(short):
             needed, found = int(bounds[0, 3]), int(lengths[short].min())
-            text = f"{len(short)} sequences are shorter than the {needed} steps of counts (the shortest has {found})"
+            text = f"{counted(len(short), 'sequence is', 'sequences are')} shorter than the {counted(needed, 'step')} of counts"
+            text = f"{text} (the shortest has {found})"
             raise DataInvalid([Problem(text, "data.split.counts", remedy="Use fractions.")])
     else:
         assert spec.fractions is not None
@@ -119,7 +121,10 @@ def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
     without = np.flatnonzero(cells.isna()).tolist()
     if without:
         problems.append(
-            Problem(f"{len(without)} sequences are in no part: {named(collection, without)}", "data.split.by")
+            Problem(
+                f"{counted(len(without), 'sequence is', 'sequences are')} in no part: {named(collection, without)}",
+                "data.split.by",
+            )
         )
     unknown = sorted(set(cells[words.isna() & cells.notna()].astype(str)))
     if unknown:

@@ -28,6 +28,7 @@ from tswork.data.readers.lhotse_fields import (
 from tswork.data.readers.listing import PATH
 from tswork.data.tables import Table
 from tswork.errors import Problem
+from tswork.wording import counted
 
 CUTS = "cuts"
 MONO = ("MonoCut", "Cut")
@@ -64,7 +65,7 @@ class _Cut:
         if why := left_channels(every[:1], every):
             return "channel", why, SAVE
         if rows_of == "cuts" and len(self.supervisions) > 1:
-            text = f"has {len(self.supervisions)} supervisions, and a row has one"
+            text = f"has {counted(len(self.supervisions), 'supervision')}, and a row has one"
             return "supervisions", text, "Give `rows: supervisions`, and each of them is a row."
         return None
 

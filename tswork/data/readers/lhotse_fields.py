@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tswork.data.tables import Table
+from tswork.wording import counted
 
 FIELDS = ("text", "language", "speaker", "gender")
 """What a supervision says of its piece."""
@@ -55,7 +56,7 @@ def left_channels(chosen: Sequence[int], every: Sequence[int]) -> str:
     """Why a piece of some of a file's channels cannot be read; empty: it is of all."""
     if set(every) <= set(chosen):
         return ""
-    has = "one channel" if len(chosen) == 1 else f"{len(chosen)} channels"
+    has = "one channel" if len(chosen) == 1 else counted(len(chosen), "channel")
     return f"is {has} of a file of {len(every)}, and channels are mixed when they are read"
 
 
@@ -64,7 +65,7 @@ def file_of(sources: Any) -> tuple[str | None, str]:
     sources = sources or []
     source = sources[0] if len(sources) == 1 and isinstance(sources[0], dict) else None
     if source is None:
-        return None, f"has {len(sources)} sources, and one is read"
+        return None, f"has {counted(len(sources), 'source')}, and one is read"
     if source.get("type") != "file":
         return None, f"comes from a {source.get('type')}, and only files are read"
     return str(source.get("source")), ""

@@ -38,6 +38,7 @@ from tswork.data.tables import Table
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import Component
 from tswork.store import Store
+from tswork.wording import counted, worded
 
 
 class RecordingsConfig(Config):
@@ -281,7 +282,8 @@ def _left_out(rows: Rows) -> tuple[str, ...]:
         return ()
     names = some([f"{path or 'a row without a path'} ({why})" for _, path, why in rows.left_out])
     count = len(rows.left_out)
-    return (f"skip_bad leaves out {count:,} of {count + len(rows):,} recordings that cannot be used: {names}",)
+    every = count + len(rows)
+    return (f"skip_bad leaves out {count:,} of {every:,} {worded(every, 'recording')} that cannot be used: {names}",)
 
 
 def _finite(recording: Recording, file: Path) -> Recording:
@@ -289,7 +291,7 @@ def _finite(recording: Recording, file: Path) -> Recording:
     if recording.values.dtype != np.int16 and bool(np.isinf(recording.values).any()):
         infinite = np.argwhere(np.isinf(recording.values))
         step, channel = infinite[0].tolist()
-        text = f"{len(infinite)} values are infinite (the first at step {step} of {recording.channels[channel]!r})"
+        text = f"{counted(len(infinite), 'value is', 'values are')} infinite (the first at step {step} of {recording.channels[channel]!r})"
         raise fault(file, text)
     return recording
 
