@@ -12,6 +12,7 @@ import pytest
 import tswork
 from tests.pipeline.waves import write_pipeline
 from tswork.errors import DataInvalid, InvalidInput
+from tswork.pipeline.finding import RunNotFound
 
 
 def test_importing_tswork_imports_nothing_heavy() -> None:
@@ -38,13 +39,22 @@ def test_a_pipeline_runs_from_python(tmp_path: Path) -> None:
     assert [stage.status for stage in again.members[0].stages] == ["cached", "cached"]
 
 
+def test_new_data_are_predicted_by_what_was_run_with_overrides(tmp_path: Path) -> None:
+    pipeline, short = write_pipeline(tmp_path), ["stages.ts2vec.iterations=2"]
+    tswork.run(pipeline, root=tmp_path, record=False, overrides=short)
+    frame = tswork.predict(pipeline, tmp_path / "waves.npz", root=tmp_path, overrides=short)
+    assert set(frame["row"]) == {"ts2vec"}
+    with pytest.raises(RunNotFound, match="the results of ts2vec, probe are not in the store"):
+        tswork.predict(pipeline, tmp_path / "waves.npz", root=tmp_path)
+
+
 def test_what_a_notebook_shows_is_short(tmp_path: Path) -> None:
     pipeline = write_pipeline(tmp_path)
     assert repr(tswork.plan(pipeline, root=tmp_path)).splitlines()[1] == "ts2vec: run, never run"
     report = tswork.run(pipeline, root=tmp_path, record=False)
     assert f"probe/accuracy={report.members[0].metrics['probe/accuracy']:.4g}" in repr(report)
     collection = tswork.open_collection({"reader": "arrays", "path": str(tmp_path / "waves.npz")})
-    assert repr(collection).startswith("Collection(data: 24 sequences, 960 steps, 1 channels (")
+    assert repr(collection).startswith("Collection(data: 24 sequences, 960 steps, 1 channel (")
 
 
 def test_embeddings_of_arrays_of_a_collection_and_of_a_saved_model(tmp_path: Path) -> None:

@@ -87,16 +87,19 @@ def predict(
     horizon: int | None = None,
     member: str | None = None,
     ignore_unknown: bool = False,
+    overrides: Sequence[str] = (),
     root: Path | None = None,
     data_root: Path | None = None,
 ) -> pd.DataFrame:
     """What `tswork predict` writes: forecasts or classes for a file of new data, from a pipeline file that was run or a run's id.
 
-    Raises `RunNotFound` where there is nothing finished, `DataInvalid` when the data do not fit.
+    `overrides` are those that the pipeline was run with. Raises `RunNotFound` where there is nothing finished, `DataInvalid` when
+    the data do not fit.
     """
     from tswork.tracking.finding import find_run
 
-    found = find_run(str(run), places=Places.here(root, data_root=data_root), member=member)
+    places = Places.here(root, data_root=data_root)
+    found = find_run(str(run), places=places, overrides=tuple(overrides), member=member)
     return predict_new(found, Path(data).absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
 
 

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tswork.wording import counted
+
 SHOWN = 32
 """Members of a batch that a message names."""
 
@@ -156,7 +158,7 @@ class TrainingDiverged(TsworkError):
         return f" Its batch held the sequences {shown}{more}." if shown else ""
 
     def _kept(self) -> str:
-        return "" if self.kept is None else f" The checkpoint after {self.kept} steps, before that, is kept."
+        return "" if self.kept is None else f" The checkpoint after {counted(self.kept, 'step')}, before that, is kept."
 
 
 @dataclass

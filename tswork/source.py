@@ -20,6 +20,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from tswork.errors import Location, PipelineInvalid, Problem
+from tswork.wording import counted
 
 KeyPath = tuple[str | int, ...]
 
@@ -256,7 +257,7 @@ class _Builder:
 
     def _number(self, text: str, tag: str, node: Node, path: KeyPath) -> int | float | None:
         if len(text) > MAX_DIGITS:
-            self._fault(f"a number of {len(text)} digits is too long", path, self._place(node))
+            self._fault(f"a number of {counted(len(text), 'digit')} is too long", path, self._place(node))
             return None
         plain = text.replace("_", "")
         try:

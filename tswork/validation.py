@@ -12,6 +12,7 @@ from tswork.config import Config, Configured, NestedInvalid, configure
 from tswork.errors import Problem, did_you_mean
 from tswork.registry import Kind
 from tswork.source import KEY, KeyPath, Source, show_path
+from tswork.wording import counted
 
 T = TypeVar("T", bound=Config)
 
@@ -79,7 +80,7 @@ def _message(kind: str, error: dict[str, Any]) -> str:
         return SAID_PLAINLY[kind]
     limits = error.get("ctx", {})
     if kind == "too_short":
-        return f"needs at least {limits['min_length']} {'entry' if limits['min_length'] == 1 else 'entries'}"
+        return f"needs at least {counted(limits['min_length'], 'entry', 'entries')}"
     message = str(error["msg"]).removeprefix("Input ").removeprefix("Value error, ").removeprefix("String ")
     given = error.get("input")
     shown = f", not {given!r}" if isinstance(given, (str, int, float, bool)) or given is None else ""

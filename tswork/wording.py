@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
+from typing import SupportsIndex
 
 
-def counted(count: int, what: str) -> str:
-    """A number of things.
+def worded(count: SupportsIndex, one: str, many: str = "") -> str:
+    """The words for a thing, or for several of them; without these words an `s` more.
 
-    >>> counted(1, "note"), counted(2, "note")
-    ('1 note', '2 notes')
+    >>> worded(1, "is", "are"), worded(0, "note")
+    ('is', 'notes')
     """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return one if index(count) == 1 else many or f"{one}s"
+
+
+def counted(count: SupportsIndex, one: str, many: str = "") -> str:
+    """A number of things, and what is said of them.
+
+    >>> counted(1, "note"), counted(2, "note"), counted(2, "class is", "classes are")
+    ('1 note', '2 notes', '2 classes are')
+    """
+    return f"{index(count)} {worded(count, one, many)}"
 
 
 def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

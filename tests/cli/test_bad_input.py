@@ -279,6 +279,39 @@ def test_horizons_that_do_not_fit_are_told_for_every_part_and_every_member_once(
     ]  # fmt: skip
 
 
+# Columns of tables
+
+
+def test_columns_that_a_series_does_not_have_are_told_by_its_header_alone(folder: Path) -> None:
+    (folder / "x.csv").write_text("date,OT,HUFL\n2020,what,ever\n")
+    block = "data: {reader: series_csv, path: x.csv, time: dat, target: [OTT], split: {by: time, counts: [9, 9, 9]}}\n"
+    start, end = PIPELINE.index("data:"), PIPELINE.index("encoder:")
+    (folder / "p.yaml").write_text(PIPELINE[:start] + block + PIPELINE[end:])
+    told = said(refused(folder, verb="validate"), folder)
+    assert told == [
+        "x.csv:1:1  data.time: has no time column 'dat'. Did you mean 'date'?",
+        "x.csv:1:1  data.channels: there is no channel 'OTT'. Did you mean 'OT'?",
+    ]
+
+
+def test_columns_that_a_manifest_does_not_have_are_told_without_opening_recordings(folder: Path) -> None:
+    (folder / "x.csv").write_text("path,region,speaker\na.wav,lig,anna\nb.wav,ven,bruno\n")
+    for name in ("a.wav", "b.wav"):
+        (folder / name).write_bytes(b"no sound")
+    block = "data: {reader: manifest, path: x.csv, label: regions, groups: [speaker, place], split: {by: groups}}\n"
+    start, end = PIPELINE.index("data:"), PIPELINE.index("encoder:")
+    (folder / "p.yaml").write_text(PIPELINE[:start] + block + PIPELINE[end:])
+    columns = [
+        "x.csv:1:1  data.label: there is no column 'regions'. Did you mean 'region'?",
+        "x.csv:1:1  data.groups: there is no column 'place'. Known: id, path, region, speaker.",
+    ]
+    assert said(refused(folder, verb="validate"), folder) == columns
+    (folder / "b.wav").unlink()
+    told = said(refused(folder, verb="validate"), folder)
+    assert "b.wav" in "".join(told[:-2])
+    assert told[-2:] == columns
+
+
 # The same as JSON
 
 

@@ -208,7 +208,7 @@ def test_a_table_in_another_file_stands_beside_the_cases(tmp_path: Path) -> None
     assert found.table["age"].tolist() == [40, 50]
     assert found.table["grade"].tolist() == ["NA", "A"]
     (tmp_path / "t.csv").write_text("who\n03\n")
-    assert faults(tmp_path, reader="arrays", path="x.npy", table="t.csv") == ["t.csv  has 1 rows for 2 cases"]
+    assert faults(tmp_path, reader="arrays", path="x.npy", table="t.csv") == ["t.csv  has 1 row for 2 cases"]
 
 
 def test_a_family_of_sets_needs_a_name_and_answers_with_its_members(
@@ -233,7 +233,7 @@ def test_a_family_of_sets_needs_a_name_and_answers_with_its_members(
         ({"x": np.zeros((2, 1, 3, 4))}, {"values": "x"}, "x.npz  values have 4 axes; three are expected: case channel time"),
         ({"x": np.array([[["a"]]])}, {"values": "x"}, "x.npz  holds text, not numbers"),
         ({"x": np.zeros((2, 1, 3)), "n": np.array([1, 9])}, {"values": "x", "lengths": "n"}, "x.npz  2 lengths do not fit 2 cases of 3 steps"),
-        ({"x": np.zeros((2, 1, 3))}, {"values": "x", "channel_names": ["a", "b"]}, "x.npz  2 channel names do not fit 1 channels"),
+        ({"x": np.zeros((2, 1, 3))}, {"values": "x", "channel_names": ["a", "b"]}, "x.npz  2 channel names do not fit 1 channel"),
         ({"x": np.zeros((2, 1, 3))}, {"values": "x", "channels": ["a"]}, "x.npz  data.channels: there is no channel 'a'. Known: channel_0."),
         ({"x": np.zeros((2, 1, 3))}, {"values": "x", "time": "stamp"}, "data.time: the reader 'arrays' reads no time stamps here"),
         ({"x": np.zeros((2, 1, 3))}, {"values": "x", "columns": {"who": "subject"}}, "x.npz  data.columns.who: there is no column 'subject'. Known: channel_0, id."),

@@ -68,7 +68,7 @@ def test_sound_becomes_numbers_between_minus_one_and_one() -> None:
     ("values", "options", "told"),
     [
         (wave(1.0), {"high": 100.0}, "data.prepare: 100 Hz is not below half of the 200 samples a second"),
-        (wave(1.0, 20), {"high": 20.0}, "data.prepare: 1 of 1 sequences are shorter than the 16 steps that 'bandpass' needs: 0. Use a lower order, or leave these sequences out."),
+        (wave(1.0, 20), {"high": 20.0}, "data.prepare: 1 of 1 sequence is shorter than the 16 steps that 'bandpass' needs: 0. Use a lower order, or leave these sequences out."),
         (np.full((50, 1), np.nan, np.float32), {"low": 5.0}, "data.missing: 'bandpass' cannot go over missing values; there are some in 0. Give `missing: interpolate`."),
     ],
 )  # fmt: skip

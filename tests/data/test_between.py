@@ -58,8 +58,8 @@ def test_every_sequence_keeps_its_own_share_and_its_row() -> None:
 def test_sequences_outside_of_the_dates_are_refused_by_name() -> None:
     collection = days(("2012-01-01", 5), ("2012-02-01", 4))
     for options, told in (
-        ({"start": "2012-01-10"}, "1 sequences have no step from 2012-01-10 on: s0"),
-        ({"stop": "2012-01-10"}, "1 sequences have no step before 2012-01-10: s1"),
+        ({"start": "2012-01-10"}, "1 sequence has no step from 2012-01-10 on: s0"),
+        ({"stop": "2012-01-10"}, "1 sequence has no step before 2012-01-10: s1"),
         (
             {"start": "2013-01-01", "stop": "2014-01-01"},
             "2 sequences have no step from 2013-01-01 on and before 2014-01-01: s0, s1",

@@ -18,6 +18,7 @@ from tswork.data.checking_labels import check_splits
 from tswork.data.collection import Collection
 from tswork.data.describing import describe
 from tswork.data.spec import DataSpec
+from tswork.data.split_spec import SplitSpec
 
 BLOCK: dict[str, Any] = {"reader": "series_csv", "path": "x.csv", "split": {"by": "time", "fractions": [0.6, 0.2, 0.2]}}
 
@@ -76,12 +77,12 @@ def test_the_split_of_the_card_is_tried(tmp_path: Path) -> None:
     assert findings(tmp_path, split={"by": "time", "counts": [10, 10, 10]}) == [
         (
             "split",
-            "data.split.counts: 1 sequences are shorter than the 30 steps of counts (the shortest has 20). Use fractions.",
+            "data.split.counts: 1 sequence is shorter than the 30 steps of counts (the shortest has 20). Use fractions.",
             True,
         )
     ]
     assert findings(tmp_path, prepare=[{"uses": "segment", "steps": 30}])[0][1].startswith(
-        "data.prepare: 1 of 1 sequences are shorter"
+        "data.prepare: 1 of 1 sequence is shorter"
     )
 
 
@@ -107,19 +108,59 @@ def distinct(count: int, length: int = 20) -> list[Any]:
         (collection([[1, np.nan, 2, 4]]), ("missing", "25.00% of the values of 'channel_0' are missing", False)),
         (collection([[np.nan] * 3]), ("missing", "100.00% of the values of 'channel_0' are missing", True)),
         (collection([[2, 2, 2, 2]]), ("constant", "the channel 'channel_0' is constant (2)", False)),
-        (collection([[], [1, 2]]), ("length", "1 sequences are empty", True)),
-        (collection([*distinct(3, 100), [1, 2]]), ("length", "1 sequences are shorter than a tenth of the median", False)),
-        (collection([*distinct(2), *distinct(1)]), ("duplicate", "1 sequences repeat the content of another: s0 and s2", False)),
-        (collection(distinct(4), k=["a", "a", "b", "b"], g=["p", "q", None, "q"], groups=("g",)), ("groups", "1 sequences have no 'g', and no split takes them without a reason: s2", False)),
+        (collection([[], [1, 2]]), ("length", "1 sequence is empty", True)),
+        (collection([*distinct(3, 100), [1, 2]]), ("length", "1 sequence is shorter than a tenth of the median", False)),
+        (collection([*distinct(2), *distinct(1)]), ("duplicate", "1 sequence repeats the content of another: s0 and s2", False)),
+        (collection(distinct(4), k=["a", "a", "b", "b"], g=["p", "q", None, "q"], groups=("g",)), ("groups", "1 sequence has no 'g', and no split takes them without a reason: s2", False)),
         (collection(distinct(3), k=["a", "a", "b"], label="k"), ("classes", "classes with a single sequence: b", False)),
         (collection(distinct(22), k=["a"] * 20 + ["b"] * 2, label="k"), ("classes", "the largest class has 20 sequences, the smallest 2; look at balanced accuracy", False)),
         (collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",)), ("confounding", "every 'g' has one label only: split by 'g', or the model may learn it instead", False)),
         (collection(distinct(4), k=list("aabb"), g=list("ppqq"), label="k", groups=("g",)), ("confounding", "there is one 'g' a class, so no split by 'g' can judge the label", True)),
-        (collection([[1, 2, 3, 4, 5]]).replaced(times=torch.tensor([0, 1, 2, 4, 5]) * 10**9), ("time", "1 of 4 time steps differ from the usual 1 s", False)),
+        (collection([[1, 2, 3, 4, 5]]).replaced(times=torch.tensor([0, 1, 2, 4, 5]) * 10**9), ("time", "1 of 4 time steps differs from the usual 1 s", False)),
     ],
 )  # fmt: skip
 def test_what_may_mislead_is_found(data: Collection, finding: tuple[str, str, bool]) -> None:
     assert finding in noted(data)
+
+
+def test_rows_without_a_group_are_told_by_what_the_split_does_with_them() -> None:
+    data = collection(distinct(4), g=["p", "q", None, None], groups=("g",))
+    texts = {
+        rule: [
+            one.text
+            for one in check_collection(data, SplitSpec.model_validate({"by": "groups", "ungrouped": rule}))
+            if one.what == "groups"
+        ]
+        for rule in ("refuse", "alone")
+    }
+    assert texts == {
+        "refuse": ["2 sequences have no 'g', and no split takes them without a reason: s2, s3"],
+        "alone": ["2 sequences have no 'g', and each is taken for a group of its own: s2, s3"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        (None, True),
+        ({"by": "groups"}, False),
+        ({"by": "official"}, False),
+        ({"by": "time", "fractions": [0.6, 0.2, 0.2]}, True),
+        ({"by": "groups", "group": "other", "allow_leak": "to see what it is worth"}, True),
+    ],
+)
+def test_a_group_that_knows_the_label_is_told_where_parts_may_share_it(
+    split: dict[str, Any] | None, told: bool
+) -> None:
+    data = collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",))
+    found = check_collection(data, None if split is None else SplitSpec.model_validate(split))
+    assert any(one.what == "confounding" for one in found) is told
+
+
+def test_what_no_split_can_mend_is_told_whatever_the_split() -> None:
+    data = collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrrr"), label="k", groups=("g",))
+    found = [one.text for one in check_collection(data, SplitSpec(by="groups")) if one.what == "confounding"]
+    assert found == ["1 class has one 'g' only: b"]
 
 
 def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection:
@@ -132,11 +173,11 @@ def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection
 @pytest.mark.parametrize(
     ("data", "finding"),
     [
-        (collection([[1, 1, 1], [1, 2, 3], [2, 3, 3]]), ("flat", "1 sequences have a flat channel (channel_0): s0; `prepare: [{uses: quality, flat: drop}]` leaves them out", False)),
+        (collection([[1, 1, 1], [1, 2, 3], [2, 3, 3]]), ("flat", "1 sequence has a flat channel (channel_0): s0; `prepare: [{uses: quality, flat: drop}]` leaves them out", False)),
         (patients(k=["ill", "well"] * 20), None),
-        (patients(k=["well", "ill", "ill", "ill", *(["well"] * 4 + ["ill"] * 4) * 4, *["well"] * 4]), ("labels", "1 of 10 values of 'who' have several labels: p00 (ill, well); where the label is the who's own, give `label_per: who`", False)),
+        (patients(k=["well", "ill", "ill", "ill", *(["well"] * 4 + ["ill"] * 4) * 4, *["well"] * 4]), ("labels", "1 of 10 values of 'who' has several labels: p00 (ill, well); where the label is the who's own, give `label_per: who`", False)),
         (patients(who=["7", "07", *(f"p{row}" for row in range(38))]), ("groups", "ids of 'who' differ in leading zeros alone: 07 and 7", False)),
-        (collection([[], [1, 2], [2, 1]], who=list("abb"), groups=("who",)), ("groups", "1 values of 'who' have empty sequences alone: a", True)),
+        (collection([[], [1, 2], [2, 1]], who=list("abb"), groups=("who",)), ("groups", "1 value of 'who' has empty sequences alone: a", True)),
         (patients(trial=[row % 4 for row in range(40)]).replaced(groups=("who", "trial")), ("groups", "The values of 'trial' come again in several of 'who': if it counts inside each of these, leave it out of the groups, since 'who' keeps them together.", False)),
     ],
 )  # fmt: skip

@@ -154,7 +154,7 @@ def test_one_speaker_a_class_is_a_fault_and_one_of_several_classes_a_note(tmp_pa
     assert told == ["there is one 'speaker' a class, so no split by 'speaker' can judge the label"]
     some = [{**row, "speaker": "alone" if row["region"] == "x" else row["speaker"]} for row in speakers()]
     recordings(tmp_path, some)
-    assert "1 classes have one 'speaker' only: x" in texts(found(tmp_path, label="region"), "confounding")
+    assert "1 class has one 'speaker' only: x" in texts(found(tmp_path, label="region"), "confounding")
 
 
 def test_a_location_that_the_label_names_is_part_of_what_was_said_and_no_place(tmp_path: Path) -> None:
@@ -186,16 +186,16 @@ def test_duplicates_under_two_ids_are_told_and_across_parts_refused(tmp_path: Pa
     recordings(tmp_path, rows)
     (tmp_path / "6_0.wav").write_bytes((tmp_path / "0_0.wav").read_bytes())
     findings = found(tmp_path, label="region", groups=["speaker"], split={"by": "official"})
-    assert texts(findings, "duplicate") == ["1 sequences repeat the content of another: 0_0.wav and 6_0.wav"]
+    assert texts(findings, "duplicate") == ["1 sequence repeats the content of another: 0_0.wav and 6_0.wav"]
     (told,) = texts(findings, "split", severe=True)
-    assert "1 sequences of test have the same content as one of train: 0_0.wav and 6_0.wav" in told
+    assert "1 sequence of test has the same content as one of train: 0_0.wav and 6_0.wav" in told
 
 
 def test_short_recordings_are_told_by_what_cannot_be_done_with_them() -> None:
     lengths = [399, 400, 3279, 3280, 16000]
     notes = list(check_sound(clips(*(noise(length / RATE, length) for length in lengths))))
     severe, note = (texts(notes, "length", severe=one) for one in (True, False))
-    assert severe == ["1 recordings are shorter than one frame of a speech encoder (25 ms): 0"]
+    assert severe == ["1 recording is shorter than one frame of a speech encoder (25 ms): 0"]
     assert note[0].startswith("2 recordings are shorter than 205 ms")
     assert note[0].endswith(": 1, 2")
 
@@ -213,7 +213,7 @@ def test_silent_and_clipped_recordings_are_told() -> None:
     assert texts(notes, "silent") == ["2 recordings are as good as silent (60 dB down): 1, 2"]
     (told,) = texts(notes, "clipped")
     share = float((np.abs(loud) == 1).mean())
-    assert told == f"1 recordings are clipped (up to {share:.1%} of the samples at full scale): 3"
+    assert told == f"1 recording is clipped (up to {share:.1%} of the samples at full scale): 3"
 
 
 def test_levels_do_not_depend_on_how_many_recordings_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_durations_of_the_table_are_compared_with_those_of_the_recordings() -> N
     table = pd.DataFrame({"id": ["a", "b", "c"], "seconds": [0.5, 1.5, None]})
     samples = [noise(0.55, 1), noise(0.5, 2), noise(0.5, 3)]
     told = texts(list(check_sound(clips(*samples, table=table))), "durations")
-    assert told[1:] == ["1 recordings are not as long as the column 'seconds' tells: b"]
+    assert told[1:] == ["1 recording is not as long as the column 'seconds' tells: b"]
 
 
 def test_values_that_are_no_sound_are_left_alone() -> None:
@@ -253,14 +253,14 @@ def test_classes_that_a_part_lacks_are_told() -> None:
     official = collection.replaced(table=collection.table.assign(split=split))
     spec = DataSpec.parse({**BLOCK, "split": {"by": "official"}})
     told = [one.text for one in check_splits(official, spec) if not one.fact]
-    assert told == ["1 of 3 classes are absent from the test part of official: a; averages over classes leave them out"]
+    assert told == ["1 of 3 classes is absent from the test part of official: a; averages over classes leave them out"]
 
 
 def test_labels_with_too_few_places_are_told() -> None:
     spec = DataSpec.parse({**BLOCK, "split": {"by": "groups", "rule": "per_label"}})
     told = [one.text for one in check_splits(atlas(), spec) if not one.fact]
     assert told == ["split: labels with fewer than 3 groups are left out: cam (1), laz (1)"]
-    assert "1 classes" not in str(check_labels(atlas()))
+    assert "class has one" not in str(check_labels(atlas()))
 
 
 def test_a_table_crosses_two_columns() -> None:

@@ -148,18 +148,18 @@ def test_missing_values_are_told_with_their_file(tmp_path: Path) -> None:
         values[place] = np.nan
         np.save(tmp_path / f"AD/Feature/feature_0{patient}.npy", values)
     assert faults(tmp_path, **BLOCK) == [
-        "AD/Feature/feature_01.npy  1 values are missing (the first at trial 1, step 2, channel 0)",
-        "AD/Feature/feature_03.npy  1 values are missing (the first at trial 0, step 3, channel 2)",
+        "AD/Feature/feature_01.npy  1 value is missing (the first at trial 1, step 2, channel 0)",
+        "AD/Feature/feature_03.npy  1 value is missing (the first at trial 0, step 3, channel 2)",
     ]
 
 
 def test_what_does_not_fit_the_block_is_told(tmp_path: Path) -> None:
     patients(tmp_path)
     assert faults(tmp_path, **BLOCK, channel_names=["a"]) == [
-        "AD/Feature  data.channel_names: 1 channel names do not fit 3 channels"
+        "AD/Feature  data.channel_names: 1 channel name does not fit 3 channels"
     ]
     assert faults(tmp_path, **BLOCK, names={"label": ["a"]}) == [
-        "AD/Label/label.npy  data.names.label: 1 has no name; 1 names are those of 0 to 0"
+        "AD/Label/label.npy  data.names.label: 1 has no name; 1 name is that of 0 to 0"
     ]
     assert faults(tmp_path, **BLOCK, channels=["x"], columns={"y": "z"}) == [
         "AD/Label/label.npy  data.columns.y: there is no column 'z'. Known: channel_0, channel_1, channel_2, id, label,"

@@ -76,7 +76,7 @@ def test_the_same_id_as_number_and_as_text_is_refused() -> None:
     data = made([4] * 4, who=[1, "1", "2", 3], groups=("who",))
     (problem,) = spelling_problems(data, ["who", "who"])
     assert str(problem) == (
-        "data.groups: 1 values of 'who' are numbers in some rows and text in others: 1. Write them in one way."
+        "data.groups: 1 value of 'who' is a number in some rows and text in others: 1. Write them in one way."
     )
     assert list(spelling_problems(made([4] * 3, who=[1, "a", 3], groups=("who",)), ["who"])) == []
 

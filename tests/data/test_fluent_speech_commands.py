@@ -105,7 +105,7 @@ def test_the_card_takes_the_official_split_and_is_without_faults(tmp_path: Path)
 def test_a_speaker_in_two_parts_is_refused(tmp_path: Path) -> None:
     fluent(tmp_path / "data" / SET, {**FLUENT, "test": [("anna", *FLUENT["test"][0][1:])]})
     at = Places(tmp_path, tmp_path, tmp_path / "data")
-    with pytest.raises(LeakFound, match="1 values of 'speaker' are in train and test: anna"):
+    with pytest.raises(LeakFound, match="1 value of 'speaker' is in train and test: anna"):
         open_splits(resolve_spec({"card": "fluent_speech_commands"}, at), at, seed=0)
 
 

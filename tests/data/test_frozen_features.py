@@ -145,7 +145,7 @@ def test_stored_features_hide_missing_and_padded_steps() -> None:
     [
         ({"encoder": {"uses": "dilated_conv"}}, "has no checkpoint, so its features would be those of random weights"),
         ({"pooling": "max", "layers": "weighted"}, "can follow the mean of frames, and not `pooling: max`"),
-        ({"short": 5}, "needs 6 steps for one frame, and 1 of 4 sequences are shorter: d"),
+        ({"short": 5}, "needs 6 steps for one frame, and 1 of 4 sequences is shorter: d"),
     ],
 )
 def test_what_cannot_be_computed_is_refused(options: dict[str, Any], told: str, checkpoint: Path) -> None:

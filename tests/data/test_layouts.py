@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from tests.data.layouts import clips, cuts, json_lines, kaldi, lhotse, text
+from tests.data.layouts import RATE, clips, cuts, json_lines, kaldi, lhotse, text
 from tests.data.opening import faults, inspect, places, read
+from tests.data.sounds import tone, write
 from tswork.data.collection import Collection
 from tswork.data.digests import source_digest
 from tswork.data.spec import DataSpec
@@ -241,6 +244,33 @@ def test_lhotse_recordings_that_are_no_files_are_refused(tmp_path: Path) -> None
     assert told[2] == "set/supervisions.jsonl.gz:1:1  recording_id: there is no recording 'r1'"
 
 
+def test_lhotse_recordings_that_are_to_be_changed_and_single_channels_are_refused(tmp_path: Path) -> None:
+    lhotse(tmp_path / "set")
+    stereo = [{"type": "file", "channels": [0, 1], "source": "audio/r1.wav"}]
+    edited(tmp_path / "set", {"sources": stereo}, {"transforms": [{"name": "Speed"}]}, name="recordings.jsonl.gz")
+    edited(tmp_path / "set", {"channel": 1}, {"channel": [1, 0]}, {}, name="supervisions.jsonl.gz")
+    save = "Save it as a file (in Lhotse: `save_audio`)."
+    assert faults(tmp_path, inspect, reader="lhotse", path="set") == [
+        f"set/recordings.jsonl.gz:2:1  transforms: is to be changed when it is read (Speed). {save}",
+        "set/supervisions.jsonl.gz:1:1  channel: is one channel of a file of 2, and channels are mixed when they are read."
+        f" {save}",
+    ]
+
+
+def test_lhotse_supervisions_of_all_channels_are_their_mean(tmp_path: Path) -> None:
+    lhotse(tmp_path / "set")
+    plain = read(tmp_path, reader="lhotse", path="set")
+    low, high = tone(300.0, rate=RATE, seconds=1.0), tone(900.0, rate=RATE, seconds=1.0)
+    write(tmp_path / "set" / "audio" / "r1.wav", np.stack([low, high], axis=1), RATE)
+    stereo = [{"type": "file", "channels": [0, 1], "source": "audio/r1.wav"}]
+    edited(tmp_path / "set", {"sources": stereo}, {"transforms": [{"name": "Resample"}]}, name="recordings.jsonl.gz")
+    edited(tmp_path / "set", {"channel": [0, 1]}, {"channel": [0, 1]}, {}, name="supervisions.jsonl.gz")
+    found = read(tmp_path, reader="lhotse", path="set")
+    mean = torch.from_numpy((low + high) / 2 * 32768)[:4000, None]
+    torch.testing.assert_close(found.sequence(0).double(), mean.double(), rtol=0, atol=2)
+    assert found.sequence(2).equal(plain.sequence(2))
+
+
 def test_lhotse_recordings_without_supervisions_are_told(tmp_path: Path) -> None:
     lhotse(tmp_path / "set")
     (tmp_path / "set" / "supervisions.jsonl.gz").unlink()
@@ -336,7 +366,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path, reader: str) -> None:
 
 
 def edited(folder: Path, *changes: dict[str, Any], name: str = "cuts.jsonl.gz") -> None:
-    """The cuts of a folder with some fields changed, line by line."""
+    """A manifest of a folder with some fields changed, line by line."""
     lines = gzip.decompress((folder / name).read_bytes()).decode().splitlines()
     kept = [{**json.loads(line), **change} for line, change in zip(lines, changes, strict=True)]
     json_lines(folder / name, kept)

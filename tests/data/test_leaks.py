@@ -49,7 +49,7 @@ def leaks(made: Split, groups: tuple[str, ...] = ()) -> list[str]:
 
 def test_a_group_in_two_parts_is_refused_by_name() -> None:
     data = collection(distinct(4), patient=["ann", "bob", "ann", "cid"])
-    assert leaks(whole(data, [0], [1], [2, 3]), ("patient",)) == ["1 values of 'patient' are in train and test: ann"]
+    assert leaks(whole(data, [0], [1], [2, 3]), ("patient",)) == ["1 value of 'patient' is in train and test: ann"]
     assert guard(whole(data, [0, 2], [1], [3]), groups=("patient",), allow=None).groups == ("patient",)
 
 
@@ -61,18 +61,18 @@ def test_sequences_without_a_group_share_none() -> None:
 def test_a_sequence_whose_group_nobody_wrote_down_is_refused_by_name() -> None:
     data = collection(distinct(4), patient=["ann", None, "bob", "cid"])
     assert leaks(whole(data, [0], [1], [2, 3]), ("patient",)) == [
-        "1 sequences have no 'patient', so that nobody can tell whether it is in another part: s1"
+        "1 sequence has no 'patient', so that nobody can tell whether it is in another part: s1"
     ]
     assert guard(whole(data, [0], [1], [2, 3]), groups=("patient",), allow=None, alone=True).leaks == ()
     made = guard(whole(data, [0], [1], [2, 3]), groups=("patient",), allow="a stranger's")
-    assert made.leaks[0].startswith("1 sequences have no 'patient'")
+    assert made.leaks[0].startswith("1 sequence has no 'patient'")
     assert guard(whole(data, [0], [2], [3]), groups=("patient",), allow=None).leaks == ()  # it is in no part
 
 
 def test_what_all_parts_share_is_told_once() -> None:
     data = collection(distinct(4), patient=["ann", "ann", "ann", "cid"])
     assert leaks(whole(data, [0, 3], [1], [2]), ("patient",)) == [
-        "1 values of 'patient' are in more than one of train, validation, test: ann"
+        "1 value of 'patient' is in more than one of train, validation, test: ann"
     ]
 
 
@@ -84,7 +84,7 @@ def test_many_shared_groups_are_counted() -> None:
 
 def test_segments_of_one_recording_in_two_parts_are_refused() -> None:
     data = collection(distinct(3), recording=["r", "r", "q"]).replaced(groups=())
-    assert leaks(whole(data, [0], [], [1, 2])) == ["1 values of 'recording' are in train and test: r"]
+    assert leaks(whole(data, [0], [], [1, 2])) == ["1 value of 'recording' is in train and test: r"]
 
 
 def test_the_same_content_under_two_ids_is_refused_by_name() -> None:
@@ -92,14 +92,14 @@ def test_the_same_content_under_two_ids_is_refused_by_name() -> None:
     values[3] = values[0]
     data = collection(values)
     assert leaks(whole(data, [0, 1], [2], [3])) == [
-        "1 sequences of test have the same content as one of train: s0 and s3"
+        "1 sequence of test has the same content as one of train: s0 and s3"
     ]
     assert guard(whole(data, [0, 3], [1], [2]), groups=(), allow=None).leaks == ()
 
 
 def test_missing_values_are_content_too() -> None:
     data = collection([[1, np.nan, *range(8)], [1, np.nan, *range(8)]])
-    assert leaks(whole(data, [0], [], [1])) == ["1 sequences of test have the same content as one of train: s0 and s1"]
+    assert leaks(whole(data, [0], [], [1])) == ["1 sequence of test has the same content as one of train: s0 and s1"]
 
 
 def test_very_short_sequences_may_be_equal_by_chance() -> None:
@@ -135,7 +135,7 @@ def test_the_same_time_of_equal_series_in_two_parts_is_refused() -> None:
     series = distinct(1, 20)[0]
     data = collection([series, series])
     (text,) = leaks(split(data, [[0, 0, 12]], [], [[1, 10, 20]]))
-    assert text == "1 sequences of test have the same content as one of train: s0 and s1"
+    assert text == "1 sequence of test has the same content as one of train: s0 and s1"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,8 @@ def test_the_same_time_of_equal_series_in_two_parts_is_refused() -> None:
 def test_spans_that_overlap_in_time_are_refused(train: list[list[int]], test: list[list[int]], overlaps: int) -> None:
     made = split(collection(distinct(2, 20)), train, [], test)
     if overlaps:
-        assert leaks(made) == [f"{overlaps} spans of train and test overlap in time, in s0"]
+        spans = "1 span of train and test overlaps" if overlaps == 1 else f"{overlaps} spans of train and test overlap"
+        assert leaks(made) == [f"{spans} in time, in s0"]
     else:
         assert guard(made, groups=(), allow=None).leaks == ()
 
@@ -171,7 +172,7 @@ def test_overlap_is_found_exactly_where_two_parts_share_a_step(drawn: list[tuple
         steps[side] |= {(row, step) for step in range(start, start + length)}
     made = split(collection(distinct(3, 30)), sides[0], [], sides[1])
     if steps[0] & steps[1]:
-        assert "overlap in time" in leaks(made)[0]
+        assert "in time" in leaks(made)[0]
     else:
         assert guard(made, groups=(), allow=None).leaks == ()
 
@@ -180,7 +181,7 @@ def test_a_reason_lets_leaks_pass_and_writes_them_down() -> None:
     values = distinct(2)
     data = collection([values[0], values[0], values[1]], split=["train", "test", "test"]).replaced(groups=())
     (made,) = make_splits(data, SplitSpec(by="official", allow_leak="published so"), seed=0)
-    assert made.leaks == ("1 sequences of test have the same content as one of train: s0 and s1",)
+    assert made.leaks == ("1 sequence of test has the same content as one of train: s0 and s1",)
 
 
 def test_all_leaks_are_told_at_once() -> None:

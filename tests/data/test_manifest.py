@@ -296,8 +296,8 @@ def test_recordings_that_cannot_be_decoded_are_told_with_their_row_or_their_line
     assert "torn.npz: is not a whole npy or npz file without pickles" in told[1]
     assert told[2].endswith("text.npy: holds text, not numbers")
     assert told[3].endswith("cube.npy: has 3 axes; one (time) or two (time channel) are expected")
-    assert told[4].endswith("inf.npy: 1 values are infinite (the first at step 1 of 'channel_1')")
-    assert told[5].endswith("has 1 cells where the header has 2")
+    assert told[4].endswith("inf.npy: 1 value is infinite (the first at step 1 of 'channel_1')")
+    assert told[5].endswith("has 1 cell where the header has 2")
     assert told[6].endswith("channel_1: 'x' is not a number")
     assert told[8].endswith("empty.npy: has no time steps")
 

@@ -55,14 +55,14 @@ def test_refused_missing_values_are_told_by_sequence_channel_and_step(tmp_path: 
     block = cases(tmp_path, [[[1, NAN, NAN]], [[1, 1, 1]], [[1, 1, NAN]]], missing="refuse")
     assert faults(tmp_path, **block) == [
         "s0, channel_0: 2 values are missing (the first at step 1)",
-        "s2, channel_0: 1 values are missing (the first at step 2)",
+        "s2, channel_0: 1 value is missing (the first at step 2)",
     ]
 
 
 def test_refused_missing_values_are_told_by_their_time(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("t,x\n2024-01-01 00:00,0\n2024-01-01 01:00,\n")
     told = faults(tmp_path, reader="series_csv", path="x.csv", time="t", missing="refuse")
-    assert told == ["x, x: 1 values are missing (the first at 2024-01-01 01:00:00)"]
+    assert told == ["x, x: 1 value is missing (the first at 2024-01-01 01:00:00)"]
 
 
 def test_infinities_are_told_by_sequence_channel_and_step(tmp_path: Path) -> None:

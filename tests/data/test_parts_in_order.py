@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_told_at_once() -> None:
     with pytest.raises(DataInvalid) as refused:
         divided(collection, last={"ill": [2, 2], "healthi": [0, 1]})
     assert [str(one) for one in refused.value.problems] == [
-        "data.prepare: 1 values of 'patient' are in several classes: 2",
+        "data.prepare: 1 value of 'patient' is in several classes: 2",
         "data.prepare: there is no class 'healthi'. Did you mean 'healthy'?",
         "data.prepare: `last` names no numbers for the class 'healthy'",
         "data.prepare: the class 'ill' has 2 values of 'patient', fewer than `last` asks for",

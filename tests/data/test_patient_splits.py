@@ -85,7 +85,7 @@ def test_unknown_and_doubled_patients_are_told_at_once_with_near_names() -> None
 def test_a_trial_without_a_patient_has_no_place_in_lists() -> None:
     collection = made([4] * 4, patient=["1", "2", None, "3"], groups=("patient",))
     assert refused(collection, test=[1]) == [
-        "data.split.lists: 1 sequences have no 'patient', so no list can tell where they belong: 2"
+        "data.split.lists: 1 sequence has no 'patient', so no list can tell where they belong: 2"
     ]
 
 
@@ -239,7 +239,7 @@ def test_trial_numbers_that_come_again_in_every_patient_are_explained() -> None:
         " groups, since 'patient' keeps them together."
     )
     assert told(collection, by="groups") == (
-        "data.split: 1 groups are fewer than the 3 parts. Give 0 for validation, or use more groups. " + advice
+        "data.split: 1 group is fewer than the 3 parts. Give 0 for validation, or use more groups. " + advice
     )
     (line,) = told(collection, by="groups", group="patient").splitlines()
     assert line.split(": ")[1] == "3 values of 'trial' are in more than one of train, validation, test"
@@ -251,7 +251,7 @@ def test_a_device_that_two_patients_share_gets_no_such_advice() -> None:
     collection = patients(device=device, groups=("patient", "device"))
     text = told(collection, by="groups", lists={"test": [1, 5]})
     assert text.endswith("give `split: {allow_leak: REASON}`.")
-    assert "1 values of 'device' are in train and test: 1" in text
+    assert "1 value of 'device' is in train and test: 1" in text
 
 
 def test_ids_are_numbers_text_or_large_and_the_split_is_the_same() -> None:

@@ -47,8 +47,8 @@ BAD = ([1, 2, 3], [1, NAN, 3], [5, 5, 5], [4, NAN, 4])
 
 def test_missing_values_are_refused_and_flat_channels_kept_by_default() -> None:
     assert refused(sequences(*BAD)) == [
-        "s1, Cz: 1 values are missing (the first at step 1)",
-        "s3, Cz: 1 values are missing (the first at step 1)",
+        "s1, Cz: 1 value is missing (the first at step 1)",
+        "s3, Cz: 1 value is missing (the first at step 1)",
     ]
     good = sequences([1, 2, 3], [5, 5, 5])
     assert quality(good) is good

@@ -42,7 +42,7 @@ def test_columns_that_are_not_there_are_all_told(tmp_path: Path) -> None:
 def test_sequences_without_a_label_and_too_few_classes_are_told(tmp_path: Path) -> None:
     block = table(tmp_path, id=["r1", "r2", "r3"], kind=["a", "", "a"])
     assert faults(tmp_path, **block, label="kind") == [
-        "data.label (kind): 1 sequences have no label: r2. Fill in the empty cells, leave them out with `unlabelled: drop`,"
+        "data.label (kind): 1 sequence has no label: r2. Fill in the empty cells, leave them out with `unlabelled: drop`,"
         " or train on them without labels with `unlabelled: keep`.",
         "data.label (kind): fewer than two classes (found: a)",
     ]

@@ -159,7 +159,7 @@ def test_the_same_rate_changes_nothing() -> None:
         (sines(50.0, 1.0, 20).replaced(values=torch.full((20, 1), torch.nan)), 25.0, "data.missing: 'resample' cannot go over missing values; there are some in 0. Give `missing: interpolate`."),
         (sines(50.0, 1.0, 20).replaced(rate=None), 25.0, "data.rate: 'resample' needs to know how many samples a second there are. Give `rate:`, or name time stamps with `time:`."),
         (sines(50.0, 1.0, 20), 25.000001, "data.prepare: from 50 to 25 samples a second is no ratio of whole numbers up to 10,000. Choose a rate that is a simple share of the old one."),
-        (sines(50.0, 1.0, 4).replaced(times=torch.tensor([0, 10, 20, 25])), 25.0, "data.time: 'resample' needs regular time stamps; 1 steps differ from the usual 1e-08 s, in 0"),
+        (sines(50.0, 1.0, 4).replaced(times=torch.tensor([0, 10, 20, 25])), 25.0, "data.time: 'resample' needs regular time stamps; 1 step differs from the usual 1e-08 s, in 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_resampled_is_refused(collection: Collection, rate: float, told: str) -> None:

@@ -67,7 +67,7 @@ def test_segments_are_those_of_a_plain_walk(lengths: list[int], length: int, ove
         (row, *span) for row, steps in enumerate(lengths) for span in plain.segments(steps, length, overlap, rest)
     ]
     if not wanted or (rest == "drop" and min(lengths) < length):
-        with pytest.raises(DataInvalid, match="are shorter than"):
+        with pytest.raises(DataInvalid, match="shorter than"):
             segment(collection, steps=length, overlap=overlap, rest=rest)
         return
     found = segment(collection, steps=length, overlap=overlap, rest=rest)
@@ -156,7 +156,7 @@ def test_recordings_that_are_too_short_are_refused_by_name_or_left_out_with_a_wa
     with pytest.raises(DataInvalid) as refused:
         segment(collection, steps=4)
     assert str(refused.value) == (
-        "data.prepare: 1 of 3 sequences are shorter than the 4 steps that 'segment' needs: s1. Give `rest: keep`, `rest: pad`"
+        "data.prepare: 1 of 3 sequences is shorter than the 4 steps that 'segment' needs: s1. Give `rest: keep`, `rest: pad`"
         " or `short: drop`."
     )
     with pytest.warns(TsworkWarning, match="segment leaves out 1 of 3 recordings shorter than 4 steps: s1"):
@@ -170,7 +170,7 @@ def test_recordings_that_are_too_short_are_refused_by_name_or_left_out_with_a_wa
     [
         (counting([5]), {"seconds": 1.0}, "data.rate: 'segment' needs to know how many samples a second there are. Give `rate:`, or name time stamps with `time:`."),
         (counting([5], rate=2.0), {"seconds": 0.1}, "data.prepare: 0.1 seconds are less than one time step"),
-        (counting([5]).replaced(times=torch.tensor([0, 1, 2, 4, 5])), {"seconds": 1e-9}, "data.time: 'segment' needs regular time stamps; 1 steps differ from the usual 1e-09 s, in s0"),
+        (counting([5]).replaced(times=torch.tensor([0, 1, 2, 4, 5])), {"seconds": 1e-9}, "data.time: 'segment' needs regular time stamps; 1 step differs from the usual 1e-09 s, in s0"),
         (counting([5]).replaced(table=pd.DataFrame({"id": ["s"], "test_start": [3]})), {"steps": 2}, "data.prepare: 'segment' would mix the published test values into the series before them. Leave out 'segment'."),
     ],
 )  # fmt: skip

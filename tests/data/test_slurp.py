@@ -113,7 +113,7 @@ def test_long_recordings_and_sentences_are_left_out_by_headers_and_texts_when_as
     assert set(ids(tmp_path)) - set(found.table["id"]) == {"audio-1", "audio-1-headset", "audio-4"}
     assert found.notes == ("3 of 11 recordings are left out: `longest_characters: 20`",), "audio-4 is both"
     assert read(tmp_path, **BLOCK, longest_seconds=0.2).notes == (
-        "1 of 11 recordings are left out: `longest_seconds: 0.2`",
+        "1 of 11 recordings is left out: `longest_seconds: 0.2`",
     )
     assert len(read(tmp_path, **BLOCK, longest_seconds=0.5)) == 11, "the limit itself is not too long"
     assert "no recording is left" in faults(tmp_path, inspect, **BLOCK, longest_seconds=0.01)[0]
@@ -196,5 +196,5 @@ def test_a_sentence_in_two_parts_is_refused(tmp_path: Path) -> None:
     shared = slurp_sentence(11, "lights", "iot", "hue_lightoff", "audio-12.flac")
     slurp(tmp_path / "data" / "slurp", {**SLURP, "test": [*SLURP["test"], shared]})
     at = Places(tmp_path, tmp_path, tmp_path / "data")
-    with pytest.raises(LeakFound, match="1 values of 'slurp_id' are in train and test: 11"):
+    with pytest.raises(LeakFound, match="1 value of 'slurp_id' is in train and test: 11"):
         open_splits(resolve_spec({"card": "slurp"}, at), at, seed=0)

@@ -250,8 +250,8 @@ def broken_files(folder: Path) -> dict[str, str]:
         "empty.wav": "is empty (0 bytes)",
         "none.wav": "holds no samples",
         "frame.wav": "has 399 samples at 16000 Hz, and an analysis frame of 0.025 s needs 400",
-        "nan.wav": "1 samples are not finite (the first is nan at sample 7)",
-        "inf.wav": "1 samples are not finite (the first is inf at sample 7999)",
+        "nan.wav": "1 sample is not finite (the first is nan at sample 7)",
+        "inf.wav": "1 sample is not finite (the first is inf at sample 7999)",
         "silent.wav": "is silent: all samples are 0",
         "clipped.wav": "is clipped: 100% of its samples are at full scale",
     }

@@ -92,7 +92,7 @@ def test_series_are_cut_at_shares_of_their_own_lengths_and_may_share_their_group
 @pytest.mark.parametrize(
     ("collection", "spec", "text"),
     [
-        (made([5, 3]), {"counts": (2, 1, 1)}, "data.split.counts: 1 sequences are shorter than the 4 steps of counts (the shortest has 3). Use fractions."),
+        (made([5, 3]), {"counts": (2, 1, 1)}, "data.split.counts: 1 sequence is shorter than the 4 steps of counts (the shortest has 3). Use fractions."),
         (made([5]), {"dates": ("2020-01-01", "2020-01-02", "2020-01-03")}, "data.split.dates: the data have no time stamps. Name their column with `time:`."),
         (made([5]), {"fractions": (1.0, 0.0, 0.0)}, "data.split: the test part is empty"),
         (made([5], times=True), {"dates": ("2020-01-01", "2020-01-02", "2020-01-03")}, "data.split: the test part is empty"),
@@ -141,7 +141,7 @@ def test_a_continuation_is_the_test_part_and_validation_the_end_of_training() ->
     ("fields", "spec", "text"),
     [
         ({}, {}, "data.split.by: the data have no official split. Use `by: groups` or `by: time`."),
-        ({"split": ["train", "tst", None]}, {}, "data.split.by: 1 sequences are in no part: 2\ndata.split.by: the column 'split' holds 'tst'; train, validation, test are known"),
+        ({"split": ["train", "tst", None]}, {}, "data.split.by: 1 sequence is in no part: 2\ndata.split.by: the column 'split' holds 'tst'; train, validation, test are known"),
         ({"split": ["train", "train", "val"]}, {}, "data.split.by: the test part is empty"),
         ({"split": ["train", "test", "val"]}, {"fractions": (0.5, 0.5)}, "data.split.fractions: the official split has a validation part already. Leave out the fractions."),
     ],

@@ -77,7 +77,7 @@ def test_cells_that_say_nothing_are_missing_values(tmp_path: Path) -> None:
         ("name,b\nfoo,2\nbar,3\n", "load.csv:2:1  name: holds no numbers (the first: 'foo'). Choose other columns with `channels:`; time stamps are named with `time:`."),
         ("a,b\n1,2\n3,inf\n", "load.csv:3:1  b: is infinite"),
         ("a,b\n1,2\n3,1e39\n", "load.csv:3:1  b: is infinite"),
-        ("a,b\n1,2\n3\n", "load.csv:3:1  has 1 cells where the header has 2"),
+        ("a,b\n1,2\n3\n", "load.csv:3:1  has 1 cell where the header has 2"),
         ("a,b\n1,2\n\n3,4,5\n", "load.csv:4:1  has 3 cells where the header has 2. If commas stand in its decimals, save the file with semicolons between the cells."),
         ('a,b\n"1\n",2\nx,4\n', "load.csv:4:1  a: 'x' is not a number"),
         ("Größe,b\n1,2\n".encode("latin-1"), "load.csv:1:1  is not UTF-8 text. Save it as UTF-8."),
@@ -91,7 +91,7 @@ def test_a_fault_is_told_with_its_line(tmp_path: Path, content: str | bytes, fau
 
 def test_all_rows_of_another_width_are_told_and_the_rest_counted(tmp_path: Path) -> None:
     told = wrong(tmp_path, "a,b\n" + "1\n" * 30 + "1,2\n")
-    assert told[0] == "load.csv:2:1  has 1 cells where the header has 2"
+    assert told[0] == "load.csv:2:1  has 1 cell where the header has 2"
     assert len(told) == 21
     assert told[-1] == "and 10 more rows of another width"
 

@@ -109,7 +109,7 @@ def test_processes_share_every_batch_without_a_rest() -> None:
 
 
 def test_too_few_sequences_for_the_processes_are_refused() -> None:
-    with pytest.raises(DataInvalid, match="train: 1 sequences in batches of 4 do not give each of 2 processes one"):
+    with pytest.raises(DataInvalid, match="train: 1 sequence in batches of 4 does not give each of 2 processes one"):
         batches_of(waves([9]), context=Context(world_size=2))
     with pytest.raises(DataInvalid, match="batches of 3 sequences cannot be shared among 2 processes"):
         batches_of(waves([9] * 6), sampler=Uniform(6, batch_size=3, seed=0), context=Context(world_size=2))

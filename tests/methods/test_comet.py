@@ -464,7 +464,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_samples_of_one_frame_have_no_observations_to_contrast() -> None:
-    said = "the longest sample has 1 steps, one frame, .* Use longer samples, or set `observation_weight: 0`."
+    said = "the longest sample has 1 step, one frame, .* Use longer samples, or set `observation_weight: 0`."
     with pytest.raises(DataInvalid, match=said):
         first_batch(method(), visits([(3,), (3,)], time=1))
 
@@ -482,7 +482,7 @@ def test_batches_of_one_patient_are_refused_and_some_of_them_warned_of() -> None
     with pytest.raises(DataInvalid, match=said):
         first_batch(method(batch_size=8), part)
     with pytest.warns(
-        TsworkWarning, match=r"comet: 1 of the 2 batches of an epoch hold samples of one patient only, where"
+        TsworkWarning, match=r"comet: 1 of the 2 batches of an epoch holds samples of one patient only, where"
     ):
         first_batch(method(batch_size=16, **only("patient")), part)
     first_batch(method(batch_size=8, shuffle="random"), part)

@@ -21,6 +21,7 @@ from tswork.methods import ewc
 from tswork.methods.answers import ClassAnswer, Heard
 from tswork.methods.fisher import Truth, drawn, fisher_information
 from tswork.methods.model import Model, evaluating
+from tswork.text.collection_text import texts_of
 from tswork.text.tokens import Tokens
 
 
@@ -77,6 +78,19 @@ def test_of_a_text_it_adds_up_the_tokens_of_a_sample_before_it_squares() -> None
     found = information(method, model, part)
     (bias,) = (name for name, value in found.items() if value.shape == expected.shape and name.endswith("bias"))
     torch.testing.assert_close(found[bias], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_the_texts_of_a_task_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Part] = []
+
+    def counted(part: Part) -> dict[int, str]:
+        read.append(part)
+        return texts_of(part)
+
+    monkeypatch.setattr("tswork.methods.answers.texts_of", counted)
+    part, method = told_waves(), learner("ewc", answer="text", decoder=SMALL, merge_dropout=0.5, samples=2, epochs=1)
+    trained(method, part)
+    assert len(read) == len(method.tasks(part)) > 1
 
 
 def test_every_weight_has_the_mean_square_of_its_gradient_sample_by_sample() -> None:

@@ -123,13 +123,13 @@ def test_data_without_labels_or_with_one_class_are_refused() -> None:
         ModelUnfit, match=r"supervised: the data have no labels\. Name a column of at least two classes"
     ):
         model_of(method_of("supervised"), Part(part.collection.replaced(label=None), part.spans))
-    with pytest.raises(ModelUnfit, match="supervised: the data have 1 classes"):
+    with pytest.raises(ModelUnfit, match="supervised: the data have 1 class"):
         model_of(method_of("supervised"), labelled(part, ["a"] * 4))
 
 
 def test_a_training_part_of_one_class_is_refused() -> None:
     part = labelled(waves([20] * 4), ["a", "a", "b", None])
     half = Part(part.collection, part.spans[[0, 1, 3]])
-    said = "train: it has 2 labelled sequences of 1 classes in the column 'label', and a classifier needs two classes"
+    said = "train: it has 2 labelled sequences of 1 class in the column 'label', and a classifier needs two classes"
     with pytest.raises(DataInvalid, match=said):
         method_of("supervised").check(half)

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,6 +33,42 @@ def test_the_kernel_machine_is_that_of_the_published_grid_search(classes: int) -
     assert predicted.tolist() == search.predict(new).tolist()
     decision = search.decision_function(new)  # the solver stops within 1e-3 of the optimum
     np.testing.assert_allclose(scores if classes > 2 else scores[:, 1], decision, atol=5e-3)
+
+
+def persons(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ten items of each of twelve persons of two classes, told apart by person rather than by class."""
+    draw = np.random.default_rng(seed)
+    person = np.repeat(np.arange(12), 10)
+    x = 2.0 * draw.normal(size=(12, 6))[person] + 0.3 * draw.normal(size=(120, 6)) + 0.8 * np.eye(6)[person % 2]
+    return x, person % 2, person
+
+
+def test_costs_are_chosen_by_persons_who_were_not_fitted() -> None:
+    x, truth, person = persons()
+    search = GridSearchCV(SVC(gamma="scale"), {"C": list(probes.SVM_COSTS)}, cv=StratifiedGroupKFold(5))
+    together = probes.fit("svm", x, truth, groups=person)["cost"][0]
+    assert together == search.fit(x, truth, groups=person).best_params_["C"]
+    assert together != probes.fit("svm", x, truth)["cost"][0], "items of a person in several folds choose another"
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    costs = {"logisticregression__C": list(probes.LOGISTIC_COSTS)}
+    search = GridSearchCV(linear, costs, cv=StratifiedGroupKFold(5)).fit(x, truth, groups=person)
+    chosen = probes.fit("logistic", x, truth, groups=person)["cost"][0]
+    assert chosen == search.best_params_["logisticregression__C"]
+
+
+@pytest.mark.parametrize("persons_of", [[0] * 60, [0] * 30 + [1] * 30])
+def test_groups_that_leave_nothing_to_compare_give_the_cost_of_few_items(persons_of: list[int]) -> None:
+    x, _ = clouds(2, 60, 0)
+    truth, person = np.repeat([0, 1], 30), np.array(persons_of)
+    assert math.isinf(probes.fit("svm", x, truth, groups=person)["cost"][0])
+    assert probes.fit("logistic", x, truth, groups=person)["cost"][0] == 1.0
+
+
+def test_fewer_groups_than_folds_are_a_fold_each() -> None:
+    x, truth = clouds(2, 60, 0)
+    person = np.arange(60) // 20
+    search = GridSearchCV(SVC(gamma="scale"), {"C": list(probes.SVM_COSTS)}, cv=LeaveOneGroupOut())
+    assert probes.fit("svm", x, truth, groups=person)["cost"] == search.fit(x, truth, groups=person).best_params_["C"]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])

@@ -98,9 +98,9 @@ def test_intents_have_an_accuracy_and_a_macro_f1_over_labels_of_either_side() ->
 
 
 def test_corpora_of_unequal_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 true utterances do not fit 0 predictions"):
+    with pytest.raises(ValueError, match="1 true utterance does not fit 0 predictions"):
         entity_scores([[]], [])
-    with pytest.raises(ValueError, match="1 true intents do not fit 2 predictions"):
+    with pytest.raises(ValueError, match="1 true intent does not fit 2 predictions"):
         intent_accuracy(["a"], ["a", "b"])
 
 

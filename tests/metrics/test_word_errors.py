@@ -52,5 +52,5 @@ def test_the_number_of_edits_is_the_sum_of_edit_distances(corpus: list[tuple[str
 
 
 def test_corpora_of_unequal_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 references do not fit 0 hypotheses"):
+    with pytest.raises(ValueError, match="1 reference does not fit 0 hypotheses"):
         word_errors(["a"], [])

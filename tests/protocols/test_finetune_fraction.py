@@ -279,9 +279,7 @@ def test_data_that_cannot_be_judged_are_refused_with_all_faults() -> None:
 
 def test_one_patient_has_one_class_so_a_share_of_one_is_refused() -> None:
     split = toy_patients()
-    text = (
-        r"fractions: 0\.1 is 1 of 10 groups and leaves out 1 classes: d\d\. Take a larger fraction, or give `stratify"
-    )
+    text = r"fractions: 0\.1 is 1 of 10 groups and leaves out 1 class: d\d\. Take a larger fraction, or give `stratify"
     with pytest.raises(DataInvalid, match=text):
         FinetuneFraction(config(by="groups", fractions=[1.0, 0.1])).check(split)
 

@@ -18,7 +18,7 @@ from tswork.data.collection import Collection, Part, Split
 from tswork.errors import DataInvalid
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
-from tswork.metrics import classification
+from tswork.metrics import classification, probes
 from tswork.protocols.base import Result
 from tswork.protocols.class_table import resampled_together
 from tswork.protocols.probe_classify import ProbeClassify, ProbeClassifyConfig
@@ -108,6 +108,25 @@ def test_patients_are_judged_by_the_mean_of_their_scores() -> None:
     expected = classification.measures(means[:, 0].astype(int), means[:, 1:].argmax(axis=1), means[:, 1:])
     assert result.value("ours", "macro_f1.knn.patient") == expected["macro_f1"]
     assert sorted(result.tables["groups"]["patient"].unique()) == ["p14", "p15", "p16", "p17"]
+
+
+def test_folds_of_groups_choose_the_cost_by_patients_who_were_not_fitted() -> None:
+    split = toy_patients(patients=22, parts=(18, 18), noise=0.8)
+    model = toy_model(split.train)
+    protocol = ProbeClassify(ProbeClassifyConfig(heads=("svm",), folds="groups"))
+    found = protocol.evaluate({"ours": [model]}, split, Context()).heads["ours@svm"]
+    x, patient = embed_part(model, split.train, Context(), pooling="max").double().numpy(), split.train.codes("patient")
+    expected = probes.fit("svm", x, split.train.codes("diagnosis").numpy(), groups=patient.numpy())
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+    by_items = ProbeClassify(ProbeClassifyConfig(heads=("svm",))).evaluate({"ours": [model]}, split, Context())
+    assert by_items.heads["ours@svm"]["cost"] != found["cost"]
+
+
+def test_folds_of_groups_need_groups() -> None:
+    split = toy_classes()
+    with pytest.raises(DataInvalid, match=r"folds: the data name no groups. Name their columns with `groups:`."):
+        judge(split, ProbeClassifyConfig(folds="groups"), ours=toy_model(split.train))
 
 
 def test_groups_of_several_classes_are_not_judged() -> None:

@@ -360,7 +360,7 @@ def test_missing_values_and_empty_parts_are_refused() -> None:
     collection = split.train.collection.replaced(values=values)
     nothing = torch.empty(0, 3, dtype=torch.int64)
     parts = (split.train.spans, nothing, split.test.spans)
-    with pytest.raises(DataInvalid, match=r"(?s)validation: the part is empty.*y0: 1 values are missing"):
+    with pytest.raises(DataInvalid, match=r"(?s)validation: the part is empty.*y0: 1 value is missing"):
         RidgeForecast(SMALL).check(Split(*(Part(collection, spans) for spans in parts)))  # type: ignore[arg-type]
 
 

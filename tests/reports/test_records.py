@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import math
@@ -177,6 +178,28 @@ def test_what_was_judged_again_with_other_options_has_its_newest_result_alone() 
         judgement(FIGURES, key="elsewhere"), run=member_run("c", started=1).model_copy(update={"member": "seed=8"})
     )
     assert {one.key for one in united.union(elsewhere).newest_first(["waves"])} == {"after", "other", "elsewhere"}
+
+
+def test_without_what_was_replaced_a_page_says_the_same() -> None:
+    before, again, after, other, more = (
+        judgement(FIGURES, key=key) for key in ("before", "again", "after", "other", "more")
+    )
+    other = replace(other, stage="other")
+    every = [
+        records(before, run=member_run("replaced", started=1, hours=4)),
+        records(after, run=member_run("newer", started=2)),
+        records(again, other, run=member_run("replaced in part", started=1).model_copy(update={"seed": 9})),
+        records(run=member_run("failed", started=3)),
+        records(more, run=member_run("elsewhere", started=1, experiment="more")),
+    ]
+    whole = functools.reduce(Records.union, every)
+    short = whole.without_replaced()
+    assert set(whole.runs) - set(short.runs) == {"replaced"}
+    assert set(whole.results) - set(short.results) == {("waves", "before"), ("waves", "again")}
+    for experiments in (["waves"], ["more"], ["waves", "more"]):
+        assert short.newest_first(experiments) == whole.newest_first(experiments)
+        assert short.hours(experiments) == whole.hours(experiments)
+    assert short.without_replaced() == short
 
 
 def test_a_result_of_two_experiments_counts_once_on_a_page_of_both() -> None:

@@ -284,11 +284,11 @@ def test_reporting_does_not_wait_for_a_slow_server(tracking: FakeTracking, outbo
 
 
 def test_points_a_reopened_run_already_has_are_not_sent_again(tracking: FakeTracking, outbox: Outbox) -> None:
-    to = Recipient("seed=1", RUN, reached={"loss": 4})
+    to = Recipient("seed=1", RUN, reached={"loss": 4, "mse.h24": 4})
     for step in range(7):
-        outbox.points(to, {"loss": float(step), "new": float(step)}, step=step)
+        outbox.points(to, {"loss": float(step), "mse@h24": float(step), "new": float(step)}, step=step)
     assert outbox.close() is None
-    assert curve(tracking, "loss") == [(5, 5.0), (6, 6.0)]
+    assert curve(tracking, "loss") == curve(tracking, "mse.h24") == [(5, 5.0), (6, 6.0)]
     assert len(curve(tracking, "new")) == 7
 
 

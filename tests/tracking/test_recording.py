@@ -180,7 +180,7 @@ def test_a_leak_that_was_allowed_is_tagged(tmp_path: Path) -> None:
     assert "tswork.leaky" not in clean.children[0].data.tags
     _repeat_a_training_case_in_the_test_half(project)
     leaky: Run = run(project, text).children[0]
-    assert "1 sequences of test have the same content as one of train" in leaky.data.tags["tswork.leaky"]
+    assert "1 sequence of test has the same content as one of train" in leaky.data.tags["tswork.leaky"]
 
 
 def _repeat_a_training_case_in_the_test_half(project: Path) -> None:

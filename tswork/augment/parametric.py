@@ -28,6 +28,7 @@ from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
+from tswork.wording import counted
 
 Variant = Literal["paper", "reference"]
 Factor = Literal["hard", "soft", "none"]
@@ -100,7 +101,7 @@ class ParametricAugmentation(nn.Module):
     ) -> None:
         super().__init__()
         if trunk.stride != 1:
-            reason = f"it gives one frame in {trunk.stride} steps, and the augmentation needs a gate for each step"
+            reason = f"it gives one frame in {counted(trunk.stride, 'step')}, and the augmentation needs a gate for each step"
             raise ModelUnfit(type(trunk).__name__, reason, "Use a trunk of stride 1.")
         named = changing_channels(info, covariates=gate_covariates)
         self._gated_channels = tuple(info.channels.index(name) for name in named)

@@ -10,6 +10,7 @@ import typer
 
 from tswork.cli.data_import import import_layout
 from tswork.cli.options import DataRoot, Json, Root, SkipBad, print_json
+from tswork.wording import counted
 
 if TYPE_CHECKING:
     from tswork.data.places import Places
@@ -85,7 +86,6 @@ def check(
 
     from tswork.cli.console import console
     from tswork.data.checking import check_data
-    from tswork.wording import counted
 
     spec, places = _spec(name, member, root, data_root, skip_bad=skip_bad)
     findings = check_data(spec, places, read_values=values)
@@ -163,8 +163,8 @@ def make(
         return
     took = time.perf_counter() - start
     seconds = len(made.collection.values) / (made.collection.rate or 1)
-    told = f"{len(made.collection)} recordings, {seconds:.0f} s, made and written in {took:.1f} s ({seconds / took:.0f} x real time)"
-    typer.echo(told, err=True)
+    told = f"{counted(len(made.collection), 'recording')}, {seconds:.0f} s, made and written in {took:.1f} s"
+    typer.echo(f"{told} ({seconds / took:.0f} x real time)", err=True)
 
 
 @data.command()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tswork.cli.options import DataRoot, Root
+from tswork.wording import counted
 
 
 def import_layout(
@@ -33,7 +34,7 @@ def import_layout(
     places = Places.here(root, data_root=data_root)
     done = write_manifest(layout, path, out, options=_options(option or ()), places=places)
     typer.echo(f"reader: manifest\npath: {done.path}" + (f"\n{done.cut}" if done.cut else ""))
-    typer.echo(f"wrote {done.path}: {done.rows} rows with {', '.join(done.columns)}", err=True)
+    typer.echo(f"wrote {done.path}: {counted(done.rows, 'row')} with {', '.join(done.columns)}", err=True)
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from tswork.cli.options import Json, print_json
+from tswork.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,7 @@ def _device() -> str:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         return f"{torch.cuda.get_device_name()} with {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}"
-    return f"CPU, {torch.get_num_threads()} threads (no CUDA device)"
+    return f"CPU, {counted(torch.get_num_threads(), 'thread')} (no CUDA device)"
 
 
 def _train_two_steps() -> str:
@@ -183,7 +184,7 @@ def _decoded(decoder: Decoder[Any], files: dict[str, bytes], wanted: np.ndarray,
         read = decoder.read(Path(folder) / next(iter(files)), DataOptions())
     if abs(read.values[:, 0] - wanted).max() > 1e-3:
         raise RuntimeError(f"a {what} came back different")
-    return f"{what} decoded: {len(read.values)} samples at {read.rate:g} Hz"
+    return f"{what} decoded: {counted(len(read.values), 'sample')} at {read.rate:g} Hz"
 
 
 def _log_mel() -> str:
@@ -216,7 +217,7 @@ def _bundled_data() -> str:
 
     block = {"reader": "aeon", "set": "ArrowHead", "label": "label", "split": {"by": "official"}}
     collection = open_collection(DataSpec.parse(block), Places.here(Path.cwd()))
-    return f"ArrowHead from aeon: {len(collection)} series of {len(collection.classes)} classes"
+    return f"ArrowHead from aeon: {len(collection)} series of {counted(len(collection.classes), 'class', 'classes')}"
 
 
 def _tracking() -> str:

@@ -9,6 +9,7 @@ import typer
 
 from tswork.cli.options import DataRoot, FinishedRun, Overrides, Root
 from tswork.cli.predict import Member
+from tswork.wording import counted
 
 
 def embed(
@@ -35,4 +36,4 @@ def embed(
         frame.to_parquet(out, index=False)
     else:
         frame.to_csv(out, index=False)
-    typer.echo(f"wrote {len(frame)} embeddings to {out}")
+    typer.echo(f"wrote {counted(len(frame), 'embedding')} to {out}")

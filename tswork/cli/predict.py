@@ -41,13 +41,19 @@ def predict(
     data_root: DataRoot = None,
 ) -> None:
     """Predict new data with the heads and models of a finished pipeline, in original units."""
-    from tswork.data.places import Places
-    from tswork.pipeline.predicting import predict_new
-    from tswork.tracking.finding import find_run
+    from tswork import door
 
-    places = Places.here(root, data_root=data_root)
-    finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
-    frame = predict_new(finished, data.absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
+    frame = door.predict(
+        run,
+        data,
+        stage=stage,
+        horizon=horizon,
+        member=member,
+        ignore_unknown=ignore_unknown,
+        overrides=overrides or (),
+        root=root,
+        data_root=data_root,
+    )
     if out is None:
         typer.echo(frame.to_csv(index=False, float_format=DIGITS), nl=False)
     elif out.suffix == ".parquet":

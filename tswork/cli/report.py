@@ -20,7 +20,7 @@ def report_page(
         typer.Option(help="A file of results, beside those that the page names; repeatable.", show_default=False),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Write all results of the page to the first file that it names in `records`.")
+        bool, typer.Option("--keep", help="Write the results of the page to the first file that it names in `records`.")
     ] = False,
     root: Root = None,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 from tswork.cli.failing import failure_document
 from tswork.cli.options import DataRoot, Json, Overrides, PipelineFile, Root, SkipBad, print_json, with_skip_bad
 from tswork.errors import InvalidInput
+from tswork.wording import counted
 
 
 def validate(
@@ -17,7 +18,7 @@ def validate(
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pipeline file, its card, its data files and checkpoints without reading values; tells all faults at once."""
+    """Check a pipeline file, its card, its data files, their columns and checkpoints without reading values; tells all faults at once."""
     from tswork.cli.console import console
     from tswork.data.places import Places
     from tswork.pipeline.checkpoints import with_checkpoints
@@ -39,4 +40,4 @@ def validate(
     if as_json:
         print_json({"valid": True, "problems": [], "members": len(loaded.members), "stages": stages})
     else:
-        console().print(f"{pipeline} is valid: {stages} stages, {len(loaded.members)} members")
+        console().print(f"{pipeline} is valid: {counted(stages, 'stage')}, {counted(len(loaded.members), 'member')}")

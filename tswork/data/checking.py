@@ -27,8 +27,10 @@ from tswork.data.readers.base import Reader
 from tswork.data.readers.recordings import table_alone
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
+from tswork.data.split_spec import SplitSpec
 from tswork.errors import InvalidInput, TsworkWarning
 from tswork.store import file_digest
+from tswork.wording import counted, worded
 
 SHOWN = 5
 
@@ -49,7 +51,7 @@ def check_data(spec: DataSpec, places: Places, *, read_values: bool = True) -> l
             if read_values:
                 collection = read_collection(spec, places)
                 findings += check_files(reader, collection, spec, places)
-                findings += check_collection(collection)
+                findings += check_collection(collection, spec.split)
                 findings += check_splits(_prepared(collection, spec, places), spec)
             else:
                 findings += check_files(reader, None, spec, places)
@@ -76,7 +78,7 @@ def _of_table(spec: DataSpec, places: Places) -> list[Finding]:
     collection = table_alone(spec, places)
     if collection is None or spec.options.prepare:
         return []
-    return [*check_table(collection), *check_splits(collection, spec)]
+    return [*check_table(collection, spec.split), *check_splits(collection, spec)]
 
 
 def _prepared(collection: Collection, spec: DataSpec, places: Places) -> Collection:
@@ -92,14 +94,14 @@ def _faults(what: str, fault: InvalidInput) -> list[Finding]:
     return [Finding(what, str(problem), severe=True) for problem in fault.problems]
 
 
-def check_collection(collection: Collection) -> list[Finding]:
-    """Findings about a table and its values."""
+def check_collection(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
+    """Findings about a table and its values, seen by the split that will be made of them."""
     return [
         *_values(collection),
         *_lengths(collection),
         *_duplicates(collection),
         *check_sound(collection),
-        *check_labels(collection),
+        *check_labels(collection, split),
         *_times(collection),
     ]
 
@@ -152,18 +154,20 @@ def _flat(collection: Collection) -> Iterator[Finding]:
     rows = torch.nonzero(flat.any(dim=1)).flatten().tolist()
     if rows:
         channels = some([collection.channels[place] for place in torch.nonzero(flat.any(dim=0)).flatten().tolist()])
-        text = f"{len(rows)} sequences have a flat channel ({channels}): {named(collection, rows)}"
+        text = f"{counted(len(rows), 'sequence has', 'sequences have')} a flat channel ({channels}): {named(collection, rows)}"
         yield Finding("flat", f"{text}; `prepare: [{{uses: quality, flat: drop}}]` leaves them out")
 
 
 def _lengths(collection: Collection) -> Iterator[Finding]:
     empty = int((collection.lengths == 0).sum())
     if empty:
-        yield Finding("length", f"{empty} sequences are empty", severe=True)
+        yield Finding("length", f"{counted(empty, 'sequence is', 'sequences are')} empty", severe=True)
     if len(collection) > 1:
         short = int((collection.lengths < collection.lengths.float().median() / 10).sum())
         if short:
-            yield Finding("length", f"{short} sequences are shorter than a tenth of the median")
+            yield Finding(
+                "length", f"{counted(short, 'sequence is', 'sequences are')} shorter than a tenth of the median"
+            )
 
 
 def _duplicates(collection: Collection) -> Iterator[Finding]:
@@ -173,7 +177,10 @@ def _duplicates(collection: Collection) -> Iterator[Finding]:
         shown = some(
             [f"{called(collection, int(first[row]))} and {called(collection, row)}" for row in again[: SHOWN + 1]]
         )
-        yield Finding("duplicate", f"{len(again)} sequences repeat the content of another: {shown}")
+        yield Finding(
+            "duplicate",
+            f"{counted(len(again), 'sequence repeats', 'sequences repeat')} the content of another: {shown}",
+        )
 
 
 def _times(collection: Collection) -> Iterator[Finding]:
@@ -186,4 +193,7 @@ def _times(collection: Collection) -> Iterator[Finding]:
     usual = int(steps.mode().values)
     odd = int((steps != usual).sum())
     if odd:
-        yield Finding("time", f"{odd} of {len(steps)} time steps differ from the usual {usual / 1e9:g} s")
+        yield Finding(
+            "time",
+            f"{odd} of {counted(len(steps), 'time step')} {worded(odd, 'differs', 'differ')} from the usual {usual / 1e9:g} s",
+        )

@@ -10,6 +10,7 @@ import torch
 from tswork.data.collection import Collection, Split
 from tswork.data.faults import some
 from tswork.data.findings import Finding
+from tswork.wording import counted, worded
 
 PERSONS = ("speaker", "speaker_id", "spk_id", "client_id", "person", "patient", "subject")
 PLACES = ("location", "place", "city", "village", "session")
@@ -45,7 +46,8 @@ def check_shared(split: Split, *, accepted: bool) -> Iterator[Finding]:
             continue
         names = collection.categories(column)
         share = float(np.isin(test, shared).mean())
-        text = f"{len(shared)} values of {column!r} are in train and test of {split.name} ({share:.0%} of the test sequences)"
+        text = f"{counted(len(shared), 'value')} of {column!r} {worded(len(shared), 'is', 'are')} in train and test of {split.name}"
+        text = f"{text} ({share:.0%} of the test sequences)"
         text = f"{text}: {some([names[code] for code in shared.tolist()])}"
         tells = tells_label(collection, column)
         why = "each has one label, so who knows it knows the label" if tells else "what is tested was heard before"
@@ -73,5 +75,6 @@ def check_absent(split: Split) -> Iterator[Finding]:
         found = set(part.codes(collection.label).tolist()) - {-1}
         absent = [collection.classes[code] for code in sorted(trained - found)]
         if len(part) and absent and len(found) > 1:
-            text = f"{len(absent)} of {len(trained)} classes are absent from the {name} part of {split.name}: {some(absent)}"
+            text = f"{len(absent)} of {counted(len(trained), 'class', 'classes')} {worded(len(absent), 'is', 'are')} absent"
+            text = f"{text} from the {name} part of {split.name}: {some(absent)}"
             yield Finding("split", f"{text}; averages over classes leave them out")

@@ -16,8 +16,10 @@ from tswork.data.leaks import repeated
 from tswork.data.locating import named
 from tswork.data.selecting import empty_groups
 from tswork.data.spec import DataSpec
-from tswork.data.splits import make_splits
+from tswork.data.split_spec import SplitSpec
+from tswork.data.splits import kept_apart, make_splits
 from tswork.errors import InvalidInput, TsworkWarning
+from tswork.wording import counted, worded
 
 SHOWN = 5
 CLASSES = 30
@@ -26,18 +28,18 @@ FEW = 0.2
 """Up to this share of groups with several labels they are taken for slips; above it the label changes inside groups on purpose."""
 
 
-def check_labels(collection: Collection) -> list[Finding]:
+def check_labels(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
     """Findings about classes, about the groups of a table, and about what one tells of the other."""
-    return [*_groups(collection), *check_table(collection)]
+    return [*_groups(collection, split), *check_table(collection, split)]
 
 
-def check_table(collection: Collection) -> list[Finding]:
+def check_table(collection: Collection, split: SplitSpec | None = None) -> list[Finding]:
     """The same as far as it does not depend on values."""
     return [
         *_classes(collection),
         *_spelling(collection),
         *_conflicts(collection),
-        *_confounding(collection),
+        *_confounding(collection, split),
     ]
 
 
@@ -111,18 +113,21 @@ def _classes(collection: Collection) -> Iterator[Finding]:
     if found and max(found) >= 10 * max(1, min(found)):
         yield Finding(
             "classes",
-            f"the largest class has {max(found)} sequences, the smallest {min(found)}; look at balanced accuracy",
+            f"the largest class has {counted(max(found), 'sequence')}, the smallest {min(found)}; look at balanced accuracy",
         )
 
 
-def _groups(collection: Collection) -> Iterator[Finding]:
+def _groups(collection: Collection, split: SplitSpec | None) -> Iterator[Finding]:
+    alone = split is not None and split.ungrouped == "alone"
+    fate = "each is taken for a group of its own" if alone else "no split takes them without a reason"
     for column in collection.groups:
         without = torch.nonzero(collection.codes(column) < 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences have no {column!r}, and no split takes them without a reason"
+            text = f"{counted(len(without), 'sequence has', 'sequences have')} no {column!r}, and {fate}"
             yield Finding("groups", f"{text}: {named(collection, without)}")
     for column, names in empty_groups(collection).items():
-        yield Finding("groups", f"{len(names)} values of {column!r} have empty sequences alone: {some(names)}", True)
+        text = f"{counted(len(names), 'value')} of {column!r} {worded(len(names), 'has', 'have')} empty sequences alone"
+        yield Finding("groups", f"{text}: {some(names)}", True)
 
 
 def _spelling(collection: Collection) -> Iterator[Finding]:
@@ -142,22 +147,23 @@ def _conflicts(collection: Collection) -> Iterator[Finding]:
         count = len(collection.categories(column))
         if 0 < len(found) <= FEW * count:
             shown = some([f"{name} ({some(classes)})" for name, classes in found])
-            text = f"{len(found)} of {count} values of {column!r} have several labels: {shown}"
+            text = f"{len(found)} of {counted(count, 'value')} of {column!r} {worded(len(found), 'has', 'have')} several labels: {shown}"
             yield Finding("labels", f"{text}; where the label is the {column}'s own, give `label_per: {column}`")
 
 
-def _confounding(collection: Collection) -> Iterator[Finding]:
-    """A group that knows the label is what a model may learn instead of the label."""
+def _confounding(collection: Collection, split: SplitSpec | None) -> Iterator[Finding]:
+    """A group that knows the label is what a model may learn instead of the label, unless the split keeps its values apart."""
     if not collection.label:
         return
     labels = collection.codes(collection.label)
     known = labels >= 0
     labels = labels[known]
+    apart = kept_apart(collection, split)
     for column in (*collection.groups, *looks_like_group(collection)):
         groups = collection.codes(column)[known]
         pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
         count = len(torch.unique(groups))
-        if len(pairs) == count and count < len(labels):
+        if len(pairs) == count and count < len(labels) and column not in apart:
             yield Finding(
                 "confounding",
                 f"every {column!r} has one label only: split by {column!r}, or the model may learn it instead",
@@ -173,4 +179,7 @@ def _confounding(collection: Collection) -> Iterator[Finding]:
             single = torch.bincount(pairs[pairs[:, 0] >= 0, 1].clamp(min=0), minlength=len(collection.classes)) == 1
             names = [name for name, alone in zip(collection.classes, single.tolist(), strict=True) if alone]
             if names:
-                yield Finding("confounding", f"{len(names)} classes have one {column!r} only: {some(names)}")
+                yield Finding(
+                    "confounding",
+                    f"{counted(len(names), 'class has', 'classes have')} one {column!r} only: {some(names)}",
+                )

@@ -13,6 +13,7 @@ from tswork.data.association import rank_share
 from tswork.data.collection import Collection
 from tswork.data.findings import Finding
 from tswork.data.locating import named
+from tswork.wording import counted
 
 FRAME = 400 / 16000
 """Seconds that one frame of the usual speech encoders needs (400 samples at 16 kHz)."""
@@ -47,12 +48,13 @@ def check_sound(collection: Collection) -> Iterator[Finding]:
     silent = np.flatnonzero((level < SILENT) & (seconds > 0)).tolist()
     if silent:
         yield Finding(
-            "silent", f"{len(silent)} recordings are as good as silent (60 dB down): {named(collection, silent)}"
+            "silent",
+            f"{counted(len(silent), 'recording is', 'recordings are')} as good as silent (60 dB down): {named(collection, silent)}",
         )
     clipped = np.flatnonzero(full > CLIPPED)
     if len(clipped):
         worst = clipped[np.argsort(-full[clipped], kind="stable")].tolist()
-        text = f"{len(worst)} recordings are clipped (up to {full[worst[0]]:.1%} of the samples at full scale)"
+        text = f"{counted(len(worst), 'recording is', 'recordings are')} clipped (up to {full[worst[0]]:.1%} of the samples at full scale)"
         yield Finding("clipped", f"{text}: {named(collection, worst)}")
 
 
@@ -80,7 +82,7 @@ def _told(collection: Collection, seconds: Float64[np.ndarray, "sequence"]) -> I
         told = pd.to_numeric(collection.table[column], errors="coerce").to_numpy(np.float64)
         wrong = np.flatnonzero(np.abs(told - seconds) > np.maximum(0.1, 0.02 * seconds)).tolist()
         if wrong:
-            text = f"{len(wrong)} recordings are not as long as the column {column!r} tells"
+            text = f"{counted(len(wrong), 'recording is', 'recordings are')} not as long as the column {column!r} tells"
             yield Finding("durations", f"{text}: {named(collection, wrong)}")
 
 
@@ -88,11 +90,12 @@ def _short(collection: Collection, seconds: Float64[np.ndarray, "sequence"]) -> 
     empty = seconds == 0  # told elsewhere
     frameless = np.flatnonzero((seconds < FRAME - 1e-9) & ~empty).tolist()
     if frameless:
-        text = f"{len(frameless)} recordings are shorter than one frame of a speech encoder (25 ms)"
+        text = f"{counted(len(frameless), 'recording is', 'recordings are')} shorter than one frame of a speech encoder (25 ms)"
         yield Finding("length", f"{text}: {named(collection, frameless)}", severe=True)
     unmasked = np.flatnonzero((seconds < MASKED - 1e-9) & (seconds >= FRAME - 1e-9)).tolist()
     if unmasked:
-        text = f"{len(unmasked)} recordings are shorter than 205 ms, which the masking of transformers' encoders needs in training"
+        text = f"{counted(len(unmasked), 'recording is', 'recordings are')} shorter than 205 ms"
+        text = f"{text}, which the masking of transformers' encoders needs in training"
         yield Finding("length", f"{text}: {named(collection, unmasked)}")
 
 

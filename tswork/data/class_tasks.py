@@ -20,6 +20,7 @@ from tswork.data.collection import Collection, Part
 from tswork.data.faults import refuse, some
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import generator
+from tswork.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ class ClassTasks:
             draw = generator(seed, "order of classes")
             named = tuple(named[place] for place in torch.randperm(len(named), generator=draw).tolist())
         if sum(sizes) != len(known):
-            message = (
-                f"tasks of {some([*map(str, sizes)])} classes are {sum(sizes)} classes, and {column!r} has {len(known)}"
-            )
+            asked = f"tasks of {some([*map(str, sizes)])} classes are {counted(sum(sizes), 'class', 'classes')}"
+            message = f"{asked}, and {column!r} has {len(known)}"
             raise DataInvalid([Problem(message, path="sizes", remedy="Give the number of classes of every task.")])
         return ClassTasks.of(column, known, [named[a:b] for a, b in pairwise(accumulate(sizes, initial=0))])
 
@@ -138,8 +138,12 @@ def even_sizes(classes: int, *, step: int, first: int | None = None) -> tuple[in
     start = step if first is None else first
     further, rest = divmod(classes - start, step)
     if rest or further < 0:
-        shown = f"{start} classes and then {step} at a time" if first is not None else f"{step} classes at a time"
-        message = f"{classes} classes cannot be divided into {shown}"
+        shown = (
+            f"{counted(start, 'class', 'classes')} and then {step} at a time"
+            if first is not None
+            else f"{counted(step, 'class', 'classes')} at a time"
+        )
+        message = f"{counted(classes, 'class', 'classes')} cannot be divided into {shown}"
         raise DataInvalid([Problem(message, path="tasks", remedy="Give the number of classes of every task.")])
     return (start, *[step] * further)
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tswork.data.tasks_spec import TasksSpec
 from tswork.data.text_spec import TextSpec
+from tswork.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,16 @@ class Collection:
     def __repr__(self) -> str:
         """What it holds in a line, and not all its values."""
         shown = ", ".join([*self.channels[:4], *(["..."] if len(self.channels) > 4 else [])])
-        about = f"{len(self)} sequences, {len(self.values):,} steps, {len(self.channels)} channels ({shown})"
+        about = f"{counted(len(self), 'sequence')}, {len(self.values):,} steps, {counted(len(self.channels), 'channel')} ({shown})"
         return f"Collection({self.name}: {about}; table of {', '.join(map(str, self.table.columns))})"
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
-            raise ValueError(f"values {tuple(self.values.shape)} do not fit {len(self.channels)} channels")
+            raise ValueError(f"values {tuple(self.values.shape)} do not fit {counted(len(self.channels), 'channel')}")
         if self.offsets.dtype != torch.int64 or len(self.offsets) != len(self.table) + 1:
-            raise ValueError(f"{len(self.offsets)} offsets (int64) do not fit {len(self.table)} table rows")
+            raise ValueError(
+                f"{counted(len(self.offsets), 'offset')} (int64) do not fit {counted(len(self.table), 'table row')}"
+            )
         if (
             int(self.offsets[0]) != 0
             or int(self.offsets[-1]) != len(self.values)
@@ -86,7 +89,7 @@ class Collection:
         ):
             raise ValueError("offsets should rise from 0 to the number of time steps")
         if self.times is not None and self.times.shape != (len(self.values),):
-            raise ValueError(f"times {tuple(self.times.shape)} do not fit {len(self.values)} time steps")
+            raise ValueError(f"times {tuple(self.times.shape)} do not fit {counted(len(self.values), 'time step')}")
         for column in (*self.groups, *([self.label] if self.label else [])):
             if column not in self.table.columns:
                 raise ValueError(f"the table has no column {column!r}")

@@ -10,6 +10,7 @@ import torch
 from tswork.data.collection import Collection
 from tswork.data.faults import each, some
 from tswork.errors import Problem
+from tswork.wording import counted, worded
 
 
 def label_problems(collection: Collection, group: str) -> list[Problem]:
@@ -42,7 +43,8 @@ def spelling_problems(collection: Collection, columns: Sequence[str]) -> Iterato
     for column in dict.fromkeys(columns):
         twice = [name for name, count in Counter(collection.categories(column)).items() if count > 1]
         if twice:
-            text = f"{len(twice)} values of {column!r} are numbers in some rows and text in others: {some(twice)}"
+            numbers = f"{counted(len(twice), 'value')} of {column!r} {worded(len(twice), 'is a number', 'are numbers')}"
+            text = f"{numbers} in some rows and text in others: {some(twice)}"
             yield Problem(text, "data.groups", remedy="Write them in one way.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from tswork.data.collection import Collection
+from tswork.wording import counted
 
 SHOWN = 20
 
@@ -35,7 +36,7 @@ def describe(collection: Collection) -> dict[str, Any]:
     if collection.label:
         facts["classes"] = counts(collection, collection.label)
     for column in collection.groups:
-        facts[f"group {column}"] = f"{len(collection.categories(column))} values"
+        facts[f"group {column}"] = counted(len(collection.categories(column)), "value")
     if "split" in collection.table.columns:
         facts["official split"] = counts(collection, "split")
     facts["digest"] = collection.digest

@@ -20,6 +20,7 @@ from tswork.data.faults import refuse, some
 from tswork.data.grouping import group_units
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import generator
+from tswork.wording import counted
 
 ROUNDING = 1e-9
 """0.29 * 100 is 28.999999999999996 in floating point and 29 rows to its user."""
@@ -132,5 +133,5 @@ def _check(
     names = part.collection.classes
     absent = [names[code] for code in np.setdiff1d(codes, codes[chosen])]
     if absent:
-        text = f"{fraction:g} is {what} and leaves out {len(absent)} classes: {some(absent)}"
+        text = f"{fraction:g} is {what} and leaves out {counted(len(absent), 'class', 'classes')}: {some(absent)}"
         raise DataInvalid([Problem(text, "fraction", remedy=remedy)])

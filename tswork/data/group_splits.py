@@ -19,6 +19,7 @@ from tswork.data.part_words import PARTS
 from tswork.data.split_spec import SplitLists, SplitSpec
 from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.random import derive
+from tswork.wording import counted
 
 SHARES = (0.6, 0.2, 0.2)
 """Shares of a split by groups that names none."""
@@ -96,12 +97,13 @@ def _check_groups(collection: Collection, spec: SplitSpec, count: int) -> None:
         wanted, what = sum(spec.counts), f"the {sum(spec.counts)} of counts"
     else:
         wanted = sum(share > 0 for share in spec.fractions or SHARES)
-        what = f"the {wanted} parts"
+        what = f"the {counted(wanted, 'part')}"
     if count < wanted:
         remedy = "Use fewer folds." if spec.folds else "Give 0 for validation, or use more groups."
         columns = collection.groups if spec.group is None else (spec.group,)
         remedy = " ".join([remedy, *repeated(collection, columns, among=collection.groups)])
-        raise DataInvalid([Problem(f"{count} groups are fewer than {what}", "data.split", remedy=remedy)])
+        text = f"{counted(count, 'group is', 'groups are')} fewer than {what}"
+        raise DataInvalid([Problem(text, "data.split", remedy=remedy)])
 
 
 def _check_parts(collection: Collection, rows: Sequence[Tensor], name: str) -> None:
@@ -161,7 +163,7 @@ def _listed(collection: Collection, spec: SplitSpec, lists: SplitLists) -> Int[T
     problems = []
     without = torch.nonzero(codes < 0).flatten().tolist()
     if without:
-        text = f"{len(without)} sequences have no {column!r}, so no list can tell where they belong"
+        text = f"{counted(len(without), 'sequence has', 'sequences have')} no {column!r}, so no list can tell where they belong"
         problems.append(Problem(f"{text}: {named(collection, without)}", "data.split.lists"))
     ids, names = Ids.of(collection, column), collection.categories(column)
     part_of = torch.full((len(names),), -1 if lists.train else 0)

@@ -25,6 +25,7 @@ from tswork.data.faults import some
 from tswork.data.split_spec import SplitSpec
 from tswork.errors import DataInvalid, Problem, TsworkWarning
 from tswork.random import generator
+from tswork.wording import counted
 
 SHARES = (0.8, 0.1, 0.1)
 """Shares of this rule where none are named."""
@@ -117,7 +118,7 @@ def _told(
     if not few:
         return collection
     what = "train only" if spec.few == "train" else "are left out"
-    text = f"split: labels with fewer than {needed} groups {what}: {some(few, 20)}"
+    text = f"split: labels with fewer than {counted(needed, 'group')} {what}: {some(few, 20)}"
     warnings.warn(text, TsworkWarning, stacklevel=2)
     noted = collection.replaced(notes=(*collection.notes, text))
     if not bool(left.any()):

@@ -16,6 +16,7 @@ from tswork.data.faults import some
 from tswork.data.ids import written_column
 from tswork.data.locating import called, named
 from tswork.errors import LeakFound, Problem
+from tswork.wording import counted, worded
 
 SHOWN = 5
 REMEDY = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
@@ -83,7 +84,8 @@ def _shared_groups(split: Split, column: str) -> Iterator[str]:
     if shared:
         every = sorted(set().union(*shared.values()))
         where = " and ".join(next(iter(shared))) if len(shared) == 1 else f"more than one of {', '.join(split.parts)}"
-        yield f"{len(every)} values of {column!r} are in {where}: {some(_known_as(split.train.collection, column, every))}"
+        text = f"{counted(len(every), 'value')} of {column!r} {worded(len(every), 'is', 'are')} in {where}"
+        yield f"{text}: {some(_known_as(split.train.collection, column, every))}"
 
 
 def _without_group(split: Split, column: str) -> Iterator[str]:
@@ -92,7 +94,8 @@ def _without_group(split: Split, column: str) -> Iterator[str]:
     used = torch.unique(torch.cat([part.spans[:, 0] for part in split.parts.values()]))
     empty = used[collection.codes(column)[used] < 0]
     if 0 < len(empty) < len(used):
-        text = f"{len(empty)} sequences have no {column!r}, so that nobody can tell whether it is in another part"
+        text = f"{counted(len(empty), 'sequence has', 'sequences have')} no {column!r}"
+        text = f"{text}, so that nobody can tell whether it is in another part"
         yield f"{text}: {named(collection, empty.tolist())}"
 
 
@@ -138,7 +141,8 @@ def _shared_contents(split: Split) -> Iterator[str]:
         if pairs:
             shown = some([f"{called(collection, one)} and {called(collection, other)}" for one, other in pairs[:SHOWN]])
             more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-            yield f"{len(pairs)} sequences of {second} have the same content as one of {first}: {shown}{more}"
+            text = f"{counted(len(pairs), 'sequence')} of {second} {worded(len(pairs), 'has', 'have')} the same content"
+            yield f"{text} as one of {first}: {shown}{more}"
 
 
 def _shared_time(split: Split) -> Iterator[str]:
@@ -147,7 +151,8 @@ def _shared_time(split: Split) -> Iterator[str]:
         overlaps = _overlaps(a.spans, b.spans)
         if len(overlaps):
             rows = torch.unique(overlaps).tolist()
-            yield f"{len(overlaps)} spans of {first} and {second} overlap in time, in {named(collection, rows)}"
+            text = f"{counted(len(overlaps), 'span')} of {first} and {second} {worded(len(overlaps), 'overlaps', 'overlap')} in time"
+            yield f"{text}, in {named(collection, rows)}"
 
 
 def _with_content(part: Part, content: Int[Tensor, "sequence"]) -> Int[Tensor, "span 3"]:

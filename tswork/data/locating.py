@@ -11,6 +11,7 @@ from torch import Tensor
 from tswork.data.collection import Collection
 from tswork.data.faults import each
 from tswork.errors import Problem
+from tswork.wording import counted
 
 SHOWN = 5
 
@@ -45,7 +46,8 @@ def marked(collection: Collection, mask: Bool[Tensor, "time channel"], what: str
 
     def problem(index: int) -> Problem:
         row, channel = divmod(int(pairs[index]), len(collection.channels))
-        text = f"{count[index]} values are {what} (the first at {when(collection, int(steps[first[index]]))})"
+        found = counted(count[index], "value is", "values are")
+        text = f"{found} {what} (the first at {when(collection, int(steps[first[index]]))})"
         return Problem(text, f"{called(collection, row)}, {collection.channels[channel]}")
 
     return list(each(np.arange(len(pairs)), problem, rest=f"channels with values that are {what}"))

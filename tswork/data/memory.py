@@ -23,6 +23,7 @@ from tswork.data.collection import Collection, Part
 from tswork.data.exemplars import Selection, exemplars
 from tswork.errors import DataInvalid, Problem
 from tswork.random import generator
+from tswork.wording import counted, worded
 
 Growth = Literal["fixed", "growing"]
 
@@ -157,7 +158,7 @@ class Memory:
         known = set(map(tuple, self.spans.tolist()))
         again = sum(tuple(span) in known for span in part.spans.tolist())
         if again:
-            message = f"{again} samples of the task are in the memory already"
+            message = f"{counted(again, 'sample')} of the task {worded(again, 'is', 'are')} in the memory already"
             raise DataInvalid([Problem(message, path="memory", remedy="Fill it from the task's own samples alone.")])
 
 
@@ -186,8 +187,10 @@ def class_quota(size: int, *, growth: Growth, classes: int, seen: int) -> int:
     (30, 3)
     """
     if 0 < size < classes:
-        message = f"a memory of {size} samples is smaller than the {classes} classes"
-        raise DataInvalid([Problem(message, path="memory", remedy=f"Keep at least {classes} samples, or none.")])
+        message = f"a memory of {counted(size, 'sample')} is smaller than the {counted(classes, 'class', 'classes')}"
+        raise DataInvalid(
+            [Problem(message, path="memory", remedy=f"Keep at least {counted(classes, 'sample')}, or none.")]
+        )
     return size // max(1, classes if growth == "fixed" else seen)
 
 

@@ -15,6 +15,7 @@ from tswork.data.places import Places
 from tswork.data.selecting import leave_out
 from tswork.data.spec import DataSpec
 from tswork.errors import Problem
+from tswork.wording import counted
 
 
 def read_collection(spec: DataSpec, places: Places) -> Collection:
@@ -60,7 +61,7 @@ def _class_problems(collection: Collection, label: str, *, keeps: bool) -> list[
     problems: list[Problem] = []
     unlabelled = torch.nonzero(collection.codes(label) < 0).flatten().tolist()
     if unlabelled and not keeps:
-        text = f"{len(unlabelled)} sequences have no label: {named(collection, unlabelled)}"
+        text = f"{counted(len(unlabelled), 'sequence has', 'sequences have')} no label: {named(collection, unlabelled)}"
         remedy = "Fill in the empty cells, leave them out with `unlabelled: drop`, or train on them without labels with `unlabelled: keep`."
         problems.append(Problem(text, f"data.label ({label})", remedy=remedy))
     if len(collection.categories(label)) < 2:

@@ -17,6 +17,7 @@ from tswork import random
 from tswork.data.collection import Part
 from tswork.data.memory import Memory
 from tswork.data.samplers import Buckets, OfEpoch, Sampler, Uniform
+from tswork.wording import counted, worded
 
 MEMORY_ROW = "memory_row"
 """Among a batch's codes: the row of the memory a sample is, -1 for a new one."""
@@ -70,7 +71,8 @@ class Rehearsal(Sampler):
         drop_last: bool = False,
     ) -> None:
         if not 0 <= from_memory < batch_size:
-            raise ValueError(f"{from_memory} samples of the memory leave a batch of {batch_size} no new one")
+            old = f"{counted(from_memory, 'sample')} of the memory {worded(from_memory, 'leaves', 'leave')}"
+            raise ValueError(f"{old} a batch of {batch_size} no new one")
         self._from_memory = min(from_memory, memory)
         size = batch_size - self._from_memory
         self._fresh: Sampler = Uniform(new, batch_size=size, seed=seed, drop_last=drop_last)

@@ -19,6 +19,7 @@ from tswork.data.part_words import PARTS, parts_by_word
 from tswork.data.split_spec import SplitSpec, date_stamps, split_faults
 from tswork.errors import DataInvalid, Problem
 from tswork.random import derive
+from tswork.wording import counted
 
 
 def make_splits(
@@ -39,12 +40,24 @@ def make_splits(
         splits = [_official(collection, spec, chosen)]
     else:
         splits = list(by_groups(collection, spec, seed if spec.index == "seed" else chosen))
-    # Parts that are cut in time share their sequences, and with them every group, on purpose; persons are asked for by name.
-    guarded = [*(() if spec.by == "time" else collection.groups), *(name for name in persons if name in known)]
+    guarded = [
+        *_guarded(collection, spec),
+        *(name for name in persons if name in known),
+    ]  # persons are asked for by name
     alone = spec.ungrouped == "alone"
     return tuple(
         guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time", alone=alone) for split in splits
     )
+
+
+def kept_apart(collection: Collection, spec: SplitSpec | None) -> tuple[str, ...]:
+    """The groups of which no two parts of a split that is made share a value."""
+    return () if spec is None or spec.allow_leak is not None else _guarded(collection, spec)
+
+
+def _guarded(collection: Collection, spec: SplitSpec) -> tuple[str, ...]:
+    """The groups that the guard looks at; parts that are cut in time share their sequences, and with them every group, on purpose."""
+    return () if spec.by == "time" else collection.groups
 
 
 def _by_time(collection: Collection, spec: SplitSpec) -> Split:
@@ -62,7 +75,8 @@ def _by_time(collection: Collection, spec: SplitSpec) -> Split:
         short = torch.nonzero(lengths < bounds[:, 3]).flatten()
         if len(short):
             needed, found = int(bounds[0, 3]), int(lengths[short].min())
-            text = f"{len(short)} sequences are shorter than the {needed} steps of counts (the shortest has {found})"
+            text = f"{counted(len(short), 'sequence is', 'sequences are')} shorter than the {counted(needed, 'step')} of counts"
+            text = f"{text} (the shortest has {found})"
             raise DataInvalid([Problem(text, "data.split.counts", remedy="Use fractions.")])
     else:
         assert spec.fractions is not None
@@ -107,7 +121,10 @@ def _official(collection: Collection, spec: SplitSpec, seed: int) -> Split:
     without = np.flatnonzero(cells.isna()).tolist()
     if without:
         problems.append(
-            Problem(f"{len(without)} sequences are in no part: {named(collection, without)}", "data.split.by")
+            Problem(
+                f"{counted(len(without), 'sequence is', 'sequences are')} in no part: {named(collection, without)}",
+                "data.split.by",
+            )
         )
     unknown = sorted(set(cells[words.isna() & cells.notna()].astype(str)))
     if unknown:

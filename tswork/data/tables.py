@@ -22,6 +22,7 @@ import pandas as pd
 from tswork.data.faults import each, fault
 from tswork.data.json_rows import array_objects, line_objects
 from tswork.errors import DataInvalid, Location, Problem
+from tswork.wording import counted
 
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "<NA>", "#N/A", "#NA"]
 """Cells of number columns that are missing values."""
@@ -206,7 +207,9 @@ def _ragged(path: Path, form: Form, width: int) -> Iterator[Problem]:
         commas = found > width and form.separator == ","
         remedy = "If commas stand in its decimals, save the file with semicolons between the cells." if commas else ""
         return Problem(
-            f"has {found} cells where the header has {width}", location=Location(str(path), line), remedy=remedy
+            f"has {counted(found, 'cell')} where the header has {width}",
+            location=Location(str(path), line),
+            remedy=remedy,
         )
 
     yield from each(rows, problem, rest="rows of another width")

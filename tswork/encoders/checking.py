@@ -13,6 +13,7 @@ from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
 from tswork.random import seeded
+from tswork.wording import counted
 
 TIME = 24
 CHANNELS = 3
@@ -48,7 +49,7 @@ def _check_frames(encoder: Encoder, x: torch.Tensor) -> None:
     assert frames.values.ndim == 3, "frames should be (batch, frame, dim)"
     assert frames.values.shape[0] == len(x), "one row of frames a sequence"
     assert frames.values.shape[2] == encoder.dim, (
-        f"a frame has {frames.values.shape[2]} numbers, `dim` says {encoder.dim}"
+        f"a frame has {counted(frames.values.shape[2], 'number')}, `dim` says {encoder.dim}"
     )
     assert frames.lengths.shape == (len(x),), "one length a sequence"
     assert int(frames.lengths.max()) <= frames.values.shape[1], "a length reaches past the frames"
@@ -63,10 +64,12 @@ def _check_lengths(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
         cut = x[:, :time]
         frames, full = encoder(cut), torch.full((len(x),), time)
         if encoder.stride == 1:
-            assert frames.values.shape[1] == time, f"{frames.values.shape[1]} frames of {time} steps, `stride` says 1"
+            assert frames.values.shape[1] == time, (
+                f"{counted(frames.values.shape[1], 'frame')} of {counted(time, 'step')}, `stride` says 1"
+            )
             assert torch.equal(frames.lengths, full), "at stride 1 a sequence has as many frames as steps"
-        assert int(frames.lengths.min()) >= 1, f"{time} steps give no frame"
-        assert torch.isfinite(frames.values).all(), f"frames of {time} steps are not finite"
+        assert int(frames.lengths.min()) >= 1, f"{counted(time, 'step gives', 'steps give')} no frame"
+        assert torch.isfinite(frames.values).all(), f"frames of {counted(time, 'step')} are not finite"
         given = encoder(cut, full)
         assert torch.equal(given.lengths, frames.lengths), "full lengths give other lengths than none"
         _close(given.values, frames.values, tolerance, "full lengths give other frames than none")
@@ -132,7 +135,9 @@ def _check_padding(encoder: Encoder, x: torch.Tensor, tolerance: float) -> None:
         for row, length in enumerate(lengths.tolist()):
             alone = encoder(x[row : row + 1, :length])
             count = int(frames.lengths[row])
-            assert count == int(alone.lengths[0]), f"{count} frames in a batch, {int(alone.lengths[0])} alone"
+            assert count == int(alone.lengths[0]), (
+                f"{counted(count, 'frame')} in a batch, {int(alone.lengths[0])} alone"
+            )
             _close(frames.values[row, :count], alone.values[0, :count], tolerance, "padding changed a result")
             _close(last[row], alone.values[0, count - 1], tolerance, "padding changed `last`")
             alone = encoder(x[row : row + 1, :length], keep=keep[row : row + 1, :length])

@@ -29,6 +29,7 @@ from tswork.encoders.transformer import attended, positions
 from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class ConformerSmallConfig(EncoderConfig):
@@ -58,7 +59,7 @@ class ConformerSmall(Encoder):
             reason = f"a width of {config.dim} does not fit {config.heads} heads"
             raise ModelUnfit("conformer_small", reason, "Choose an even multiple.")
         if config.kernel % 2 == 0:
-            reason = f"a convolution of {config.kernel} taps has no middle"
+            reason = f"a convolution of {counted(config.kernel, 'tap')} has no middle"
             raise ModelUnfit("conformer_small", reason, "Choose an odd `kernel`.")
         self.dim, self.stride = config.dim, config.subsampling
         self.project = nn.Linear(len(info.channels), config.dim)

@@ -31,6 +31,7 @@ from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
 from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class EcapaSmallConfig(EncoderConfig):
@@ -61,7 +62,7 @@ class EcapaSmall(Encoder):
         super().__init__()
         wide = config.channels
         if wide % config.groups:
-            reason = f"{wide} channels do not fall into {config.groups} groups of one size"
+            reason = f"{counted(wide, 'channel does', 'channels do')} not fall into {counted(config.groups, 'group')} of one size"
             raise ModelUnfit("ecapa_small", reason, "Choose a multiple of `groups`.")
         self.dim = config.dim
         self.first = nn.Conv1d(len(info.channels), wide, 5, padding=2)

@@ -31,6 +31,7 @@ from tswork.encoders.hf_checkpoint import HfCheckpoint, folders_on_this_machine
 from tswork.encoders.speech import SpeechBody, SpeechConfig, SpeechEncoder
 from tswork.errors import ModelUnfit, PackageMissing
 from tswork.registry import register
+from tswork.wording import counted
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 """Values of `model_type` in config.json that were tried."""
@@ -125,7 +126,9 @@ class HfBody(SpeechBody):
         wanted = options.layers if isinstance(options.layers, int) else count
         if wanted > count:
             raise ModelUnfit(
-                self.name, f"has {count} layers, and the state after {wanted} is asked for", "Lower `layers`."
+                self.name,
+                f"has {counted(count, 'layer')}, and the state after {wanted} is asked for",
+                "Lower `layers`.",
             )
         self._cut = wanted < count
         hides = options.mask_share > 0

@@ -41,6 +41,7 @@ from tswork.encoders.front_ends.base import normalised, seen_samples
 from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit, TsworkWarning
 from tswork.precision import wide
+from tswork.wording import counted
 
 MASK_SPAN = 10
 """Frames that are hidden together."""
@@ -181,7 +182,7 @@ class SpeechEncoder(Encoder):
             body.convolutions.requires_grad_(config.train_convolutions)
             return [body]
         if config.train > len(body.layers):
-            reason = f"has {len(body.layers)} layers, and the {config.train} uppermost are to be trained"
+            reason = f"has {counted(len(body.layers), 'layer')}, and the {config.train} uppermost are to be trained"
             raise ModelUnfit(body.name, reason, "Lower `train`, or give `train: all`.")
         trained = [*body.layers[-config.train :], *body.above]
         for module in trained:

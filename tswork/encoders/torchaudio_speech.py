@@ -41,6 +41,7 @@ from tswork.encoders.torchaudio_checkpoint import (
 )
 from tswork.errors import ModelUnfit, did_you_mean
 from tswork.registry import register
+from tswork.wording import counted
 
 FACTORIES = (
     *("wav2vec2_model", "wav2vec2_base", "wav2vec2_large", "wav2vec2_large_lv60k"),
@@ -170,7 +171,9 @@ class TorchaudioBody(SpeechBody):
         wanted = config.layers if isinstance(config.layers, int) else count
         if wanted > count:
             raise ModelUnfit(
-                self.name, f"has {count} layers, and the state after {wanted} is asked for", "Lower `layers`."
+                self.name,
+                f"has {counted(count, 'layer')}, and the state after {wanted} is asked for",
+                "Lower `layers`.",
             )
         self._transformer.layers = self.layers[:wanted]
         self._ends_in_norm = wanted == count and not self._transformer.layer_norm_first

@@ -47,6 +47,7 @@ from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.precision import wide
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class TrendSeasonalConfig(EncoderConfig):
@@ -186,7 +187,7 @@ class TrendSeasonal(Encoder):
         if time > self.length:
             raise ModelUnfit(
                 "trend_seasonal",
-                f"its seasonal head belongs to windows of {self.length} steps, and {time} were given",
+                f"its seasonal head belongs to windows of {counted(self.length, 'step')}, and {time} were given",
                 "Set its `length:` to the longest window of training and evaluation.",
             )
 

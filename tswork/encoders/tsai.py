@@ -39,6 +39,7 @@ from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit, PackageMissing, did_you_mean
 from tswork.registry import register
+from tswork.wording import counted
 
 INSTALL = "pip install tsai 'fastcore<2' 'fastprogress<1.1'"
 POSITIONS = {"TSTPlus": "W_pos", "TSiTPlus": "pos_embed"}
@@ -72,7 +73,7 @@ class Tsai(Encoder):
 
     @staticmethod
     def usable() -> str:
-        return f"{len(tsai_models())} models of tsai"
+        return f"{counted(len(tsai_models()), 'model')} of tsai"
 
     def forward(
         self,
@@ -84,7 +85,7 @@ class Tsai(Encoder):
         known, time = full_lengths(x) if lengths is None else lengths, x.shape[1]
         if self.max_length is not None and time > self.max_length:
             raise self._unfit(
-                f"takes at most {self.max_length} steps, and {time} were given",
+                f"takes at most {counted(self.max_length, 'step')}, and {time} were given",
                 "Give `length:`, or train and judge at one length.",
             )
         seen = ~torch.isnan(x) if keep is None else ~torch.isnan(x) & keep[..., None]
@@ -97,7 +98,7 @@ class Tsai(Encoder):
             return found[:, None, :]
         if found.ndim != 3 or found.shape[2] > x.shape[1]:
             shape = " x ".join(str(size) for size in found.shape[1:])
-            raise self._unfit(f"gives {shape} numbers for {x.shape[1]} steps, which are no frames")
+            raise self._unfit(f"gives {shape} numbers for {counted(x.shape[1], 'step')}, which are no frames")
         return found.transpose(1, 2)
 
     def _look(self, channels: int, length: int) -> tuple[int, int]:
@@ -113,12 +114,12 @@ class Tsai(Encoder):
             raise
         except Exception as error:  # whatever a foreign model raises
             raise self._unfit(
-                f"cannot encode {channels} channels of {length} and of {length // 2 + 1} steps ({_first_line(error)})"
+                f"cannot encode {channels} channels of {length} and of {counted(length // 2 + 1, 'step')} ({_first_line(error)})"
             ) from error
         finally:
             self.body.train(training)
         if fewer.shape[1] > length // 2 + 1 or fewer.shape[2] != frames.shape[2]:
-            raise self._unfit(f"gives frames of other shape for {length // 2 + 1} steps than for {length}")
+            raise self._unfit(f"gives frames of other shape for {counted(length // 2 + 1, 'step')} than for {length}")
         return frames.shape[2], max(1, round(length / frames.shape[1]))
 
     def _unfit(self, reason: str, remedy: str = "Choose another model.") -> ModelUnfit:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tswork.figures.palette import COLOURS, MUTED, TEXT, plain_axes
+from tswork.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,11 +59,11 @@ def example_forecasts(
             panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
     for panel in panels[-1]:
         panel.set_xlabel("steps after the forecast start", color=TEXT)
-    of = f", {len(names)} of {len(every)} targets" if len(names) < len(every) else ""
+    of = f", {len(names)} of {counted(len(every), 'target')}" if len(names) < len(every) else ""
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside upper left", ncols=min(len(labels), 5), frameon=False, fontsize=9,
-        title=f"Forecasts of {chosen} steps{of}", title_fontsize=10, alignment="left",
+        title=f"Forecasts of {counted(chosen, 'step')}{of}", title_fontsize=10, alignment="left",
     )  # fmt: skip
     return figure
 

@@ -149,6 +149,7 @@ class TextAnswer(Answer):
         self._pooling: Pooling = pooling
         self._merge_dropout = merge_dropout
         self._tokens: TokenTable | None = None
+        self._part: Part | None = None
 
     def heads(self, encoder: Encoder, info: DataInfo) -> dict[str, nn.Module]:
         if info.tokenizer is None:
@@ -160,7 +161,9 @@ class TextAnswer(Answer):
         return {"decoder": TextDecoder(self._config, vocabulary=size, frame_dim=encoder.dim, vector_dim=width)}
 
     def begin(self, model: Model, part: Part) -> None:
-        self._collection, self._texts = part.collection, texts_of(part)
+        if part is not self._part:  # begun again where merges were dropped, its texts are still the same
+            self._part, self._texts = part, texts_of(part)
+        self._collection = part.collection
         self._tokenizer, self._device = tokenizer_of(model), model.device
         self._tokens = tokens_of_texts(self._collection, self._texts, self._tokenizer).to(self._device)
         self._drawn = -1

@@ -30,6 +30,7 @@ from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
 from tswork.random import derive, generator, seeded
 from tswork.training.optimisers import AdamW
+from tswork.wording import counted, worded
 
 Averaging = Literal["none", "mean"]
 
@@ -228,11 +229,11 @@ def sequence_batches(
     lengths = part.lengths if crop is None else part.lengths.clamp(max=crop.length)
     longest = int(lengths.max()) if len(part) else 0
     if encoder.max_length is not None and longest > encoder.max_length:
-        reason = f"takes at most {encoder.max_length} steps, and the longest sequence has {longest}"
+        reason = f"takes at most {counted(encoder.max_length, 'step')}, and the longest sequence has {longest}"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
     check_lengths(encoder, part)
     if crop is not None and crop.length < encoder.min_length:
-        reason = f"needs {encoder.min_length} steps for one frame, and crops have {crop.length}"
+        reason = f"needs {counted(encoder.min_length, 'step')} for one frame, and crops have {crop.length}"
         raise ModelUnfit(name, reason, "Crop longer pieces.")
     padded = bool((lengths != longest).any()) and not encoder.padding_invariant
     if padded and (several or sampler is not None):
@@ -240,7 +241,7 @@ def sequence_batches(
         reason += "in several processes" if several else "with the sampler that the objective asks for"
         raise ModelUnfit(name, reason, "Cut the data with the preparation `segment`, or use another encoder.")
     if sampler is not None and sampler.batch_size % context.world_size:
-        reason = f"batches of {sampler.batch_size} sequences cannot be shared among {context.world_size} processes"
+        reason = f"batches of {counted(sampler.batch_size, 'sequence')} cannot be shared among {context.world_size} processes"
         raise DataInvalid([Problem(reason, path="train", remedy="Choose a multiple of the processes.")])
     size, seed = shared_batch_size(batch_size, len(part), context), context.seed
     if padded:
@@ -317,7 +318,8 @@ def shared_batch_size(batch_size: int, items: int, context: Context) -> int:
     """
     size = min(batch_size, items) // context.world_size * context.world_size
     if size == 0 and items > 0:
-        message = f"{items} sequences in batches of {batch_size} do not give each of {context.world_size} processes one"
+        given = f"{counted(items, 'sequence')} in batches of {batch_size} {worded(items, 'does', 'do')} not give"
+        message = f"{given} each of {context.world_size} processes one"
         raise DataInvalid([Problem(message, path="train", remedy="Train in fewer processes, or on more data.")])
     return size
 

@@ -48,6 +48,7 @@ from tswork.methods.sequence_contrast import SequenceContrast, SequenceContrastC
 from tswork.objectives.clocs import Pairs, patient_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.wording import counted, worded
 
 REFERENCE: dict[str, Any] = {"pairs": "later"}
 """Defaults of `variant: reference` that differ from the paper's."""
@@ -138,5 +139,6 @@ def _patient_faults(part: Part, column: str) -> Iterator[Problem]:
 def _length_faults(part: Part) -> Iterator[Problem]:
     short = int((part.lengths < 2).sum())
     if short:
-        message = f"{short} of {len(part)} sequences have fewer than two steps, and a sequence is cut into two segments"
+        message = f"{short} of {counted(len(part), 'sequence')} {worded(short, 'has', 'have')} fewer than two steps"
+        message = f"{message}, and a sequence is cut into two segments"
         yield Problem(message, path="train", remedy="Leave them out, or cut the data with the preparation `segment`.")

@@ -72,6 +72,7 @@ from tswork.objectives.comet import (
 )
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.wording import counted
 
 GROUP_LEVELS = ("patient", "trial")
 STEP_LEVELS = ("sample", "observation")
@@ -232,7 +233,8 @@ class COMET(Method[COMETConfig]):
         faults = []
         longest, shortest = (int(one) if len(part) else 0 for one in (part.lengths.max(), part.lengths.min()))
         if "observation" in self._steps and longest <= model.encoder.stride:
-            message = f"the longest sample has {longest} steps, one frame, and observations of a sample are contrasted with each other"
+            message = f"the longest sample has {counted(longest, 'step')}, one frame"
+            message = f"{message}, and observations of a sample are contrasted with each other"
             faults.append(Problem(message, path="train", remedy="Use longer samples, or set `observation_weight: 0`."))
         if context.world_size > 1 and longest != shortest:
             message = f"samples of {shortest} to {longest} steps cannot be compared over {context.world_size} processes"

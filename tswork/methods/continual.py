@@ -35,6 +35,7 @@ from tswork.methods.sequence_contrast import ViewSpec, changed_view
 from tswork.methods.window_contrast import draws
 from tswork.text.decoder import TextDecoderConfig
 from tswork.training.schedules import Schedule, schedules
+from tswork.wording import counted
 
 
 class ContinualConfig(MethodConfig):
@@ -92,7 +93,11 @@ class ContinualMethod(Method[C]):
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         if info.label is None or len(info.classes) < 2:
-            reason = "the data have no labels" if info.label is None else f"the data have {len(info.classes)} classes"
+            reason = (
+                "the data have no labels"
+                if info.label is None
+                else f"the data have {counted(len(info.classes), 'class', 'classes')}"
+            )
             raise ModelUnfit("continual learning", reason, "Name a column of at least two classes with `label:`.")
         encoder = build_encoder(self.config.encoder, info, generator=generator)
         heads = self.answer.heads(encoder, info)

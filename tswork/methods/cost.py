@@ -66,6 +66,7 @@ from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import SGD
+from tswork.wording import counted
 
 ViewSpec = Annotated[Configured, Uses("view")]
 
@@ -112,7 +113,7 @@ class Cost(Method[CostConfig]):
             raise ModelUnfit("cost", reason, "Use views that leave every step in its place.")
         encoder = build_encoder(config.encoder, info, generator=generator)
         if encoder.stride >= config.window:
-            reason = f"{config.encoder.name} gives one frame for {encoder.stride} steps, so it has no course in time"
+            reason = f"{config.encoder.name} gives one frame for {counted(encoder.stride, 'step')}, so it has no course in time"
             raise ModelUnfit("cost", reason, "Use an encoder that gives frames, such as trend_seasonal.")
         wide = encoder.half_dim if isinstance(encoder, TrendSeasonal) else encoder.dim
         project = nn.Sequential(nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, wide))

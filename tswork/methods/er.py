@@ -21,6 +21,7 @@ from tswork.errors import DataInvalid, Problem
 from tswork.methods.continual import label_of
 from tswork.methods.remembering import MemoryConfig, Remembering
 from tswork.registry import register
+from tswork.wording import counted, worded
 
 
 class ErConfig(MemoryConfig):
@@ -39,7 +40,10 @@ class Rehearsal(Remembering[C]):
         super().check(part)
         config = self.config
         if config.from_memory is not None and config.from_memory >= config.batch_size:
-            message = f"{config.from_memory} samples of the memory leave a batch of {config.batch_size} no new one"
+            old = (
+                f"{counted(config.from_memory, 'sample')} of the memory {worded(config.from_memory, 'leaves', 'leave')}"
+            )
+            message = f"{old} a batch of {config.batch_size} no new one"
             raise DataInvalid([Problem(message, path="from_memory", remedy="Lower it, or raise `batch_size`.")])
 
     def rehearsed(self, part: Part) -> RehearsalPart:

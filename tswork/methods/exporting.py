@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tswork.encoders.base import Encoder
 from tswork.errors import ModelUnfit
 from tswork.methods.model import evaluating
+from tswork.wording import counted
 
 TOLERANCE = 1e-3
 
@@ -42,7 +43,9 @@ def export_encoder(encoder: Encoder, *, channels: int) -> torch.export.ExportedP
             x = _example(encoder, batch, frames, channels)
             difference = float((run(x) - encoder(x).values).abs().max())
             if difference > TOLERANCE:
-                raise ModelUnfit(name, f"the exported program differs by {difference:.2g} at {x.shape[1]} steps")
+                raise ModelUnfit(
+                    name, f"the exported program differs by {difference:.2g} at {counted(x.shape[1], 'step')}"
+                )
     return program
 
 

@@ -27,6 +27,7 @@ from tswork.encoders.base import Encoder
 from tswork.errors import DataInvalid, Problem, TsworkWarning, did_you_mean
 from tswork.methods.base import sequence_batches
 from tswork.methods.supervised_config import SupervisedConfig
+from tswork.wording import counted, worded
 
 NAMED = 8
 """Classes that a warning names."""
@@ -105,7 +106,7 @@ def check_labelled(part: Part, label: str, config: SupervisedConfig) -> None:
 def _faults(part: Part, label: str, config: SupervisedConfig) -> Iterator[Problem]:
     found = torch.unique(part.codes(label))
     if len(found) < 2:
-        named = f"{len(part)} labelled sequences of {len(found)} classes"
+        named = f"{counted(len(part), 'labelled sequence')} of {counted(len(found), 'class', 'classes')}"
         message = f"it has {named} in the column {label!r}, and a classifier needs two classes"
         yield Problem(message, path="train", remedy="Change the split, or name another `label:`.")
     known = [str(name) for name in part.collection.table.columns]
@@ -151,4 +152,4 @@ def _named(names: Sequence[str], chosen: Tensor) -> str:
     """`the class a`, `the classes a, b`, or nothing."""
     found = [name for name, one in zip(names, chosen.tolist(), strict=True) if one]
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"the class{'es' if len(found) > 1 else ''} {', '.join(found[:NAMED])}{more}" if found else ""
+    return f"the {worded(len(found), 'class', 'classes')} {', '.join(found[:NAMED])}{more}" if found else ""

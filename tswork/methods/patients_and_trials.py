@@ -16,6 +16,7 @@ from torch import Tensor
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
 from tswork.errors import DataInvalid, Problem, TsworkWarning, did_you_mean
+from tswork.wording import counted, worded
 
 FEW = 0.1
 """Share of batches of a single patient or trial up to which nobody is warned: the last batch of an epoch may be small."""
@@ -66,7 +67,8 @@ def group_faults(levels: Mapping[str, Int[Tensor, "sample"]]) -> list[Problem]:
         if len(sizes) == 0:
             message, remedy = f"no sample has a known {level}", f"Fill the column, or {other}."
         elif len(sizes) == 1 and bool((codes >= 0).all()):
-            message = f"all {len(codes)} samples are of one {level}: without others to tell apart, equal representations are best"
+            message = f"all {counted(len(codes), 'sample is', 'samples are')} of one {level}"
+            message = f"{message}: without others to tell apart, equal representations are best"
             remedy = f"Train on several, or {other}."
         elif int(sizes.max()) == 1:
             message = f"no {level} has two samples, so that level {level} has nothing to bring together"
@@ -86,7 +88,8 @@ def check_batches(batches: Batches, levels: Mapping[str, Int[Tensor, "sample"]])
         if alone <= FEW * len(drawn):
             continue
         all_of_them = alone == len(drawn)
-        message = f"{'all' if all_of_them else alone} of the {len(drawn)} batches of an epoch hold samples of one {level} only"
+        of = f"of the {counted(len(drawn), 'batch', 'batches')} of an epoch"
+        message = f"{'all' if all_of_them else alone} {of} {worded(alone, 'holds', 'hold')} samples of one {level} only"
         remedy = "Raise `batch_size`, or set `shuffle: random` or `whole_trials: false`."
         if all_of_them:
             faults.append(Problem(message, path="train", remedy=remedy))

@@ -54,6 +54,7 @@ from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import AdamW
 from tswork.training.schedules import schedules
+from tswork.wording import counted
 
 VALIDATION_BATCH = 256
 VALIDATION_STEPS = 2**20
@@ -80,7 +81,11 @@ class Supervised(Method[SupervisedConfig]):
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         if info.label is None or len(info.classes) < 2:
-            reason = "the data have no labels" if info.label is None else f"the data have {len(info.classes)} classes"
+            reason = (
+                "the data have no labels"
+                if info.label is None
+                else f"the data have {counted(len(info.classes), 'class', 'classes')}"
+            )
             raise ModelUnfit("supervised", reason, "Name a column of at least two classes with `label:`.")
         config, classes = self.config, len(info.classes)
         encoder = build_encoder(config.encoder, info, generator=generator)

@@ -53,6 +53,7 @@ from tswork.methods.model import Model
 from tswork.methods.window_contrast import draws
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class TS2VecConfig(MethodConfig):
@@ -79,7 +80,7 @@ class TS2Vec(Method[TS2VecConfig]):
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         encoder = build_encoder(self.config.encoder, info, generator=generator)
         if encoder.stride != 1:
-            reason = f"{self.config.encoder.name} gives one frame in {encoder.stride} steps"
+            reason = f"{self.config.encoder.name} gives one frame in {counted(encoder.stride, 'step')}"
             raise ModelUnfit("ts2vec", f"{reason}, and crops are compared step by step", "Use an encoder of stride 1.")
         return Model(encoder, info, pooling=self.config.pooling)
 

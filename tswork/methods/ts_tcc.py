@@ -67,6 +67,7 @@ from tswork.objectives.info_nce import info_nce
 from tswork.objectives.ts_tcc import Rivals, future_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
+from tswork.wording import counted
 
 SCALED: dict[str, Any] = {"uses": "scaling", "sigma": 0.55}
 WEAK: tuple[dict[str, Any], ...] = (SCALED, {"uses": "jitter", "sigma": 0.1})
@@ -184,7 +185,8 @@ class TSTCC(SequenceContrast[TSTCCConfig]):
         frames = -(-steps // (stride * self._pool(stride)))
         if frames < 2:
             wide = stride * self._pool(stride)
-            reason = f"sequences of {steps} steps hold no two frames of {wide} steps, so there is no future to predict"
+            reason = f"sequences of {counted(steps, 'step')} hold no two frames of {counted(wide, 'step')}"
+            reason = f"{reason}, so there is no future to predict"
             raise ModelUnfit(
                 "ts_tcc", reason, "Lower `frame_steps`, use a finer encoder, or train on longer sequences."
             )

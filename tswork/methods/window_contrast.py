@@ -56,6 +56,7 @@ from tswork.methods.base import (
 from tswork.methods.model import Model, evaluating
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce, local_info_nce
 from tswork.training.distributed import gather_with_gradient
+from tswork.wording import counted
 
 
 class WindowContrastConfig(MethodConfig):
@@ -117,15 +118,15 @@ class WindowContrast(Method[C]):
         if self.config.local_weight == 0:
             return
         if longest < blocks:
-            message = (
-                f"the longest training window has {longest} steps, and the local loss cuts it into {blocks} blocks"
-            )
+            cut = f"and the local loss cuts it into {counted(blocks, 'block')}"
+            message = f"the longest training window has {counted(longest, 'step')}, {cut}"
             raise DataInvalid([Problem(message, path="train", remedy=other)])
         x = torch.zeros(1, longest, len(model.info.channels), device=model.device)
         with evaluating(model):
             frames = model.encoder(x).values.shape[1]
         if frames < blocks:
-            reason = f"it gives {frames} frames of {longest} steps, and the local loss cuts them into {blocks} blocks"
+            cut = f"and the local loss cuts them into {counted(blocks, 'block')}"
+            reason = f"it gives {counted(frames, 'frame')} of {counted(longest, 'step')}, {cut}"
             raise ModelUnfit(self.config.encoder.name, reason, other)
 
     def default_steps(self, part: Part, batches: Batches) -> int:

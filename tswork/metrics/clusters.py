@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tswork.wording import counted
+
 PIECES = 8
 """Pieces of a block: at this spacing its beginnings show all but the whole variance of overlapping blocks."""
 
@@ -101,4 +103,4 @@ def _of_row(units: pd.DataFrame, kind: str, horizon: int, block: int | None) -> 
 def _together(group: pd.Series) -> str:
     """A name for all groups of a row, so that rows judged on other series are not taken for pairs."""
     names = sorted(group.astype(str).unique())
-    return names[0] if len(names) == 1 else f"{len(names)} groups, {names[0]} to {names[-1]}"
+    return names[0] if len(names) == 1 else f"{counted(len(names), 'group')}, {names[0]} to {names[-1]}"

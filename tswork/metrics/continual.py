@@ -28,6 +28,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from tswork.wording import counted, worded
+
 Forgetting = Literal["best_before", "best_ever", "first"]
 Backward = Literal["last_row", "triangle"]
 
@@ -41,7 +43,10 @@ def accuracy_matrix(rows: Sequence[Sequence[float | int]]) -> Float[np.ndarray, 
     matrix = np.full((tasks, tasks), np.nan)
     for index, row in enumerate(rows):
         if not index < len(row) <= tasks:
-            raise ValueError(f"row {index} has {len(row)} scores: after task {index} of {tasks}, {index + 1} are known")
+            has = f"row {index} has {counted(len(row), 'score')}"
+            raise ValueError(
+                f"{has}: after task {index} of {tasks}, {index + 1} {worded(index + 1, 'is', 'are')} known"
+            )
         matrix[index, : len(row)] = row
     return matrix
 

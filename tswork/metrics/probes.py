@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 ProbeName = Literal["svm", "logistic", "knn"]
+Fold = tuple[np.ndarray, np.ndarray]
+"""Rows of the items that are fitted and of those that are held out."""
 PROBES: tuple[ProbeName, ...] = get_args(ProbeName)
 
 Arrays = Mapping[str, np.ndarray]
@@ -32,9 +34,17 @@ def few(truth: Int[np.ndarray, "item"]) -> bool:
     return len(truth) / len(np.unique(truth)) < 5 or len(truth) < 50
 
 
-def fit(name: ProbeName, x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) -> dict[str, np.ndarray]:
-    """A fitted probe as arrays. At least two classes are needed."""
-    return {"svm": fit_svm, "logistic": fit_logistic, "knn": fit_nearest}[name](x.astype(np.float64), truth)
+def fit(
+    name: ProbeName,
+    x: Float[np.ndarray, "item dim"],
+    truth: Int[np.ndarray, "item"],
+    *,
+    groups: Int[np.ndarray, "item"] | None = None,
+) -> dict[str, np.ndarray]:
+    """A fitted probe as arrays. At least two classes are needed; items of one of the `groups` are in one of the folds."""
+    if name == "knn":
+        return fit_nearest(x.astype(np.float64), truth)
+    return (fit_svm if name == "svm" else fit_logistic)(x.astype(np.float64), truth, groups=groups)
 
 
 def decide(
@@ -48,7 +58,9 @@ def decide(
     return arrays["classes"][chosen], scores
 
 
-def fit_svm(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) -> dict[str, np.ndarray]:
+def fit_svm(
+    x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"], *, groups: Int[np.ndarray, "item"] | None = None
+) -> dict[str, np.ndarray]:
     """RBF support vector machine, gamma 1 / (dim * variance), cost by accuracy in 5 folds (no cost limit with few items).
 
     Squared distances are computed once for all folds and costs. As in TS2Vec's `eval_protocols/fit_svm`.
@@ -71,7 +83,7 @@ def fit_svm(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) ->
             kernel = np.exp(-gamma * distances[np.ix_(held_out, train)])
             yield float((svc.predict(kernel) == truth[held_out]).mean())
 
-    cost = math.inf if few(truth) else _best(SVM_COSTS, accuracies, truth)
+    cost = _best(SVM_COSTS, accuracies, _folds(truth, groups), otherwise=math.inf)
     svc, gamma = machine(np.arange(len(x)), cost)
     return machine_arrays(svc, x, gamma, cost)
 
@@ -88,7 +100,9 @@ def machine_arrays(svc: Any, x: Float[np.ndarray, "item dim"], gamma: float, cos
     }
 
 
-def fit_logistic(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"]) -> dict[str, np.ndarray]:
+def fit_logistic(
+    x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"], *, groups: Int[np.ndarray, "item"] | None = None
+) -> dict[str, np.ndarray]:
     """Multinomial logistic regression on standardised features, cost by accuracy in 5 folds (1 with few items)."""
 
     def accuracies(train: np.ndarray, held_out: np.ndarray) -> Iterator[float]:
@@ -96,7 +110,7 @@ def fit_logistic(x: Float[np.ndarray, "item dim"], truth: Int[np.ndarray, "item"
             chosen, _ = _decide_logistic(_logistic(x[train], truth[train], cost), x[held_out])
             yield float((np.unique(truth[train])[chosen] == truth[held_out]).mean())
 
-    return _logistic(x, truth, 1.0 if few(truth) else _best(LOGISTIC_COSTS, accuracies, truth))
+    return _logistic(x, truth, _best(LOGISTIC_COSTS, accuracies, _folds(truth, groups), otherwise=1.0))
 
 
 def fit_balanced(
@@ -169,16 +183,32 @@ def _logistic(x: np.ndarray, truth: np.ndarray, cost: float, *, balanced: bool =
 
 
 def _best(
-    costs: Sequence[float], accuracies: Callable[[np.ndarray, np.ndarray], Iterator[float]], truth: np.ndarray
+    costs: Sequence[float],
+    accuracies: Callable[[np.ndarray, np.ndarray], Iterator[float]],
+    folds: Sequence[Fold],
+    *,
+    otherwise: float,
 ) -> float:
-    """The first cost of the highest mean accuracy over stratified folds."""
-    from sklearn.model_selection import StratifiedKFold
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        folds = list(StratifiedKFold(FOLDS).split(truth, truth))
+    """The first cost of the highest mean accuracy over folds; without any `otherwise`."""
+    if not folds:
+        return otherwise
     found = np.array([list(accuracies(train, held_out)) for train, held_out in folds])
     return costs[int(found.mean(axis=0).argmax())]
+
+
+def _folds(truth: Int[np.ndarray, "item"], groups: Int[np.ndarray, "item"] | None) -> list[Fold]:
+    """Stratified folds, none with few items; with groups as stratified as these allow, where two classes are left to fit."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    count = FOLDS if groups is None else min(FOLDS, len(np.unique(groups)))
+    if few(truth) or count < 2:
+        return []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        if groups is None:
+            return list(StratifiedKFold(count).split(truth, truth))
+        folds = list(StratifiedGroupKFold(count).split(truth, truth, groups))
+    return [(train, held_out) for train, held_out in folds if len(held_out) and len(np.unique(truth[train])) > 1]
 
 
 def _gamma(x: np.ndarray) -> float:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tswork.metrics.edit_distance import edit_distance
+from tswork.wording import counted
 
 Missing = Literal["count", "skip"]
 
@@ -89,7 +90,9 @@ def entity_scores(
     0.676923
     """
     if len(truth) != len(predicted):
-        raise ValueError(f"{len(truth)} true utterances do not fit {len(predicted)} predictions")
+        raise ValueError(
+            f"{counted(len(truth), 'true utterance does', 'true utterances do')} not fit {counted(len(predicted), 'prediction')}"
+        )
     span, word, character = Confusion(), Confusion(), Confusion()
     for expected, found in zip(truth, predicted, strict=True):
         if found is None and missing == "skip":
@@ -104,7 +107,9 @@ def entity_scores(
 def intent_accuracy(truth: Sequence[str], predicted: Sequence[str | None], *, missing: Missing = "count") -> float:
     """Share of utterances with the true intent; NaN without any. `missing="count"`: no prediction is a wrong one."""
     if len(truth) != len(predicted):
-        raise ValueError(f"{len(truth)} true intents do not fit {len(predicted)} predictions")
+        raise ValueError(
+            f"{counted(len(truth), 'true intent does', 'true intents do')} not fit {counted(len(predicted), 'prediction')}"
+        )
     right = [
         expected == found
         for expected, found in zip(truth, predicted, strict=True)

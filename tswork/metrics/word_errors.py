@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tswork.wording import counted
+
 
 @dataclass(frozen=True)
 class Edits:
@@ -58,7 +60,9 @@ def _edits(
     import jiwer
 
     if len(references) != len(hypotheses):
-        raise ValueError(f"{len(references)} references do not fit {len(hypotheses)} hypotheses")
+        raise ValueError(
+            f"{counted(len(references), 'reference does', 'references do')} not fit {counted(len(hypotheses), 'hypothesis', 'hypotheses')}"
+        )
     if not references:
         return Edits(0, 0, 0, 0)
     truth, heard = ([_evened(text or "", normalise) for text in side] for side in (references, hypotheses))

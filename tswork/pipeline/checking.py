@@ -22,6 +22,7 @@ from tswork.pipeline.spec import Member, StageSpec
 from tswork.protocols.base import Protocol
 from tswork.store import Store
 from tswork.training.runtime import process_count
+from tswork.wording import counted
 
 
 def choose_device(plan: Plan, wanted: str | None) -> torch.device:
@@ -66,7 +67,7 @@ def check_plan(plan: Plan, device: torch.device) -> None:
             problems.update(dict.fromkeys((located(one, member.source) for one in fault.problems), type(fault)))
         problems.update(dict.fromkeys(found, PipelineInvalid))
     if more:
-        problems[Problem(f"and {more} more members of the sweep whose splits leak")] = LeakFound
+        problems[Problem(f"and {counted(more, 'more member')} of the sweep whose splits leak")] = LeakFound
     if problems:
         kinds = set(problems.values())
         raise (kinds.pop() if len(kinds) == 1 else PipelineInvalid)(list(problems))
@@ -143,7 +144,7 @@ def _short_problems(split: Split, limits: Mapping[str, _Limits], spec: StageSpec
             short = torch.nonzero(one.lengths < fewest).flatten()
             if len(short):
                 told = named(one.collection, one.spans[short, 0].tolist())
-                message = f"the encoder of {name} needs {fewest} steps for one frame; {len(short)} in {part} have fewer: {told}"
+                message = f"the encoder of {name} needs {counted(fewest, 'step')} for one frame; {len(short)} in {part} have fewer: {told}"
                 yield _of_stage(
                     Problem(message, remedy="Leave them out with `select`, or mend the data."), spec, member
                 )

@@ -17,11 +17,14 @@ T = TypeVar("T")
 
 
 def check_files(pipeline: Pipeline) -> None:
-    """Look for the data files of all members without reading them. Raises `DataInvalid` with all that are missing."""
+    """Look for the data files of all members and the names of their columns without reading values.
+
+    Raises `DataInvalid` with all that are missing.
+    """
 
     def look(member: Member) -> None:
         reader: Reader[Any] = member.data.reader.build()
-        reader.files(member.data, pipeline.places)
+        reader.check_columns(member.data, pipeline.places)
 
     _of_every_member(pipeline, look)
 

@@ -28,6 +28,7 @@ from tswork.pipeline.results import load_result, metrics_of
 from tswork.protocols.base import Protocol, Result
 from tswork.store import Store
 from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count, release_memory
+from tswork.wording import counted, worded
 
 CHECKPOINT_SECONDS = 30.0
 Outcome = Literal["cached", "resumed", "run"]
@@ -72,7 +73,7 @@ class RunReport:
         found = [
             f"{name}={value:.4g}" for one in self.members for name, value in one.metrics.items() if name.count("/") == 1
         ]
-        return f"RunReport({self.run_id or 'not recorded'}: {len(self.members)} members; {', '.join(found)})"
+        return f"RunReport({self.run_id or 'not recorded'}: {counted(len(self.members), 'member')}; {', '.join(found)})"
 
 
 def run_plan(
@@ -146,7 +147,8 @@ class _MemberRun:
         if data.get("left_out"):
             count = len(data["left_out"])
             of = f"{count:,} of {count + data['sequences']:,} recordings"
-            self._observer.warning(f"{of} were left out because they cannot be used; the run's left_out.csv lists them")
+            why = worded(count, "was left out because it", "were left out because they")
+            self._observer.warning(f"{of} {why} cannot be used; the run's left_out.csv lists them")
         self._reporter.metrics(report)
         return report
 

@@ -45,7 +45,7 @@ class Surroundings:
 
 def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surroundings) -> None:
     """Train a method and write its models (`model-0`, one a task), records and a summary."""
-    recorder = EntryRecorder(journal=around.workspace / "scalars.jsonl")
+    recorder = EntryRecorder(journal=around.workspace / "scalars.jsonl", live=around.live)
     context = _reporting(around, recorder)
     method: Method[Any] = stage.component.build()
     trained = train(

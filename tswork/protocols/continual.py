@@ -44,6 +44,7 @@ from tswork.protocols.labelled import label_problems
 from tswork.registry import register
 from tswork.text.collection_text import text_of, tokens_of
 from tswork.text.writing import tokenizer_of
+from tswork.wording import counted, worded
 
 ClassScores = Float[np.ndarray, "item class"]
 
@@ -212,7 +213,12 @@ def _starts(name: str) -> tuple[str, ...]:
 
 
 def _left_out(samples: Samples) -> tuple[str, ...]:
-    return (f"{samples.left_out} items without a class or a task were left out",) if samples.left_out else ()
+    count = samples.left_out
+    return (
+        (f"{counted(count, 'item')} without a class or a task {worded(count, 'was', 'were')} left out",)
+        if count
+        else ()
+    )
 
 
 def _under_one_another(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

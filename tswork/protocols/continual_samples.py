@@ -14,6 +14,7 @@ from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.text.collection_text import targets_of
 from tswork.text.targets import Target
+from tswork.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ class Samples:
     def check_models(self, row: str, number: int) -> None:
         """Raises `ModelUnfit` when models are neither one nor as many as there are tasks."""
         if number not in (1, self.tasks):
-            reason = f"it has {number} models, and there are {self.tasks} tasks"
+            reason = f"it has {counted(number, 'model')}, and there are {counted(self.tasks, 'task')}"
             raise ModelUnfit(row, reason, "Judge methods whose classes come in the same tasks.")
 
 

@@ -11,6 +11,7 @@ from tswork.encoders.pooling import Pooling
 from tswork.protocols.classifier_heads import HeadName
 from tswork.protocols.fine_tuning import Mask, Recipe
 from tswork.protocols.plain_features import Features
+from tswork.wording import counted, worded
 
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -82,7 +83,9 @@ class FinetuneFractionConfig(Config):
             if "epochs" not in self.model_fields_set and name == "epochs":
                 continue  # the default serves any number of fractions
             if given is not None and len(given) not in (1, len(self.fractions)):
-                raise ValueError(f"{name} has {len(given)} entries, and there are {len(self.fractions)} fractions")
+                has = f"{name} has {counted(len(given), 'entry', 'entries')}"
+                count = len(self.fractions)
+                raise ValueError(f"{has}, and there {worded(count, 'is', 'are')} {counted(count, 'fraction')}")
         if len(set(self.fractions)) < len(self.fractions):
             raise ValueError("a fraction is named twice")
         if self.train == "head" and self.mask != "none":

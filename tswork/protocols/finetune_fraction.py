@@ -50,6 +50,7 @@ from tswork.protocols.fraction_rows import FractionRows, stored_probabilities
 from tswork.protocols.labelled import label_problems, labelled, left_out, one_class_in_test, refuse_horizon
 from tswork.protocols.plain_features import feature_problems
 from tswork.registry import register
+from tswork.wording import counted
 
 NO_VALIDATION = (
     "there is no labelled validation part: every network trains all its epochs, and its last weights are tested"
@@ -155,7 +156,7 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         validation = labelled(split.validation)
         if config.learning_rates is not None and len(config.learning_rates) > 1 and not len(validation):
             yield Problem(
-                f"there is no labelled validation part to choose among {len(config.learning_rates)} learning rates on",
+                f"there is no labelled validation part to choose among {counted(len(config.learning_rates), 'learning rate')} on",
                 "learning_rates",
                 remedy="Give `split` a share for validation, or one `learning_rate`.",
             )

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from tswork import random
 from tswork.data.collection import Part, Split
 from tswork.errors import DataInvalid, Problem
+from tswork.wording import counted, worded
 
 
 def labelled(part: Part) -> Part:
@@ -53,7 +54,7 @@ def majority(
 def left_out(split: Split) -> tuple[str, ...]:
     """A sentence where training or test items without a label take no part."""
     count = sum(len(part) - len(labelled(part)) for part in (split.train, split.test))
-    return (f"{count} items without a label were left out",) if count else ()
+    return (f"{counted(count, 'item')} without a label {worded(count, 'was', 'were')} left out",) if count else ()
 
 
 def one_class_in_test(test: Part) -> tuple[str, ...]:

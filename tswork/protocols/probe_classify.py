@@ -7,7 +7,8 @@ all), with at most 10,000 training items, drawn by class. Added here: logistic r
 on standardised features, metrics beyond accuracy, and controls in the same table.
 
 Where the data have groups, those of the first group column are judged too, by the mean of their items' scores; their metrics have its
-name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`).
+name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`). `folds: groups` keeps each group in one of the folds that choose
+a cost; by default, as published, they divide items, and a cost may be chosen for telling persons apart.
 
 The validation part, where there is one, is not used. A probe is fitted on each model's own embeddings of the training
 part; test items are seen once. Metrics of the first probe carry plain names (`accuracy`), those of further ones the
@@ -22,17 +23,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, field_validator
 
-from tswork.config import Config, Many
+from tswork.config import ADDED_LATER, Config, Many
 from tswork.context import Context
 from tswork.data.collection import Part, Split
+from tswork.data.grouping import group_units
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid
+from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
@@ -64,7 +67,12 @@ class ProbeClassifyConfig(Config):
         default="max", description="how frames become one vector; none: the model's own way"
     )
     max_train: int = Field(default=10_000, ge=2, description="training items above this number are drawn by class")
-
+    folds: Literal["items", "groups"] = Field(
+        default="items",
+        json_schema_extra=ADDED_LATER,
+        description="what the folds that choose a probe's cost divide: items (published), or whole groups (patients), so that a cost"
+        " is chosen by persons who were not fitted",
+    )
     features: Features = Field(
         default="none",
         description="control of plain features under the same probes; band_powers (EEG), beat_statistics (ECG) and"
@@ -91,6 +99,8 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
     def check(self, split: Split) -> None:
         """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
         problems = list(label_problems(split)) or list(feature_problems(self.config.features, split.train.collection))
+        if self.config.folds == "groups" and not split.train.collection.groups:
+            problems.append(Problem("the data name no groups", "folds", remedy="Name their columns with `groups:`."))
         if problems:
             raise DataInvalid(problems)
 
@@ -105,6 +115,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         label = split.train.collection.label
         assert label is not None
         train = capped(train, label, self.config.max_train, context.seed)
+        groups = group_units(train.collection)[train.spans[:, 0]].numpy() if self.config.folds == "groups" else None
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
@@ -112,14 +123,16 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         if self.config.features != "none":
             found = defined(*(plain_features(self.config.features, part) for part in (train, test)))
             for head in self.config.heads:
-                decided = probes.decide(head, probes.fit(head, found[0], truth_train), found[1], len(table.classes))
-                table.add(self.config.features, "control", head, *decided)
+                arrays = probes.fit(head, found[0], truth_train, groups=groups)
+                table.add(
+                    self.config.features, "control", head, *probes.decide(head, arrays, found[1], len(table.classes))
+                )
         heads: dict[str, dict[str, np.ndarray]] = {}
         embeddings: dict[str, pd.DataFrame] = {}
         for name, models in candidates.items():
             x_train, x_test = (self._embedded(models[-1], part, context) for part in (train, test))
             for head in self.config.heads:
-                arrays = probes.fit(head, x_train, truth_train)
+                arrays = probes.fit(head, x_train, truth_train, groups=groups)
                 heads[f"{name}@{head}"] = arrays
                 table.add(name, role_of(name), head, *probes.decide(head, arrays, x_test, len(table.classes)))
             if role_of(name) == "candidate":

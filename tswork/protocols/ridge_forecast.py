@@ -56,6 +56,7 @@ from tswork.protocols.forecast_rows import Head, RidgeRow, Select, fit_horizons
 from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
 from tswork.protocols.forecast_scores import Forecaster, Scores, forecast_frame
 from tswork.registry import register
+from tswork.wording import counted
 
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 RELATIVE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
@@ -175,7 +176,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self.horizons)
         steps = horizon or fitted[-1]
         if steps > fitted[-1]:
-            problem = f"no head forecasts {steps} steps; the longest has {fitted[-1]}"
+            problem = f"no head forecasts {counted(steps, 'step')}; the longest has {fitted[-1]}"
             remedy = f"Ask for at most {fitted[-1]}, or add {steps} to the protocol's horizons and run again."
             raise DataInvalid([Problem(problem, "horizon", remedy=remedy)])
         for name, model in models.items():
@@ -249,7 +250,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
             return None, ("seasonal_naive is left out: no season follows from the data's time step; set `season`",)
         known = int(test.origins.position.min()) + 1
         if period > known:
-            reason = f"a season of {period} steps is longer than the {known} steps before the first test forecast"
+            reason = f"a season of {counted(period, 'step')} is longer than the {counted(known, 'step')} before the first test forecast"
             return None, (f"seasonal_naive is left out: {reason}",)
         return period, ()
 
@@ -265,7 +266,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                 if longest < needed:
                     dropped = f" (the first {drop} are left out)" if drop else ""
                     yield Problem(
-                        f"horizon {horizon} needs a span of at least {needed} steps{dropped}; the longest has {longest}",
+                        f"horizon {horizon} needs a span of at least {counted(needed, 'step')}{dropped}; the longest has {longest}",
                         name,
                         remedy="Shorten `horizons`, or give this part more steps.",
                     )
@@ -308,4 +309,8 @@ def _missing_problems(collection: Collection) -> Iterator[Problem]:
         for channel, count in zip(collection.channels, missing, strict=True):
             if count:
                 remedy = "Fill them with `missing: interpolate`, or leave the channel out."
-                yield Problem(f"{count} values are missing; a ridge needs them all", channel, remedy=remedy)
+                yield Problem(
+                    f"{counted(count, 'value is', 'values are')} missing; a ridge needs them all",
+                    channel,
+                    remedy=remedy,
+                )

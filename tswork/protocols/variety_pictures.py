@@ -22,6 +22,7 @@ from tswork.protocols.space_geometry import Tree
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, Picture, VarietyAnalysisConfig
 from tswork.random import derive
+from tswork.wording import counted
 
 SPACE = "Embeddings of test items"
 MEGABYTE = 1_000_000
@@ -113,7 +114,11 @@ def _page(
     rows = table[list(shown)].astype(str).to_dict("records")
     about = [{str(name): str(value) for name, value in row.items()} for row in rows]
     sounds = _sounds(test, config) if config.page == "sounds" and is_sound(test.collection) else None
-    note = "" if sounds is None else f"{sum(one is not None for one in sounds)} of {len(sounds)} items can be heard."
+    note = (
+        ""
+        if sounds is None
+        else f"{sum(one is not None for one in sounds)} of {counted(len(sounds), 'item')} can be heard."
+    )
     return point_page(points, classes, about, title=title, note=note, sounds=sounds)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from tswork.data.collection import Part
 from tswork.metrics.classification import measures, symmetrised
 from tswork.metrics.intervals import figure_intervals
+from tswork.wording import counted, worded
 
 TESTED = ("accuracy", "macro_f1", "balanced_accuracy")
 """Figures that have intervals, and that slices are judged by."""
@@ -79,7 +80,8 @@ def unsupported(
     """A sentence where macro figures count classes that no test item has."""
     without = [classes[code] for code in known if code not in truth]
     if without:
+        has, count = worded(len(without), "has", "have"), worded(len(without), "it counts", "they count")
         yield (
-            f"{len(without)} of {len(known)} classes of the training part have no test items ({', '.join(without)}); they"
-            " count 0 in macro_f1, macro_precision and macro_recall"
+            f"{len(without)} of {counted(len(known), 'class', 'classes')} of the training part {has} no test items"
+            f" ({', '.join(without)}); {count} 0 in macro_f1, macro_precision and macro_recall"
         )

@@ -24,6 +24,7 @@ from tswork.metrics.split_differences import compare_splits
 from tswork.protocols.base import ENCODER_CONTROLS
 from tswork.reports.naming import names_of
 from tswork.reports.splits import relative_test_size, split_index, split_of
+from tswork.wording import counted
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
@@ -197,7 +198,9 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
     tests = [_test(figures, data, metric, candidate, protocol.unit_kind, notes) for data in sets]
     tested = [one for one in tests if one is not None]
     if 1 < len(sets) < MIN_PAIRS:
-        notes.append(f"{len(sets)} data sets are {TOO_FEW} for a rank test over data sets, which needs {MIN_PAIRS}")
+        notes.append(
+            f"{counted(len(sets), 'data set')} are {TOO_FEW} for a rank test over data sets, which needs {MIN_PAIRS}"
+        )
     return Comparison(
         protocol=title,
         metric=metric,

@@ -38,8 +38,8 @@ class Gathered:
 def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] = (), keep: bool = False) -> Gathered:
     """The runs of the page's experiments in the store, the records in the page's files, and those in `more` files.
 
-    A result that stands in several places is taken once: from the store, else from the first file. With `keep` all of them
-    are written to the page's first file of records, which need not be there yet. Raises `RecordsInvalid`,
+    A result that stands in several places is taken once: from the store, else from the first file. With `keep` all of them that
+    no newer one has replaced are written to the page's first file of records, which need not be there yet. Raises `RecordsInvalid`,
     `ComponentUnknown` for an experiment that is nowhere, `NothingRecorded` when there are neither runs nor files.
     """
     if keep and not spec.records:
@@ -58,7 +58,7 @@ def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] =
         if name not in known | found.experiments:
             raise ComponentUnknown("experiment", name, sorted(known | found.experiments))
     if keep:
-        write_records(own[0], found)
+        write_records(own[0], found.without_replaced())
     materials = [
         Material([judgement_of(one) for one in found.newest_first(names)], found.hours(names)) for names in sections
     ]

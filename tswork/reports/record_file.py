@@ -21,6 +21,7 @@ from tswork.reports.records import Records, ResultRecord
 from tswork.source import Source
 from tswork.tracking.reading import MemberRun
 from tswork.validation import validate
+from tswork.wording import counted
 
 FORMAT, VERSION = "tswork results", 1
 KINDS: dict[str, type[Config]] = {"run": MemberRun, "result": ResultRecord}
@@ -152,5 +153,5 @@ def _refuse(constant: str) -> None:
 
 def _shown(problems: Sequence[Problem], path: Path) -> list[Problem]:
     more = len(problems) - SHOWN
-    rest = [Problem(f"and {more} more faults", location=Location(str(path)))] if more > 0 else []
+    rest = [Problem(f"and {counted(more, 'more fault')}", location=Location(str(path)))] if more > 0 else []
     return [*problems[:SHOWN], *rest]

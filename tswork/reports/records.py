@@ -99,6 +99,13 @@ class Records:
             one.hours for run, one in self.runs.items() if one.experiment in chosen and run not in replaced
         )
 
+    def without_replaced(self) -> Records:
+        """Those that pages are written from: no result that a newer one replaced, and no run of which none is left."""
+        latest = list(self._latest(self.experiments).values())
+        gone = {one.run for one in self.results.values()} - {one.run for one in latest}
+        runs = {run: one for run, one in self.runs.items() if run not in gone}
+        return Records(runs, {(self.runs[one.run].experiment, one.key): one for one in latest})
+
     def _latest(self, experiments: Iterable[str]) -> dict[tuple[Any, ...], ResultRecord]:
         """The newest result of each stage of a member on the same data with the same seed, the newest of all first."""
         chosen = set(experiments)

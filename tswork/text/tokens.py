@@ -15,6 +15,7 @@ from tswork.data.faults import each
 from tswork.errors import DataInvalid, Problem
 from tswork.text.targets import row_name
 from tswork.text.tokenizer import END, PAD, START, Tokenizer
+from tswork.wording import counted
 
 
 class Tokens(NamedTuple):
@@ -62,7 +63,7 @@ class TokenTable:
             remedy = "Leave it out, or raise the limit."
 
             def too_long(row: int) -> Problem:
-                message = f"its text has {len(sequences[row])} tokens, and at most {longest} are written"
+                message = f"its text has {counted(len(sequences[row]), 'token')}, and at most {longest} are written"
                 return Problem(message, path=names[row], remedy=remedy)
 
             raise DataInvalid(list(each(long, too_long, rest="rows with longer texts")))

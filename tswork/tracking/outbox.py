@@ -220,8 +220,8 @@ class Outbox:
             if not self._letters or self._letters[-1].what != POINTS_OF_CURVES or self._letters[-1].to is not one.to:
                 self._letters.append(_Letter(one.to, POINTS_OF_CURVES, lambda run: None))
             kept = [
-                (names.slug(name), value, one.stamp, one.step)
-                for name, value in values.items()
+                (name, value, one.stamp, one.step)
+                for name, value in zip(map(names.slug, values), values.values(), strict=True)
                 if math.isfinite(value) and one.to.wants(name, one.step)
             ]
             self._letters[-1].points.extend(kept)

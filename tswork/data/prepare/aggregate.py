@@ -25,6 +25,7 @@ from tswork.data.prepare.base import Preparation
 from tswork.data.prepare.requirements import positions, rate_of, spacing_of, uncontinued
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class AggregateConfig(Config):
@@ -47,7 +48,8 @@ class Aggregate(Preparation[AggregateConfig]):
         count = (collection.lengths - skipped).clamp(min=0) // steps
         without = torch.nonzero(count == 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences hold no whole interval of {self.config.seconds:g} s: {named(collection, without)}"
+            text = f"{counted(len(without), 'sequence holds', 'sequences hold')} no whole interval of {self.config.seconds:g} s"
+            text = f"{text}: {named(collection, without)}"
             raise DataInvalid([Problem(text, "data.prepare", remedy="Choose shorter intervals.")])
         source = positions(collection.offsets[:-1] + skipped, count * steps)
         grouped = as_float(collection.values[source]).reshape(-1, steps, len(collection.channels))

@@ -40,6 +40,7 @@ from tswork.data.prepare.requirements import complete, positions, rate_of, uncon
 from tswork.data.selecting import affine_of
 from tswork.errors import DataInvalid, Problem, TsworkWarning
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class AlignBeatsConfig(Config):
@@ -83,11 +84,11 @@ class AlignBeats(Preparation[AlignBeatsConfig]):
         empty = torch.nonzero(count == 0).flatten().tolist()
         few = [row for row in empty if row not in set(slow)]
         texts = [
-            (slow, f"with a median RR interval above {self.config.steps} steps"),
-            (few, f"with fewer than {self.config.beats} whole beats"),
+            (slow, f"with a median RR interval above {counted(self.config.steps, 'step')}"),
+            (few, f"with fewer than {counted(self.config.beats, 'whole beat')}"),
         ]
         said = [
-            f"{len(rows)} of {len(collection)} recordings {text}: {named(collection, rows)}"
+            f"{len(rows)} of {counted(len(collection), 'recording')} {text}: {named(collection, rows)}"
             for rows, text in texts
             if rows
         ]

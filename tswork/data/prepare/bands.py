@@ -19,6 +19,7 @@ from tswork.data.locating import called
 from tswork.data.prepare.base import Preparation
 from tswork.errors import Problem, did_you_mean
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class BandsConfig(Config):
@@ -34,7 +35,8 @@ class BandsConfig(Config):
             raise ValueError("`edges` should rise")
         if self.names is not None and len(self.names) != len(self.edges) + 1:
             raise ValueError(
-                f"{len(self.edges)} edges make {len(self.edges) + 1} bands; {len(self.names)} names are given"
+                f"{counted(len(self.edges), 'edge makes', 'edges make')} {len(self.edges) + 1} bands; "
+                f"{counted(len(self.names), 'name is', 'names are')} given"
             )
         if self.names is not None and len(set(self.names)) < len(self.names):
             raise ValueError("`names` should differ from each other")

@@ -12,6 +12,7 @@ from tswork.data.prepare.base import Preparation
 from tswork.data.split_spec import date_stamps
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class BetweenConfig(Config):
@@ -50,7 +51,7 @@ class Between(Preparation[BetweenConfig]):
         offsets = before[collection.offsets]
         without = torch.nonzero(offsets.diff() == 0).flatten().tolist()
         if without:
-            text = f"{len(without)} sequences have no step {self._range()}: {named(collection, without)}"
+            text = f"{counted(len(without), 'sequence has', 'sequences have')} no step {self._range()}: {named(collection, without)}"
             raise DataInvalid([Problem(text, "data.prepare", remedy="Choose other dates.")])
         return collection.replaced(values=collection.values[inside], offsets=offsets, times=collection.times[inside])
 

@@ -24,6 +24,7 @@ from tswork.data.faults import refuse, some
 from tswork.data.prepare.base import Preparation
 from tswork.errors import Problem, did_you_mean
 from tswork.registry import register
+from tswork.wording import counted, worded
 
 SPLIT = "split"
 PARTS = np.array(["train", "validation", "test"], dtype=object)
@@ -87,11 +88,13 @@ class PartsInOrder(Preparation[PartsInOrderConfig]):
         codes, labels = collection.codes(group), collection.codes(label)
         problems = []
         if bool((codes < 0).any()):
-            problems.append(Problem(f"{int((codes < 0).sum())} sequences have no {group!r}", "data.prepare"))
+            without = counted(int((codes < 0).sum()), "sequence has", "sequences have")
+            problems.append(Problem(f"{without} no {group!r}", "data.prepare"))
         both = _of_several_classes(codes, labels)
         if both:
             names = some([collection.categories(group)[code] for code in both])
-            problems.append(Problem(f"{len(both)} values of {group!r} are in several classes: {names}", "data.prepare"))
+            text = f"{counted(len(both), 'value')} of {group!r} {worded(len(both), 'is', 'are')} in several classes: {names}"
+            problems.append(Problem(text, "data.prepare"))
         return [*problems, *self._number_problems(collection, codes, labels)]
 
     def _number_problems(
@@ -108,7 +111,7 @@ class PartsInOrder(Preparation[PartsInOrderConfig]):
             if last is not None and name not in last:
                 problems.append(Problem(f"`last` names no numbers for the class {name!r}", "data.prepare"))
             elif any(one < 0 for one in _sizes(self._bounds(name, count), count)):
-                text = f"the class {name!r} has {count} values of {self.config.group!r}, fewer than `last` asks for"
+                text = f"the class {name!r} has {counted(count, 'value')} of {self.config.group!r}, fewer than `last` asks for"
                 problems.append(Problem(text, "data.prepare"))
         return problems
 

@@ -25,6 +25,7 @@ from tswork.data.prepare.base import Preparation
 from tswork.data.selecting import leave_out
 from tswork.errors import Problem
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class QualityConfig(Config):
@@ -93,7 +94,7 @@ def _filled(collection: Collection) -> Collection:
         return collection
     filled, problems = interpolated(collection)
     refuse(problems)
-    text = f"quality fills {int(lacking.sum())} missing values of {len(rows)} of {len(collection)} sequences"
+    text = f"quality fills {counted(int(lacking.sum()), 'missing value')} of {len(rows)} of {counted(len(collection), 'sequence')}"
     return filled.replaced(notes=(*collection.notes, f"{text}: {named(collection, rows)}"))
 
 

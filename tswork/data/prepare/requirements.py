@@ -10,6 +10,7 @@ from tswork.data.collection import Collection
 from tswork.data.faults import refuse
 from tswork.data.locating import named
 from tswork.errors import DataInvalid, Problem
+from tswork.wording import counted, worded
 
 
 def rate_of(collection: Collection, step: str) -> float:
@@ -33,7 +34,8 @@ def spacing_of(collection: Collection, step: str) -> int:
     odd = torch.nonzero(inside & (spacing != usual)).flatten()
     if len(odd):
         rows = torch.unique(torch.searchsorted(collection.offsets, odd, right=True) - 1).tolist()
-        text = f"{step!r} needs regular time stamps; {len(odd)} steps differ from the usual {usual / 1e9:g} s, in {named(collection, rows)}"
+        differ = f"{counted(len(odd), 'step differs', 'steps differ')} from the usual {usual / 1e9:g} s"
+        text = f"{step!r} needs regular time stamps; {differ}, in {named(collection, rows)}"
         raise DataInvalid([Problem(text, "data.time")])
     return usual
 
@@ -59,7 +61,8 @@ def uncontinued(collection: Collection, step: str) -> None:
 def not_shorter(collection: Collection, steps: int, step: str, remedy: str) -> None:
     """Raises `DataInvalid` with the names of sequences of fewer steps."""
     short = torch.nonzero(collection.lengths < steps).flatten().tolist()
-    text = f"{len(short)} of {len(collection)} sequences are shorter than the {steps} steps that {step!r} needs: {named(collection, short)}"
+    text = f"{len(short)} of {counted(len(collection), 'sequence')} {worded(len(short), 'is', 'are')} shorter"
+    text = f"{text} than the {counted(steps, 'step')} that {step!r} needs: {named(collection, short)}"
     refuse([Problem(text, "data.prepare", remedy=remedy)] if short else [])
 
 

@@ -25,6 +25,7 @@ from tswork.data.prepare.requirements import not_shorter, positions, rate_of, un
 from tswork.data.selecting import affine_of, leave_out
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class SegmentConfig(Config):
@@ -93,4 +94,4 @@ class Segment(Preparation[SegmentConfig]):
             not_shorter(collection, fewest, "segment", remedy)
             return collection
         left = collection.lengths < fewest
-        return leave_out(collection, left, step="segment", what=f"recordings shorter than {fewest} steps")
+        return leave_out(collection, left, step="segment", what=f"recordings shorter than {counted(fewest, 'step')}")

@@ -12,6 +12,7 @@ from tswork.data.faults import each, once, some
 from tswork.data.readers.decoders.base import Outline
 from tswork.data.spec import DataOptions
 from tswork.errors import Problem
+from tswork.wording import counted
 
 RowProblem = Callable[[int, str, str], Problem]
 """A problem of one recording, from its row in the manifest, what is wrong, and how to mend it."""
@@ -77,7 +78,7 @@ def _difference(own: tuple[str, ...], usual: tuple[str, ...]) -> str:
     if lacking or more:
         parts = [f"lacks {some(lacking)}"] if lacking else []
         parts += [f"has {some(more)} besides"] if more else []
-        return f"{' and '.join(parts)}; most recordings have {len(usual)} channels ({some(usual)})"
+        return f"{' and '.join(parts)}; most recordings have {counted(len(usual), 'channel')} ({some(usual)})"
     mine, theirs = next(pair for pair in zip(own, usual, strict=True) if pair[0] != pair[1])
     return f"has its channels in another order: {mine!r} stands where most recordings have {theirs!r}"
 

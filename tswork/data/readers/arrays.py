@@ -31,6 +31,7 @@ from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, read_table
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.registry import register
+from tswork.wording import counted
 
 Layout = Literal[
     "case channel time", "case time channel", "channel case time", "channel time case", "time case channel", "time channel case"
@@ -110,7 +111,10 @@ class Arrays(Reader[ArraysConfig]):
         names = self.config.channel_names
         channels = [str(name) for name in arrays[names]] if isinstance(names, str) else names
         if channels is not None and cases and len(channels) != cases[0].shape[1]:
-            raise fault(files[0], f"{len(channels)} channel names do not fit {cases[0].shape[1]} channels")
+            raise fault(
+                files[0],
+                f"{counted(len(channels), 'channel name does', 'channel names do')} not fit {counted(cases[0].shape[1], 'channel')}",
+            )
         rate = self._rate(arrays, files[0], spec.options.rate)
         collection = pack_cases(cases, table, spec.options, channels=channels, rate=rate, origin=str(files[0]))
         return collection.replaced(label=LABEL if LABEL in collection.table.columns else None)
@@ -166,7 +170,10 @@ class Arrays(Reader[ArraysConfig]):
     def _half(self, arrays: Mapping[str, np.ndarray], half: str, path: Path) -> _Half:
         values, labels = self._oriented(arrays[f"X_{half}"], path), arrays[f"y_{half}"]
         if len(labels) != len(values):
-            raise fault(path, f"{len(labels)} labels do not fit {len(values)} cases of the {half} half")
+            raise fault(
+                path,
+                f"{counted(len(labels), 'label does', 'labels do')} not fit {counted(len(values), 'case')} of the {half} half",
+            )
         ids = [f"{half}-{case}" for case in range(len(values))]
         table = pd.DataFrame({"id": ids, LABEL: labels.astype(str), SPLIT: half})
         return _Half(values, arrays.get(f"len_{half}"), table)
@@ -177,7 +184,9 @@ class Arrays(Reader[ArraysConfig]):
         if values.ndim == 2:
             return values[:, :, None]
         if values.ndim != 3:
-            raise fault(path, f"values have {values.ndim} axes; three are expected: {self.config.layout}")
+            raise fault(
+                path, f"values have {counted(values.ndim, 'axis', 'axes')}; three are expected: {self.config.layout}"
+            )
         axes = self.config.layout.split()
         return values.transpose([axes.index(axis) for axis in ("case", "time", "channel")])
 
@@ -188,7 +197,8 @@ class Arrays(Reader[ArraysConfig]):
             values = np.asarray(values, dtype=np.float32)
         lengths = np.full(len(values), values.shape[1]) if half.lengths is None else np.asarray(half.lengths)
         if len(lengths) != len(values) or ((lengths > values.shape[1]) | (lengths < 0)).any():
-            raise fault(path, f"{len(lengths)} lengths do not fit {len(values)} cases of {values.shape[1]} steps")
+            cases = f"{counted(len(values), 'case')} of {counted(values.shape[1], 'step')}"
+            raise fault(path, f"{counted(len(lengths), 'length does', 'lengths do')} not fit {cases}")
         return [case[:length] for case, length in zip(values, lengths.astype(int).tolist(), strict=True)]
 
     def _with_neighbours(self, missing: DataInvalid, spec: DataSpec, places: Places) -> DataInvalid:
@@ -235,7 +245,7 @@ def _beside(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The columns of a table in another file added; where both have one, the other file's."""
     read = read_table(path, Form(), text="all")
     if len(read) != len(table):
-        raise fault(path, f"has {len(read)} rows for {len(table)} cases")
+        raise fault(path, f"has {counted(len(read), 'row')} for {counted(len(table), 'case')}")
     return table.assign(**{name: typed(read.frame[name]) for name in read.columns})
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Shaped
 
 from tswork.data.faults import each, refuse
 from tswork.errors import Location, Problem, did_you_mean
+from tswork.wording import counted
 
 Given = str | float
 """A number, or the name of an array that holds it."""
@@ -66,7 +67,7 @@ def with_names(
         other = pd.unique(table[column][~fits])
 
         def nameless(code: Any, key: str = key, count: int = len(known)) -> Problem:
-            text = f"{code!r} has no name; {count} names are those of 0 to {count - 1}"
+            text = f"{code!r} has no name; {counted(count, 'name is that', 'names are those')} of 0 to {count - 1}"
             return Problem(text, key, place)
 
         faults += each([*other.tolist()], nameless, rest=f"codes of {column!r} without a name")

@@ -34,6 +34,7 @@ from tswork.data.readers.numpy_files import array_header, check_numbers, numpy_f
 from tswork.data.spec import DataSpec
 from tswork.errors import DataInvalid, Location, Problem
 from tswork.registry import register
+from tswork.wording import counted, worded
 
 LABELS = Path("Label/label.npy")
 FEATURES = "Feature"
@@ -125,7 +126,7 @@ class CometNpy(Reader[CometNpyConfig]):
         faults += each(wrong, differs, rest="files of another shape")
         names = self.config.channel_names
         if names is not None and not faults and len(names) != usual[0][0][1]:
-            text = f"{len(names)} channel names do not fit {usual[0][0][1]} channels"
+            text = f"{counted(len(names), 'channel name does', 'channel names do')} not fit {counted(usual[0][0][1], 'channel')}"
             faults.append(Problem(text, "data.channel_names", Location(str(patients.files[0].parent))))
         refuse(faults)
         return [(shape[0], shape[1], shape[2]) for shape in shapes.values()]
@@ -182,7 +183,7 @@ def _unmatched(
     known = set(ids.tolist())
     extra = [name for name, one in found.items() if one not in known]
     if extra:
-        text = f"{some(extra)} {'has' if len(extra) == 1 else 'have'} no row in {labels.parent.name}/{labels.name}"
+        text = f"{some(extra)} {worded(len(extra), 'has', 'have')} no row in {labels.parent.name}/{labels.name}"
         faults.append(Problem(text, location=place, remedy="Add the row, or move the file away."))
     by_id: dict[int, list[str]] = {}
     for name, one in found.items():
@@ -228,7 +229,7 @@ def _values(patients: _Patients, shapes: Sequence[tuple[int, int, int]], channel
             step, channel = np.argwhere(missing)[0].tolist()
             trial, step = divmod(step, steps)
             where = f"the first at trial {trial}, step {step}, channel {channels[channel]}"
-            faults.append((file, f"{int(missing.sum())} values are missing ({where})"))
+            faults.append((file, f"{counted(int(missing.sum()), 'value is', 'values are')} missing ({where})"))
         start = stop
     refuse(list(each(faults, lambda one: Problem(one[1], "", Location(str(one[0]))), rest="files with missing values")))
     return values

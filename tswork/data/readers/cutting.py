@@ -11,6 +11,7 @@ import pandas as pd
 from tswork.data.faults import each
 from tswork.data.tables import Table
 from tswork.errors import Problem
+from tswork.wording import counted
 
 SLACK_SECONDS = 0.01
 """A piece may end this much after its recording: times in manifests are rounded."""
@@ -65,7 +66,9 @@ def cut_rows(
         elif end is not None and length is not None and end > length:
             wrong[row] = f"stops at {stop[row]:g} {unit}, and the recording has {length / scale:g}"
         elif end is not None and shortest and end - begins[row] < shortest[row]:
-            wrong[row] = f"has {end - begins[row]} steps, and the shortest that can be used has {shortest[row]}"
+            wrong[row] = (
+                f"has {counted(end - begins[row], 'step')}, and the shortest that can be used has {shortest[row]}"
+            )
     return begins.tolist(), ends, wrong, faults
 
 

@@ -111,6 +111,9 @@ class Join(Reader[JoinConfig]):
     def inspect(self, spec: DataSpec, places: Places) -> None:
         self._each(spec, places, lambda part: part.reader.inspect(part.spec, part.places))
 
+    def check_columns(self, spec: DataSpec, places: Places) -> None:
+        self._each(spec, places, lambda part: part.reader.check_columns(part.spec, part.places))
+
     def read(self, spec: DataSpec, places: Places) -> Collection:
         rate = spec.options.rate
         parts = _parts(self.config, spec, places)

@@ -2,15 +2,18 @@
 
 The path is a folder with `recordings.jsonl.gz` and `supervisions.jsonl.gz`, or with such pairs for parts
 (`NAME_recordings_train.jsonl.gz`, `NAME_supervisions_train.jsonl.gz`). Every supervision is a row: a piece of its recording, with its
-text, language, speaker and gender, and its `custom` fields as columns. Recordings that a command or an address gives are refused.
+text, language, speaker and gender, and its `custom` fields as columns. Recordings that a command or an address gives, or that are to
+be changed when they are read (`transforms`), and supervisions of some channels of a file are refused.
 A folder without recordings may hold cuts (`cuts.jsonl.gz`, `cuts_train.jsonl.gz`), and a path that is one file is a set of cuts
 (`lhotse_cuts`). Layout: lhotse.readthedocs.io, "Representing a corpus".
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -20,7 +23,17 @@ from tswork.data.places import Places
 from tswork.data.readers.gathering import Gathered, read_each
 from tswork.data.readers.layouts import Layout, LayoutConfig, by_part
 from tswork.data.readers.lhotse_cuts import CUTS, RowsOf, add_cuts
-from tswork.data.readers.lhotse_fields import FIELDS, SAVE, cells, custom, file_of, nested
+from tswork.data.readers.lhotse_fields import (
+    FIELDS,
+    SAVE,
+    cells,
+    changes,
+    channels_of,
+    custom,
+    file_of,
+    left_channels,
+    nested,
+)
 from tswork.data.readers.listing import Listing
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Table, read_json_lines
@@ -90,37 +103,58 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str | None]]:
         yield path, other, part if several or part else None
 
 
-def _recordings(table: Table) -> tuple[dict[str, str], list[Problem]]:
+class _File(NamedTuple):
+    """Where a recording is, and its channels."""
+
+    path: str
+    channels: tuple[int, ...]
+
+
+def _recordings(table: Table) -> tuple[dict[str, _File], list[Problem]]:
     """The file of each recording, and what is wrong with them."""
-    known: dict[str, str] = {}
-    wrong: list[tuple[int, str]] = []
-    for row, (name, text) in enumerate(zip(cells(table, "id"), cells(table, "sources"), strict=True)):
-        file, why = file_of(nested(text))
+    known: dict[str, _File] = {}
+    wrong: list[tuple[int, str, str]] = []
+    columns = zip(*(cells(table, name) for name in ("id", "sources", "transforms")), strict=True)
+    for row, (name, sources, transforms) in enumerate(columns):
+        file, why = file_of(nested(sources))
         if file is None:
-            wrong.append((row, why))
-        else:
-            known[str(name)] = file
+            wrong.append((row, "sources", why))
+            continue
+        known[str(name)] = _File(file, channels_of(nested(sources)))
+        if why := changes(nested(transforms)):
+            wrong.append((row, "transforms", why))
 
-    def problem(one: tuple[int, str]) -> Problem:
-        return Problem(one[1], "sources", table.at(one[0]), SAVE)
+    def problem(one: tuple[int, str, str]) -> Problem:
+        row, column, text = one
+        return Problem(text, column, table.at(row), SAVE)
 
-    return known, list(each(wrong, problem, rest="recordings that are no files"))
+    return known, list(each(wrong, problem, rest="recordings that are not read"))
 
 
-def _add(rows: Gathered, table: Table, known: Mapping[str, str], part: str | None) -> list[Problem]:
-    """The supervisions of one file as rows; a problem for each whose recording is not there."""
+def _add(rows: Gathered, table: Table, known: Mapping[str, _File], part: str | None) -> list[Problem]:
+    """The supervisions of one file as rows; a problem for each whose recording is not there, or of which it is not the whole."""
     names = [str(name) for name in cells(table, "recording_id")]
     own = [custom(nested(text)) for text in cells(table, "custom")]
     fields = {name: cells(table, name) for name in ("id", "start", "duration", *FIELDS) if name in table.columns}
-    lost = []
-    for row, name in enumerate(names):
-        if name not in known:
-            lost.append(row)
-            continue
-        said = {field: found[row] for field, found in fields.items()}
-        rows.add({**own[row], **said, "path": known[name], **({"split": part} if part else {})}, table.at(row))
+    wrong: list[tuple[int, str, str, str]] = []
+    for row, (name, channel) in enumerate(zip(names, cells(table, "channel"), strict=True)):
+        file = known.get(name)
+        if file is None:
+            wrong.append((row, "recording_id", f"there is no recording {name!r}", ""))
+        elif why := left_channels(_numbers(channel), file.channels):
+            wrong.append((row, "channel", why, SAVE))
+        else:
+            said = {field: found[row] for field, found in fields.items()}
+            rows.add({**own[row], **said, "path": file.path, **({"split": part} if part else {})}, table.at(row))
 
-    def problem(row: int) -> Problem:
-        return Problem(f"there is no recording {names[row]!r}", "recording_id", table.at(row))
+    def problem(one: tuple[int, str, str, str]) -> Problem:
+        row, column, text, remedy = one
+        return Problem(text, column, table.at(row), remedy)
 
-    return list(each(lost, problem, rest="supervisions without a recording"))
+    return list(each(wrong, problem, rest="supervisions that are not read"))
+
+
+def _numbers(channel: Any) -> list[int]:
+    """The channels of a supervision: a number or a list of them; none given: the first."""
+    given = json.loads(channel) if isinstance(channel, str) else channel
+    return [int(one) for one in (given if isinstance(given, list) else [given or 0])]

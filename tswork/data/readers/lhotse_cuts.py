@@ -14,17 +14,25 @@ from typing import Any, Literal
 
 from tswork.data.faults import each
 from tswork.data.readers.gathering import Gathered
-from tswork.data.readers.lhotse_fields import FIELDS, SAVE, cells, custom, file_of, nested
+from tswork.data.readers.lhotse_fields import (
+    FIELDS,
+    SAVE,
+    cells,
+    changes,
+    channels_of,
+    custom,
+    file_of,
+    left_channels,
+    nested,
+)
 from tswork.data.readers.listing import PATH
 from tswork.data.tables import Table
 from tswork.errors import Problem
+from tswork.wording import counted
 
 CUTS = "cuts"
 MONO = ("MonoCut", "Cut")
 """The second is what the first was called before version 0.8 of Lhotse."""
-
-HARMLESS = frozenset({"Resample"})
-"""Changes of a recording that need not be made: sound is brought to the data block's rate anyway."""
 
 RowsOf = Literal["cuts", "supervisions"]
 
@@ -51,14 +59,13 @@ class _Cut:
         file, why = file_of(self.recording.get("sources"))
         if file is None:
             return "sources", why, SAVE
-        changes = [str(one.get("name")) for one in self.recording.get("transforms") or []]
-        if set(changes) - HARMLESS:
-            return "transforms", f"is to be changed when it is read ({', '.join(changes)})", SAVE
-        channels = len(self.recording["sources"][0].get("channels") or [0])
-        if channels > 1:
-            return "channel", f"is one channel of a file of {channels}, and channels are mixed when they are read", SAVE
+        if why := changes(self.recording.get("transforms")):
+            return "transforms", why, SAVE
+        every = channels_of(self.recording["sources"])
+        if why := left_channels(every[:1], every):
+            return "channel", why, SAVE
         if rows_of == "cuts" and len(self.supervisions) > 1:
-            text = f"has {len(self.supervisions)} supervisions, and a row has one"
+            text = f"has {counted(len(self.supervisions), 'supervision')}, and a row has one"
             return "supervisions", text, "Give `rows: supervisions`, and each of them is a row."
         return None
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tswork.data.tables import Table
+from tswork.wording import counted
 
 FIELDS = ("text", "language", "speaker", "gender")
 """What a supervision says of its piece."""
 SAVE = "Save it as a file (in Lhotse: `save_audio`)."
+HARMLESS = frozenset({"Resample"})
+"""Changes of a recording that need not be made: sound is brought to the data block's rate anyway."""
 
 
 def cells(table: Table, column: str) -> list[Any]:
@@ -37,12 +41,31 @@ def custom(block: Any) -> dict[str, Any]:
     }
 
 
+def changes(transforms: Any) -> str:
+    """Why a recording with these cannot be read as it stands in its file; empty: it can."""
+    names = [str(one.get("name")) for one in transforms or []]
+    return f"is to be changed when it is read ({', '.join(names)})" if set(names) - HARMLESS else ""
+
+
+def channels_of(sources: Any) -> tuple[int, ...]:
+    """The channels of a recording's one file."""
+    return tuple(sources[0].get("channels") or (0,))
+
+
+def left_channels(chosen: Sequence[int], every: Sequence[int]) -> str:
+    """Why a piece of some of a file's channels cannot be read; empty: it is of all."""
+    if set(every) <= set(chosen):
+        return ""
+    has = "one channel" if len(chosen) == 1 else counted(len(chosen), "channel")
+    return f"is {has} of a file of {len(every)}, and channels are mixed when they are read"
+
+
 def file_of(sources: Any) -> tuple[str | None, str]:
     """The file of a recording, or why it has none that is read."""
     sources = sources or []
     source = sources[0] if len(sources) == 1 and isinstance(sources[0], dict) else None
     if source is None:
-        return None, f"has {len(sources)} sources, and one is read"
+        return None, f"has {counted(len(sources), 'source')}, and one is read"
     if source.get("type") != "file":
         return None, f"comes from a {source.get('type')}, and only files are read"
     return str(source.get("source")), ""

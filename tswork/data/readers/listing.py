@@ -27,6 +27,7 @@ from tswork.data.spec import DataOptions
 from tswork.data.tables import Table
 from tswork.errors import DataInvalid, Location, Problem
 from tswork.registry import Component
+from tswork.wording import counted
 
 PATH = "path"
 ID = "id"
@@ -170,9 +171,9 @@ class Rows:
             what="recordings",
         )
         if len(faults) > MAX_SHOWN:
-            return [*faults[:MAX_SHOWN], Problem(f"and {len(faults) - MAX_SHOWN} more faults of recordings")]
+            return [*faults[:MAX_SHOWN], Problem(f"and {counted(len(faults) - MAX_SHOWN, 'more fault')} of recordings")]
         if len(ordered) > len(shown):
-            faults.append(Problem(f"and {len(ordered) - len(shown)} more recordings that cannot be read"))
+            faults.append(Problem(f"and {counted(len(ordered) - len(shown), 'more recording')} that cannot be read"))
         return faults
 
     def problem(self, row: int, message: str, remedy: str) -> Problem:

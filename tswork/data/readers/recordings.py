@@ -38,6 +38,7 @@ from tswork.data.tables import Table
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import Component
 from tswork.store import Store
+from tswork.wording import counted, worded
 
 
 class RecordingsConfig(Config):
@@ -91,10 +92,22 @@ class Recordings(Reader[R]):
         return [FileOutline(one, file, found.get(file)) for one, file in zip(ids, rows.files, strict=True)]
 
     def files(self, spec: DataSpec, places: Places) -> Sequence[Path]:
+        return self._all_files(self._rows(spec, places), spec.options)
+
+    def check_columns(self, spec: DataSpec, places: Places) -> None:
         rows = self._rows(spec, places)
+        faults = column_problems(["id", *rows.table.columns], spec.options, rows.table.head)
+        try:
+            self._all_files(rows, spec.options)
+        except DataInvalid as fault:
+            faults = [*fault.problems, *faults]
+        refuse(faults)
+
+    def _all_files(self, rows: Rows, options: DataOptions) -> Sequence[Path]:
+        """All files that are read. Raises `DataInvalid` when one is not there, and then with what headers tell, too."""
         decoders = self._decoders(rows)
         if rows.faults:  # it ends here, so that headers may be looked at as well
-            _, broken = rows.each_file(lambda file, name: decoders[name].outline(file, spec.options))
+            _, broken = rows.each_file(lambda file, name: decoders[name].outline(file, options))
             raise DataInvalid([*rows.faults, *rows.placed_all(broken)])
         beside, broken = rows.each_file(lambda file, name: decoders[name].companions(file))
         rows, faults = self._without_broken(rows, broken)
@@ -269,7 +282,8 @@ def _left_out(rows: Rows) -> tuple[str, ...]:
         return ()
     names = some([f"{path or 'a row without a path'} ({why})" for _, path, why in rows.left_out])
     count = len(rows.left_out)
-    return (f"skip_bad leaves out {count:,} of {count + len(rows):,} recordings that cannot be used: {names}",)
+    every = count + len(rows)
+    return (f"skip_bad leaves out {count:,} of {every:,} {worded(every, 'recording')} that cannot be used: {names}",)
 
 
 def _finite(recording: Recording, file: Path) -> Recording:
@@ -277,7 +291,7 @@ def _finite(recording: Recording, file: Path) -> Recording:
     if recording.values.dtype != np.int16 and bool(np.isinf(recording.values).any()):
         infinite = np.argwhere(np.isinf(recording.values))
         step, channel = infinite[0].tolist()
-        text = f"{len(infinite)} values are infinite (the first at step {step} of {recording.channels[channel]!r})"
+        text = f"{counted(len(infinite), 'value is', 'values are')} infinite (the first at step {step} of {recording.channels[channel]!r})"
         raise fault(file, text)
     return recording
 

@@ -41,6 +41,7 @@ from tswork.data.spec import DataSpec
 from tswork.data.tables import Table, read_json_lines
 from tswork.errors import DataInvalid, Location, Problem
 from tswork.registry import register
+from tswork.wording import worded
 
 PARTS = {"devel": "validation", "test": "test", "train": "train", "train_synthetic": "train"}
 """The part of each table. Those that judge stand first, so that a recording that is named again is not trained on."""
@@ -111,7 +112,9 @@ class Slurp(Layout[SlurpConfig]):
         for reason, wrong in self._reasons(root):
             out = wrong(frame)
             if out.any():
-                notes.append(f"{int(out.sum()):,} of {len(frame):,} recordings are left out: {reason}")
+                count = int(out.sum())
+                of = f"{count:,} of {len(frame):,} {worded(len(frame), 'recording')}"
+                notes.append(f"{of} {worded(count, 'is', 'are')} left out: {reason}")
                 frame = frame[~out]
         return frame, tuple(notes)
 

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from tswork.config import ADDED_LATER, Config
 from tswork.encoders.front_ends.vocal_tract import read_at
+from tswork.wording import counted, worded
 
 DECIBEL = math.log(10) / 10
 """As a difference of natural logarithms of energies."""
@@ -87,7 +88,8 @@ def rate_faults(config: MelConfig, rate: float) -> list[str]:
     empty = int((triangles(config, rate, transform_size(window)).sum(dim=0) == 0).sum())
     if empty:
         faults.append(
-            f"{empty} of {config.mels} bands are narrower than what a window of {window} samples tells apart, and would be empty"
+            f"{empty} of {counted(config.mels, 'band')} {worded(empty, 'is', 'are')} narrower than what a window"
+            f" of {counted(window, 'sample')} tells apart, and would be empty"
         )
     return faults
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from tswork.config import Config
 from tswork.data.faults import fault
 from tswork.data.readers.numpy_files import check_numbers
+from tswork.wording import counted
 
 Axes = Literal["time channel", "channel time"]
 
@@ -28,7 +29,7 @@ def shape_of(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, axes: Axe
     """Time steps and channels. Raises `DataInvalid` for other numbers of axes and for what are no numbers."""
     check_numbers(dtype, path)
     if len(shape) not in (1, 2):
-        raise fault(path, f"has {len(shape)} axes; one (time) or two ({axes}) are expected")
+        raise fault(path, f"has {counted(len(shape), 'axis', 'axes')}; one (time) or two ({axes}) are expected")
     if len(shape) == 1:
         return shape[0], 1
     return (shape[0], shape[1]) if axes == "time channel" else (shape[1], shape[0])

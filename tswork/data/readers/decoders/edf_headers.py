@@ -12,6 +12,7 @@ from pathlib import Path
 from tswork.data.faults import fault, refuse
 from tswork.data.readers.decoders.signals import Signal, plain_unit
 from tswork.errors import Location, Problem
+from tswork.wording import counted
 
 FIXED, EACH = 256, 256
 """Bytes in front of the signals' own descriptions, and of each of those."""
@@ -55,7 +56,7 @@ def read_header(path: Path) -> Header:
         count = _whole(path, text[252:256], "number of signals")
         body = file.read(EACH * count).decode("latin-1")
     if len(body) < EACH * count:
-        raise fault(path, f"ends inside its header, which tells of {count} signals", AGAIN)
+        raise fault(path, f"ends inside its header, which tells of {counted(count, 'signal')}", AGAIN)
     records, seconds = _whole(path, text[236:244], "number of records"), _number(path, text[244:252], "record length")
     if text[192:197] in ("EDF+D", "BDF+D"):
         raise fault(path, "has pauses between its records (EDF+D)", "Export it as continuous, a file for each piece.")
@@ -98,9 +99,11 @@ def _check_length(path: Path, header: Header) -> None:
         raise fault(path, f"its recording was never finished: the number of records is {header.records}", AGAIN)
     if found != header.records * size:
         held = (
-            f"{found // size} and {found % size} bytes" if size and found % size else f"{found // size if size else 0}"
+            f"{found // size} and {counted(found % size, 'byte')}"
+            if size and found % size
+            else f"{found // size if size else 0}"
         )
-        raise fault(path, f"its header tells of {header.records} records, the file holds {held}", AGAIN)
+        raise fault(path, f"its header tells of {counted(header.records, 'record')}, the file holds {held}", AGAIN)
 
 
 def _fields(body: str, count: int) -> dict[str, list[str]]:

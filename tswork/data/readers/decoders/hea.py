@@ -22,6 +22,7 @@ from tswork.data.readers.decoders.wfdb_samples import stored_samples
 from tswork.data.spec import DataOptions
 from tswork.errors import Problem
 from tswork.registry import register
+from tswork.wording import counted
 
 INVALID = {
     "8": None, "16": -(2**15), "24": -(2**23), "32": -(2**31), "80": -(2**7), "160": -(2**15),
@@ -72,7 +73,7 @@ class Hea(Decoder[HeaConfig]):
         """Writes the samples of one segment into its place; signals that it lacks stay missing."""
         title, names = Path(part.name).name, [wave.name for wave in part.waves]
         if part.frames != frames:
-            return [Problem(f"{title} has {part.frames} frames, the record says {frames}")]
+            return [Problem(f"{title} has {counted(part.frames, 'frame')}, the record says {frames}")]
         pairs = [(column, names.index(wave.name)) for column, wave in enumerate(wanted) if wave.name in names]
         faults = [
             Problem(

@@ -16,6 +16,7 @@ from tswork.data.readers.numpy_files import array_header, numpy_file
 from tswork.data.spec import DataOptions
 from tswork.errors import did_you_mean
 from tswork.registry import register
+from tswork.wording import counted
 
 
 class NpzConfig(ArrayConfig):
@@ -66,5 +67,9 @@ class Npz(Decoder[NpzConfig]):
 
 def _fitting(names: Sequence[str] | None, width: int, path: Path) -> Sequence[str]:
     if names is not None and len(names) != width:
-        raise fault(path, f"has {len(names)} channel names for {width} channels", "Look at `axes` of the decoder.")
+        raise fault(
+            path,
+            f"has {counted(len(names), 'channel name')} for {counted(width, 'channel')}",
+            "Look at `axes` of the decoder.",
+        )
     return names if names is not None else numbered(width)

@@ -22,6 +22,7 @@ from tswork.data.readers.decoders.samples import FULL_SCALE, as_int16, resampled
 from tswork.data.readers.decoders.sound_files import Header, opened, read_header, told_length
 from tswork.data.spec import DataOptions
 from tswork.registry import register
+from tswork.wording import counted
 
 CLIPPED_SHARE = 0.5
 """A recording is refused when more of its samples than this are at full scale."""
@@ -106,8 +107,8 @@ class Sound(Decoder[SoundConfig]):
         for block in blocks:
             wrong = np.argwhere(~np.isfinite(block))
             if len(wrong):
-                text = f"{len(wrong)} samples are not finite (the first is {block[tuple(wrong[0])]} at sample {steps + wrong[0, 0]})"
-                raise fault(path, text)
+                first = f"the first is {block[tuple(wrong[0])]} at sample {steps + wrong[0, 0]}"
+                raise fault(path, f"{counted(len(wrong), 'sample is', 'samples are')} not finite ({first})")
             parts.append(self._chosen(block))
             if self._place is None and block.shape[1] > 1:
                 power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
@@ -150,7 +151,7 @@ class Sound(Decoder[SoundConfig]):
         needed = self._shortest(rate)
         if length < needed:
             remedy = "Leave it out, or give the decoder 'sound' a smaller `shortest`."
-            text = f"has {length} samples at {rate:g} Hz, and an analysis frame of {self.config.shortest:g} s needs {needed}"
+            text = f"has {counted(length, 'sample')} at {rate:g} Hz, and an analysis frame of {self.config.shortest:g} s needs {needed}"
             raise fault(path, text, remedy)
 
 

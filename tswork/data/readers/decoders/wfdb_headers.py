@@ -14,6 +14,7 @@ from pathlib import Path
 from tswork.data.faults import fault, refuse
 from tswork.data.readers.decoders.signals import Signal, plain_unit
 from tswork.errors import DataInvalid, Location, Problem
+from tswork.wording import counted
 
 GAP = "~"
 """The name of a segment without samples, and of the file of a signal that only a layout has."""
@@ -92,7 +93,9 @@ def read_header(path: Path) -> Header:
             waves.append(wave)
     if len(lines) - 1 < count:
         faults.append(
-            Problem(f"tells of {count} signals and describes {len(lines) - 1}", "", Location(str(path), number))
+            Problem(
+                f"tells of {counted(count, 'signal')} and describes {len(lines) - 1}", "", Location(str(path), number)
+            )
         )
     refuse(faults)
     return _of_true_length(Header(path, frames, tuple(waves)))
@@ -169,11 +172,11 @@ def _in_segments(path: Path, lines: list[tuple[int, str]], several: int, count: 
     place = Location(str(path), lines[0][0])
     cells = [text.split() for _, text in lines[1 : several + 1]]
     if len(cells) != several or not all(len(one) == 2 and one[1].isdigit() for one in cells):
-        raise DataInvalid([Problem(f"tells of {several} segments and describes others", "", place)])
+        raise DataInvalid([Problem(f"tells of {counted(several, 'segment')} and describes others", "", place)])
     segments = tuple((name, int(length)) for name, length in cells)
     told = sum(length for _, length in segments)
     if frames and told != frames:
-        raise DataInvalid([Problem(f"tells of {frames} frames, its segments of {told}", "", place)])
+        raise DataInvalid([Problem(f"tells of {counted(frames, 'frame')}, its segments of {told}", "", place)])
     header = Header(path, told, (), segments)
     first = next((header.segment(name) for name, _ in segments if name != GAP), None)
     if first is None or not first.is_file():
@@ -181,7 +184,7 @@ def _in_segments(path: Path, lines: list[tuple[int, str]], several: int, count: 
     waves = read_header(first).waves
     if len(waves) != count and segments[0][1]:
         raise DataInvalid(
-            [Problem(f"tells of {count} signals, its segment {segments[0][0]} of {len(waves)}", "", place)]
+            [Problem(f"tells of {counted(count, 'signal')}, its segment {segments[0][0]} of {len(waves)}", "", place)]
         )
     lengthened = (Wave(**{**vars(wave), "length": told * wave.per_frame, "file": GAP}) for wave in waves)
     return Header(path, told, tuple(lengthened), segments)
@@ -218,10 +221,10 @@ def _file_faults(header: Header) -> Iterator[Problem]:
             # Unfilled blocks of packed formats are padded to whole ones by some writers.
             if not wanted <= found < wanted + max(size, 2):
                 least = "too few" if found < wanted else "too many"
-                text = (
-                    f"{file.name} has {found} bytes, {least} for {header.frames} frames as its header says ({wanted})"
+                text = f"{file.name} has {counted(found, 'byte')}, {least} for {counted(header.frames, 'frame')}"
+                yield Problem(
+                    f"{text} as its header says ({wanted})", remedy="Get the record again, or mend its header."
                 )
-                yield Problem(text, remedy="Get the record again, or mend its header.")
 
 
 def _number(text: str | None) -> float | None:
