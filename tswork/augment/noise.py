@@ -41,7 +41,7 @@ class Noise(Augmentation[NoiseConfig]):
         x = view.x
         there = valid_steps(view.lengths, x.shape[1])[..., None] & ~x.isnan()
         below = self.config.drawn(view, generator)
-        noise = _coloured(x, SLOPES[self.config.colour], generator)
+        noise = coloured(x, SLOPES[self.config.colour], generator)
         wanted = _power(wide(x), there) * 10 ** (-below / 10)
         factor = (wanted / _power(noise, there).clamp(min=torch.finfo(torch.float32).tiny)).sqrt()
         return view.changed(x + (factor * noise).to(x.dtype))
@@ -54,7 +54,7 @@ def _power(
     return squares / there.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def _coloured(
+def coloured(
     like: Float[Tensor, "batch time channel"], slope: float, generator: torch.Generator
 ) -> Float[Tensor, "batch time channel"]:
     """Noise with amplitudes over the frequency to the power of the slope, and without a constant part unless it is white.
@@ -67,6 +67,6 @@ def _coloured(
     size = next_fast_len(max(time, 2), real=True)
     parts = torch.randn((batch, channels, size // 2 + 1, 2), generator=generator, device=like.device)
     place = torch.arange(size // 2 + 1, device=like.device)
-    shape = torch.where(place > 0, place.clamp(min=1) ** -slope, 0.0)
-    coloured: Tensor = torch.fft.irfft(torch.view_as_complex(parts) * shape, n=size)[..., :time].transpose(1, 2)
-    return coloured
+    parts *= torch.where(place > 0, place.clamp(min=1) ** -slope, 0.0)[:, None]
+    found: Tensor = torch.fft.irfft(torch.view_as_complex(parts), n=size)[..., :time].transpose(1, 2)
+    return found
