@@ -35,6 +35,12 @@ def test_rows_are_averaged_over_seeds_with_their_spread() -> None:
     assert (one.candidate, one.metric, one.greater_is_better) == ("ts2vec", "accuracy", True)
 
 
+def test_data_sets_stand_in_the_order_of_their_names_whatever_ran_last() -> None:
+    (one,) = compare([judgement(FIGURES, data=name) for name in ("waves", "beats", "taps")])
+    assert one.scores["data"].drop_duplicates().tolist() == ["beats", "taps", "waves"]
+    assert one.tests["data"].drop_duplicates().tolist() == ["beats", "taps", "waves"]
+
+
 def test_the_test_of_a_difference_is_that_of_the_units() -> None:
     judged = judgement(FIGURES)
     (one,) = compare([judged])

@@ -193,7 +193,7 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
     table = pd.DataFrame([[getattr(one, name) for name in columns] for one in figures], columns=columns)
     per_seed = table.groupby(["row", "role", "data", "seed"], sort=False)["value"].mean().reset_index()
     scores = per_seed.groupby(["row", "role", "data"], sort=False)["value"].agg(mean="mean", std="std", seeds="size")
-    sets = list(dict.fromkeys(table["data"]))
+    sets = sorted(set(table["data"]))
     notes: list[str] = []
     tests = [_test(figures, data, metric, candidate, protocol.unit_kind, notes) for data in sets]
     tested = [one for one in tests if one is not None]
@@ -206,7 +206,7 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
         metric=metric,
         greater_is_better=greater,
         candidate=candidate,
-        scores=scores.reset_index(),
+        scores=scores.reset_index().sort_values("data", kind="stable", ignore_index=True),
         tests=pd.concat(tested, ignore_index=True) if tested else pd.DataFrame(),
         over_splits=_over_splits(figures, sets, candidate, greater, notes),
         over_sets=_over_sets(per_seed, candidate, greater) if len(sets) >= MIN_PAIRS else None,
