@@ -162,3 +162,5 @@ def test_few_groups_cannot_ring() -> None:
     assert not leak.alarm
     assert replace(leak, groups=40).alarm
     assert not replace(leak, groups=40, balanced_accuracy=0.55).alarm
+    assert replace(leak, groups=2, balanced_accuracy=1.0, chance=0.1).alarm
+    assert not replace(leak, groups=1, balanced_accuracy=1.0, chance=0.1).alarm

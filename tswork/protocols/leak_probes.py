@@ -15,9 +15,9 @@ Every probe is logistic regression on standardised features with classes of equa
 
 A probe that finds the class where nothing was said is an alarm: the class goes with the way its recordings were made. It rings
 where balanced accuracy is above chance by more than a tenth and by more than two standard errors of a guess, counted over
-independent groups; with few groups it cannot ring. Who speaks can be heard in nearly every embedding, and that is no fault of it by
-itself: identity is told where it is more than half of the way from chance to 1. Length is heard in speech itself, and rings no
-alarm.
+independent groups; with few groups it cannot ring, and one group is no evidence of anything. Who speaks can be heard in nearly
+every embedding, and that is no fault of it by itself: identity is told where it is more than half of the way from chance to 1.
+Length is heard in speech itself, and rings no alarm.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Leak:
         if self.probe == "identity":
             return self.balanced_accuracy > (1 + self.chance) / 2
         error = math.sqrt(self.chance * (1 - self.chance) / max(self.groups, 1))
-        return self.balanced_accuracy > self.chance + max(MARGIN, ERRORS * error)
+        return self.groups > 1 and self.balanced_accuracy > self.chance + max(MARGIN, ERRORS * error)
 
 
 class LeakProbes:

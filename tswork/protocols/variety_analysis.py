@@ -69,7 +69,7 @@ GEOMETRY = ("silhouette", "purity")
 Decided = tuple[Int[np.ndarray, "item"], Float[np.ndarray, "item class"]]
 
 
-@register("protocol", "variety_analysis", version=1, config=VarietyAnalysisConfig)
+@register("protocol", "variety_analysis", version=2, config=VarietyAnalysisConfig)
 class VarietyAnalysis(Protocol[VarietyAnalysisConfig]):
     """Classes beside majority, MFCC statistics and untrained encoders; confusion, trees, maps, and what leaks."""
 
