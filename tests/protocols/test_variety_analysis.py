@@ -96,7 +96,7 @@ def test_macro_figures_count_classes_of_the_training_without_test_items() -> Non
     split = toy_varieties()
     kept = Part(split.test.collection, split.test.spans[split.test.codes("region") != 2])
     result = judge(replace(split, test=kept), models={}, leaks=False)
-    told = "1 of 3 classes of the training part have no test items (region2); they count 0 in macro_f1"
+    told = "1 of 3 classes of the training part has no test items (region2); it counts 0 in macro_f1"
     assert any(warning.startswith(told) for warning in result.warnings)
     f1 = result.tables["classes"].query("row == 'mfcc_statistics'")["f1"]
     assert result.value("mfcc_statistics", "macro_f1") == pytest.approx(f1.sum() / 3)

@@ -168,7 +168,7 @@ def _say_a_word() -> str:
     with opened(needed_by="the maker 'espeak_varieties'") as engine:
         engine.use("it")
         phonemes = engine.phonemes("La casa")
-        return f"eSpeak NG {engine.version} ({LICENCE}) says {phonemes}: {len(engine.say(phonemes))} samples at {engine.rate} Hz"
+        return f"eSpeak NG {engine.version} ({LICENCE}) says {phonemes}: {counted(len(engine.say(phonemes)), 'sample')} at {engine.rate} Hz"
 
 
 def _decoded(decoder: Decoder[Any], files: dict[str, bytes], wanted: np.ndarray, what: str) -> str:
