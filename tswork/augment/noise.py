@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from tswork.augment.base import Augmentation, View
@@ -61,6 +60,8 @@ def coloured(
 
     Coloured noise is drawn as a spectrum, of a length for which the transform is fast, and cut.
     """
+    from scipy.fft import next_fast_len
+
     batch, time, channels = like.shape
     if slope == 0:
         return torch.randn(like.shape, generator=generator, device=like.device)

@@ -71,8 +71,7 @@ class Rehearsal(Sampler):
         drop_last: bool = False,
     ) -> None:
         if not 0 <= from_memory < batch_size:
-            old = f"{counted(from_memory, 'sample')} of the memory {worded(from_memory, 'leaves', 'leave')}"
-            raise ValueError(f"{old} a batch of {batch_size} no new one")
+            raise ValueError(nothing_new(from_memory, batch_size))
         self._from_memory = min(from_memory, memory)
         size = batch_size - self._from_memory
         self._fresh: Sampler = Uniform(new, batch_size=size, seed=seed, drop_last=drop_last)
@@ -149,3 +148,9 @@ def rehearsal_sampler(
         steps=steps,
         drop_last=drop_last,
     )
+
+
+def nothing_new(from_memory: int, batch_size: int) -> str:
+    """What is wrong with as many samples of the memory as a batch has."""
+    old = f"{counted(from_memory, 'sample')} of the memory {worded(from_memory, 'leaves', 'leave')}"
+    return f"{old} a batch of {batch_size} no new one"

@@ -40,10 +40,8 @@ def make_splits(
         splits = [_official(collection, spec, chosen)]
     else:
         splits = list(by_groups(collection, spec, seed if spec.index == "seed" else chosen))
-    guarded = [
-        *_guarded(collection, spec),
-        *(name for name in persons if name in known),
-    ]  # persons are asked for by name
+    # Persons are asked for by name, and so are looked at whatever divides.
+    guarded = [*_guarded(collection, spec), *(name for name in persons if name in known)]
     alone = spec.ungrouped == "alone"
     return tuple(
         guard(split, groups=guarded, allow=spec.allow_leak, origins=spec.by != "time", alone=alone) for split in splits

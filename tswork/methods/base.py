@@ -335,3 +335,10 @@ def build_encoder(encoder: Configured, info: DataInfo, *, generator: torch.Gener
     with seeded(int(torch.randint(2**62, (), generator=generator))):
         built: Encoder = encoder.build(info)
     return built
+
+
+def need_classes(info: DataInfo, what: str) -> None:
+    """Refuse data that there is nothing to tell apart in. Raises `ModelUnfit` of `what` without two classes."""
+    if info.label is None or len(info.classes) < 2:
+        has = "no labels" if info.label is None else counted(len(info.classes), "class", "classes")
+        raise ModelUnfit(what, f"the data have {has}", "Name a column of at least two classes with `label:`.")

@@ -27,15 +27,14 @@ from tswork.data.class_tasks import ClassTasks
 from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import Buckets, Sampler
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.errors import DataInvalid, Problem
 from tswork.methods.answers import Answer, AnswerKind, ClassAnswer, Heard, TextAnswer
-from tswork.methods.base import Method, MethodConfig, Update, build_encoder, sequence_batches
+from tswork.methods.base import Method, MethodConfig, Update, build_encoder, need_classes, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import ViewSpec, changed_view
 from tswork.methods.window_contrast import draws
 from tswork.text.decoder import TextDecoderConfig
 from tswork.training.schedules import Schedule, schedules
-from tswork.wording import counted
 
 
 class ContinualConfig(MethodConfig):
@@ -92,13 +91,7 @@ class ContinualMethod(Method[C]):
         )
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
-        if info.label is None or len(info.classes) < 2:
-            reason = (
-                "the data have no labels"
-                if info.label is None
-                else f"the data have {counted(len(info.classes), 'class', 'classes')}"
-            )
-            raise ModelUnfit("continual learning", reason, "Name a column of at least two classes with `label:`.")
+        need_classes(info, "continual learning")
         encoder = build_encoder(self.config.encoder, info, generator=generator)
         heads = self.answer.heads(encoder, info)
         model = Model(encoder, info, heads=heads, pooling=self.config.pooling, provides=self.answer.provides)

@@ -15,13 +15,12 @@ from pydantic import Field
 
 from tswork.context import Context
 from tswork.data.collection import Part
-from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart, rehearsal_sampler
+from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart, nothing_new, rehearsal_sampler
 from tswork.data.samplers import Sampler
 from tswork.errors import DataInvalid, Problem
 from tswork.methods.continual import label_of
 from tswork.methods.remembering import MemoryConfig, Remembering
 from tswork.registry import register
-from tswork.wording import counted, worded
 
 
 class ErConfig(MemoryConfig):
@@ -40,10 +39,7 @@ class Rehearsal(Remembering[C]):
         super().check(part)
         config = self.config
         if config.from_memory is not None and config.from_memory >= config.batch_size:
-            old = (
-                f"{counted(config.from_memory, 'sample')} of the memory {worded(config.from_memory, 'leaves', 'leave')}"
-            )
-            message = f"{old} a batch of {config.batch_size} no new one"
+            message = nothing_new(config.from_memory, config.batch_size)
             raise DataInvalid([Problem(message, path="from_memory", remedy="Lower it, or raise `batch_size`.")])
 
     def rehearsed(self, part: Part) -> RehearsalPart:

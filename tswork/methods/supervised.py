@@ -41,8 +41,7 @@ from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
 from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import pooled, pooled_dim
-from tswork.errors import ModelUnfit
-from tswork.methods.base import Method, Update, budget, build_encoder, parameter_groups
+from tswork.methods.base import Method, Update, budget, build_encoder, need_classes, parameter_groups
 from tswork.methods.labelled_batches import check_labelled, labelled_batches
 from tswork.methods.model import Model, evaluating
 from tswork.methods.sequence_contrast import changed_view, padding_of, projection
@@ -54,7 +53,6 @@ from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import AdamW
 from tswork.training.schedules import schedules
-from tswork.wording import counted
 
 VALIDATION_BATCH = 256
 VALIDATION_STEPS = 2**20
@@ -80,13 +78,7 @@ class Supervised(Method[SupervisedConfig]):
     # Before training
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
-        if info.label is None or len(info.classes) < 2:
-            reason = (
-                "the data have no labels"
-                if info.label is None
-                else f"the data have {counted(len(info.classes), 'class', 'classes')}"
-            )
-            raise ModelUnfit("supervised", reason, "Name a column of at least two classes with `label:`.")
+        need_classes(info, "supervised")
         config, classes = self.config, len(info.classes)
         encoder = build_encoder(config.encoder, info, generator=generator)
         wide = pooled_dim(encoder, config.pooling)

@@ -89,8 +89,10 @@ class Leak:
             return False
         if self.probe == "identity":
             return self.balanced_accuracy > (1 + self.chance) / 2
-        error = math.sqrt(self.chance * (1 - self.chance) / max(self.groups, 1))
-        return self.groups > 1 and self.balanced_accuracy > self.chance + max(MARGIN, ERRORS * error)
+        if self.groups < 2:
+            return False
+        error = math.sqrt(self.chance * (1 - self.chance) / self.groups)
+        return self.balanced_accuracy > self.chance + max(MARGIN, ERRORS * error)
 
 
 class LeakProbes:

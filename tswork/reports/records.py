@@ -93,18 +93,19 @@ class Records:
     def hours(self, experiments: Iterable[str]) -> float:
         """What the runs of some experiments took by the clock, those apart whose results were replaced by newer ones."""
         chosen = set(experiments)
-        latest = {one.run for one in self._latest(chosen).values()}
-        replaced = {one.run for one in self.results.values()} - latest
-        return math.fsum(
-            one.hours for run, one in self.runs.items() if one.experiment in chosen and run not in replaced
-        )
+        current = self._current_runs(self._latest(chosen).values())
+        return math.fsum(one.hours for one in current.values() if one.experiment in chosen)
 
     def without_replaced(self) -> Records:
         """Those that pages are written from: no result that a newer one replaced, and no run of which none is left."""
         latest = list(self._latest(self.experiments).values())
-        gone = {one.run for one in self.results.values()} - {one.run for one in latest}
-        runs = {run: one for run, one in self.runs.items() if run not in gone}
-        return Records(runs, {(self.runs[one.run].experiment, one.key): one for one in latest})
+        results = {(self.runs[one.run].experiment, one.key): one for one in latest}
+        return Records(self._current_runs(latest), results)
+
+    def _current_runs(self, latest: Iterable[ResultRecord]) -> dict[str, MemberRun]:
+        """All runs but those whose results are all among the replaced ones."""
+        replaced = {one.run for one in self.results.values()} - {one.run for one in latest}
+        return {run: one for run, one in self.runs.items() if run not in replaced}
 
     def _latest(self, experiments: Iterable[str]) -> dict[tuple[Any, ...], ResultRecord]:
         """The newest result of each stage of a member on the same data with the same seed, the newest of all first."""
