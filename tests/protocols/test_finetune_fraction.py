@@ -19,10 +19,11 @@ from tswork.data.collection import Part, Split
 from tswork.data.fractions import labelled_fraction
 from tswork.errors import DataInvalid
 from tswork.methods.model import Model
-from tswork.metrics import classification
+from tswork.metrics import classification, probes
 from tswork.protocols.base import Result
 from tswork.protocols.finetune_config import FinetuneFractionConfig
 from tswork.protocols.finetune_fraction import FinetuneFraction
+from tswork.protocols.plain_features import plain_features
 from tswork.recorder import MemoryRecorder
 
 QUICK: dict[str, Any] = {
@@ -220,6 +221,18 @@ def test_without_a_validation_part_all_epochs_are_trained_and_it_is_said() -> No
     )
     assert result.tables["training"]["steps"].tolist() == [18, 6]
     assert result.tables["training"]["validation_macro_f1"].isna().all()
+
+
+def test_plain_features_choose_their_cost_by_patients_who_were_not_fitted() -> None:
+    split = toy_patients(patients=22, parts=(18, 18), noise=1.2)
+    result = judge(split, {"ours": encoder(split)}, fractions=(1.0,), epochs=(1,))
+    x, x_test = (plain_features("statistics", part) for part in (split.train, split.test))
+    truth, patient = split.train.codes("diagnosis").numpy(), split.train.codes("patient").numpy()
+    by_patient, by_item = (probes.fit_logistic(x, truth, groups=groups) for groups in (patient, None))
+    assert by_patient["cost"] != by_item["cost"]
+    chosen, _ = probes.decide("logistic", by_patient, x_test, 2)
+    correct = chosen == split.test.codes("diagnosis").numpy()
+    assert result.value("statistics", "accuracy", "100%") == pytest.approx(correct.mean())
 
 
 def test_patience_stops_early() -> None:

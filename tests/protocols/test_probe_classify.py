@@ -113,20 +113,24 @@ def test_patients_are_judged_by_the_mean_of_their_scores() -> None:
 def test_folds_of_groups_choose_the_cost_by_patients_who_were_not_fitted() -> None:
     split = toy_patients(patients=22, parts=(18, 18), noise=0.8)
     model = toy_model(split.train)
-    protocol = ProbeClassify(ProbeClassifyConfig(heads=("svm",), folds="groups"))
+    protocol = ProbeClassify(ProbeClassifyConfig(heads=("svm",)))
     found = protocol.evaluate({"ours": [model]}, split, Context()).heads["ours@svm"]
     x, patient = embed_part(model, split.train, Context(), pooling="max").double().numpy(), split.train.codes("patient")
     expected = probes.fit("svm", x, split.train.codes("diagnosis").numpy(), groups=patient.numpy())
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
-    by_items = ProbeClassify(ProbeClassifyConfig(heads=("svm",))).evaluate({"ours": [model]}, split, Context())
-    assert by_items.heads["ours@svm"]["cost"] != found["cost"]
+    published = ProbeClassify(ProbeClassifyConfig(heads=("svm",), folds="items"))
+    assert published.evaluate({"ours": [model]}, split, Context()).heads["ours@svm"]["cost"] != found["cost"]
 
 
-def test_folds_of_groups_need_groups() -> None:
+def test_items_that_stand_alone_are_divided_as_published() -> None:
     split = toy_classes()
-    with pytest.raises(DataInvalid, match=r"folds: the data name no groups. Name their columns with `groups:`."):
-        judge(split, ProbeClassifyConfig(folds="groups"), ours=toy_model(split.train))
+    model = toy_model(split.train)
+    found = [
+        ProbeClassify(ProbeClassifyConfig(heads=("svm",), folds=folds)).evaluate({"ours": [model]}, split, Context())
+        for folds in ("groups", "items")
+    ]
+    pd.testing.assert_frame_equal(found[0].rows, found[1].rows)
 
 
 def test_groups_of_several_classes_are_not_judged() -> None:

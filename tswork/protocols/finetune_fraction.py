@@ -8,7 +8,7 @@ validation part are tested. Here every share also has, in the same result,
 | --- | --- |
 | random | the untrained encoder, fine-tuned by the same recipe: same seeds, batches and first weights of the head |
 | from_scratch | the same untrained encoder with a learning rate and a number of epochs of its own |
-| band_powers, beat_statistics, statistics | plain features and logistic regression on the same labelled items |
+| band_powers, beat_statistics, statistics | plain features and logistic regression on the same labelled items, cost by whole groups |
 | majority | the most frequent class of these items |
 
 Rows stand at their share (`at`: 100%, 10%, 1%), and once with the mean over the shares (`at` empty). Figures are those of items
@@ -59,7 +59,7 @@ SEEDS_TRIED = 8
 """Draws of a share that are looked at before anything trains; where none has every class, the share is refused."""
 
 
-@register("protocol", "finetune_fraction", version=1, config=FinetuneFractionConfig)
+@register("protocol", "finetune_fraction", version=2, config=FinetuneFractionConfig)
 class FinetuneFraction(Protocol[FinetuneFractionConfig]):
     """Fine-tuned on shares of the labels, beside the untrained encoder, training from scratch, plain features and the majority."""
 

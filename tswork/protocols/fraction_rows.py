@@ -21,7 +21,7 @@ from tswork.protocols.class_table import ClassTable
 from tswork.protocols.fine_tuning import Embedded, Recipe, Scored, Tuned, embedded_part, tuned_model
 from tswork.protocols.finetune_config import FinetuneFractionConfig
 from tswork.protocols.kept_tuning import Tuning
-from tswork.protocols.labelled import majority
+from tswork.protocols.labelled import group_codes, majority
 from tswork.protocols.plain_features import defined, plain_features
 
 
@@ -63,7 +63,7 @@ class FractionRows:
             self._add_network(name, part, at, position)
         if self._config.features != "none":
             x, x_test = defined(plain_features(self._config.features, part), self._test_features)
-            arrays = probes.fit_logistic(x, truth)
+            arrays = probes.fit_logistic(x, truth, groups=group_codes(part))
             decided = probes.decide("logistic", arrays, x_test, len(self._table.classes))
             self._table.add(self._config.features, "control", "network", *decided, at=at)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from tswork import random
 from tswork.data.collection import Part, Split
+from tswork.data.grouping import group_units
 from tswork.errors import DataInvalid, Problem
 from tswork.wording import counted, worded
 
@@ -35,6 +36,12 @@ def capped(part: Part, label: str, limit: int, seed: int) -> Part:
     place[rank == 0] = 0.0
     chosen = by_class[torch.argsort(place, stable=True)[:limit]]
     return Part(part.collection, part.spans[chosen.sort().values])
+
+
+def group_codes(part: Part) -> Int[np.ndarray, "item"] | None:
+    """What items belong to: one person, or one recording in segments; none where each stands alone."""
+    codes = group_units(part.collection)[part.spans[:, 0]].numpy()
+    return codes if len(np.unique(codes)) < len(codes) else None
 
 
 def refuse_horizon(horizon: int | None) -> None:

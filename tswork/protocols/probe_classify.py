@@ -7,8 +7,8 @@ all), with at most 10,000 training items, drawn by class. Added here: logistic r
 on standardised features, metrics beyond accuracy, and controls in the same table.
 
 Where the data have groups, those of the first group column are judged too, by the mean of their items' scores; their metrics have its
-name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`). `folds: groups` keeps each group in one of the folds that choose
-a cost; by default, as published, they divide items, and a cost may be chosen for telling persons apart.
+name behind a dot (`accuracy.patient`, `accuracy.logistic.patient`). The folds that choose a cost keep each group, and each recording
+that was cut into segments, whole; with `folds: items`, as published, a cost may be chosen for telling persons apart.
 
 The validation part, where there is one, is not used. A probe is fitted on each model's own embeddings of the training
 part; test items are seen once. Metrics of the first probe carry plain names (`accuracy`), those of further ones the
@@ -30,12 +30,11 @@ import pandas as pd
 from jaxtyping import Float
 from pydantic import Field, field_validator
 
-from tswork.config import ADDED_LATER, Config, Many
+from tswork.config import Config, Many
 from tswork.context import Context
 from tswork.data.collection import Part, Split
-from tswork.data.grouping import group_units
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid, Problem
+from tswork.errors import DataInvalid
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
@@ -46,6 +45,7 @@ from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
 from tswork.protocols.labelled import (
     capped,
+    group_codes,
     label_problems,
     labelled,
     left_out,
@@ -68,10 +68,9 @@ class ProbeClassifyConfig(Config):
     )
     max_train: int = Field(default=10_000, ge=2, description="training items above this number are drawn by class")
     folds: Literal["items", "groups"] = Field(
-        default="items",
-        json_schema_extra=ADDED_LATER,
-        description="what the folds that choose a probe's cost divide: items (published), or whole groups (patients), so that a cost"
-        " is chosen by persons who were not fitted",
+        default="groups",
+        description="what the folds that choose a probe's cost divide: whole groups (patients) and recordings where the data have"
+        " them, so that a cost is chosen by persons who were not fitted; or items (published)",
     )
     features: Features = Field(
         default="none",
@@ -87,7 +86,7 @@ class ProbeClassifyConfig(Config):
         return heads
 
 
-@register("protocol", "probe_classify", version=2, config=ProbeClassifyConfig)
+@register("protocol", "probe_classify", version=3, config=ProbeClassifyConfig)
 class ProbeClassify(Protocol[ProbeClassifyConfig]):
     """SVM, logistic regression and nearest neighbour on frozen embeddings, beside majority class and untrained encoder."""
 
@@ -99,8 +98,6 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
     def check(self, split: Split) -> None:
         """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
         problems = list(label_problems(split)) or list(feature_problems(self.config.features, split.train.collection))
-        if self.config.folds == "groups" and not split.train.collection.groups:
-            problems.append(Problem("the data name no groups", "folds", remedy="Name their columns with `groups:`."))
         if problems:
             raise DataInvalid(problems)
 
@@ -115,7 +112,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         label = split.train.collection.label
         assert label is not None
         train = capped(train, label, self.config.max_train, context.seed)
-        groups = group_units(train.collection)[train.spans[:, 0]].numpy() if self.config.folds == "groups" else None
+        groups = group_codes(train) if self.config.folds == "groups" else None
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
