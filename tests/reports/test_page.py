@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.reports.judged import judgement
 from tswork.errors import PipelineInvalid
-from tswork.reports.page import Material, SectionEmpty, write_page
+from tswork.reports.page import Material, write_page
 from tswork.reports.page_spec import PageSpec, SectionSpec, read_page
+from tswork.reports.section import SectionEmpty
+from tswork.tracking.reading import Judgement
 
 FIGURES = {"majority": 0.5, "random": 0.75, "ts2vec": 0.875}
 
@@ -70,6 +73,56 @@ def test_several_data_sets_can_share_one_table_with_the_rank_test() -> None:
     assert table["row"][:4] == ["row", "mean of 6", "wins / ties / losses", "p (Holm)"]
     assert table["random"][1:3] == ["0.7500", "6 / 0 / 0"]
     assert table["ts2vec"][2] == ""
+
+
+def of_dim(dim: int, figures: dict[str, float], **options: Any) -> Judgement:
+    return judgement(figures, dim=dim, **options)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "narrow": {"encoder": {"dim": 8}},
+    "wide": {"encoder": {"uses": "dilated_conv", "dim": 16}},
+}
+
+
+def test_a_sweep_over_an_option_is_a_line_for_each_value_with_rows_across() -> None:
+    narrow, wide = of_dim(8, FIGURES), of_dim(16, {**FIGURES, "random": 0.9, "ts2vec": 0.7})
+    rows_shown = {"random": "untrained", "ts2vec": "TS2Vec"}
+    section = SectionSpec(title="Widths", runs=("waves",), candidate="ts2vec", rows=rows_shown, variants=VARIANTS)
+    table = rows(written(section, narrow, wide))
+    head = ["", "untrained", "TS2Vec", "seeds", "TS2Vec minus untrained", "significant"]
+    assert next(line for line in written(section, narrow, wide).splitlines() if "untrained" in line) == (
+        f"| {' | '.join(head)} |"
+    )
+    assert table["narrow"][1:4] == ["0.7500", "**0.8750**", "1"]
+    assert table["wide"][1:4] == ["**0.9000**", "0.7000", "1"]
+    assert table["narrow"][4].startswith("+0.1250 (")
+    assert table["wide"][4].startswith("-0.2000 (")
+
+
+def test_the_lines_of_a_sweep_are_compared_within_themselves() -> None:
+    section = SectionSpec(title="Widths", runs=("waves",), candidate="ts2vec", variants=VARIANTS)
+    alone = rows(written(section.model_copy(update={"variants": {"narrow": VARIANTS["narrow"]}}), of_dim(8, FIGURES)))
+    beside = rows(written(section, of_dim(8, FIGURES), of_dim(16, {**FIGURES, "random": 0.1})))
+    assert alone["narrow"] == beside["narrow"]
+
+
+def test_several_data_sets_of_a_sweep_are_a_table_each() -> None:
+    judged = [of_dim(dim, FIGURES, data=data, content=data[-1] * 64) for dim in (8, 16) for data in ("set 1", "set 2")]
+    text = written(SectionSpec(title="Widths", runs=("waves",), variants=VARIANTS), *judged)
+    assert text.index("**set 1**") < text.index("| narrow |") < text.index("**set 2**")
+    assert text.count("| narrow |") == text.count("| wide |") == 2
+
+
+def test_a_line_of_a_sweep_without_results_and_two_that_share_some_are_refused() -> None:
+    section = SectionSpec(title="Widths", runs=("waves",), variants=VARIANTS)
+    with pytest.raises(SectionEmpty, match="section 'Widths': there are no results of the variants wide"):
+        written(section, of_dim(8, FIGURES))
+    both = section.model_copy(update={"variants": {**VARIANTS, "any": {"encoder": {"uses": "dilated_conv"}}}})
+    with pytest.raises(SectionEmpty, match="a result is of two variants: narrow, any"):
+        written(both, of_dim(8, FIGURES))
+    with pytest.raises(ValueError, match="`variants` shows one metric"):
+        SectionSpec(title="Widths", runs=("waves",), variants=VARIANTS, over_sets=True)
 
 
 def test_the_page_says_what_wrote_it_and_what_it_cost() -> None:

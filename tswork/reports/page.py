@@ -11,26 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from tswork.errors import UserError, did_you_mean
-from tswork.reports.compare import Comparison, NothingToCompare, compare
+from tswork.reports.cells import best, by_row, interval, label, shown, spread, tested
+from tswork.reports.compare import Comparison, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
+from tswork.reports.section import compared, of_stage
+from tswork.reports.variant_table import variant_tables
 from tswork.wording import counted, markdown_table
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
-
-
-@dataclass
-class SectionEmpty(UserError):
-    """A section of a page for which there are no runs."""
-
-    section: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"section {self.section!r}: {self.reason}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +41,15 @@ def write_page(spec: PageSpec, materials: Sequence[Material], *, command: str) -
 def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
     yield f"## {spec.title}"
     yield spec.text.strip()
-    judged = _of_stage(material.judged, spec)
-    try:
-        by_metric = [
-            _only(compare(judged, metric=metric, candidate=spec.candidate, at=spec.at), spec)
-            for metric in spec.metrics or (None,)
-        ]
-    except NothingToCompare as nothing:
-        raise SectionEmpty(spec.title, nothing.reason) from None
+    judged = of_stage(material.judged, spec)
+    yield from variant_tables(spec, judged) if spec.variants else _tables(spec, material, judged)
+    took = f"the runs of this table took {material.hours:.1f} hours by the clock"
+    yield f"{counted(len(judged), 'result')}; {took}, stages that were found in the store apart."
+
+
+def _tables(spec: SectionSpec, material: Material, judged: Sequence[Judgement]) -> Iterator[str]:
+    """Rows down: a table for each data set, or one for all."""
+    by_metric = [compared(judged, spec, metric=metric) for metric in spec.metrics or (None,)]
     first = by_metric[0]
     sets = list(dict.fromkeys(first.scores["data"]))
     if spec.over_sets:
@@ -70,27 +60,6 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
             yield _table(spec, by_metric, data)
             yield _training(spec, material, first, data)
     yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
-    took = f"the runs of this table took {material.hours:.1f} hours by the clock"
-    yield f"{counted(len(judged), 'result')}; {took}, stages that were found in the store apart."
-
-
-def _of_stage(judged: Sequence[Judgement], spec: SectionSpec) -> Sequence[Judgement]:
-    """The judgements that a section is about. Raises `SectionEmpty` for a stage that is not there."""
-    if spec.stage is None or not judged:
-        return judged
-    found = [one for one in judged if one.stage == spec.stage]
-    if not found:
-        known = {one.stage for one in judged}
-        raise SectionEmpty(spec.title, f"there is no stage {spec.stage!r}. {did_you_mean(spec.stage, known)}")
-    return found
-
-
-def _only(found: list[Comparison], spec: SectionSpec) -> Comparison:
-    if len(found) > 1:
-        names = ", ".join(one.protocol for one in found)
-        remedy = "choose one with `stage:`, or name runs of one"
-        raise SectionEmpty(spec.title, f"its runs hold several protocols ({names}); {remedy}")
-    return found[0]
 
 
 def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str:
@@ -100,23 +69,23 @@ def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str
     heads = ["row"]
     for one in by_metric:
         heads += [one.metric, *(["published"] if published else [])]
-    heads += ["seeds", f"{_label(spec, first.candidate)} minus row", "significant"]
-    splits = _by_row(first.over_splits[first.over_splits["data"] == data]) if len(first.over_splits) else {}
+    heads += ["seeds", f"{label(spec, first.candidate)} minus row", "significant"]
+    splits = by_row(first.over_splits[first.over_splits["data"] == data]) if len(first.over_splits) else {}
     if splits:
         heads += ["over splits", "significant"]
-    scores = [_by_row(one.scores[one.scores["data"] == data]) for one in by_metric]
-    tests = _by_row(first.tests[first.tests["data"] == data]) if len(first.tests) else {}
-    best = _best(spec, scores[0], greater=first.greater_is_better)
+    scores = [by_row(one.scores[one.scores["data"] == data]) for one in by_metric]
+    tests = by_row(first.tests[first.tests["data"] == data]) if len(first.tests) else {}
+    first_row = best(spec, scores[0], greater=first.greater_is_better)
     lines = []
-    for row in _shown(spec, scores[0]):
-        cells = [f"**{_label(spec, row)}**" if row == best else _label(spec, row)]
+    for row in shown(spec, scores[0]):
+        cells = [f"**{label(spec, row)}**" if row == first_row else label(spec, row)]
         for number, table in enumerate(scores):
-            cells.append(_spread(table.get(row)))
+            cells.append(spread(table.get(row)))
             if published:
                 figures = spec.published.get(row, ())
                 cells.append(f"{figures[number]:g}" if number < len(figures) else "")
-        cells += [f"{scores[0][row]['seeds']:.0f}", *_tested(tests.get(row))]
-        cells += _tested(splits.get(row)) if splits else []
+        cells += [f"{scores[0][row]['seeds']:.0f}", *tested(tests.get(row))]
+        cells += tested(splits.get(row)) if splits else []
         lines.append(cells)
     return markdown_table(heads, lines)
 
@@ -124,9 +93,9 @@ def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str
 def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
     """Rows down, data sets across, with the mean over those that every row has, and the rank test over sets."""
     cells = {(str(line["row"]), str(line["data"])): float(line["mean"]) for line in one.scores.to_dict("records")}
-    rows = _shown(spec, _by_row(one.scores))
+    rows = shown(spec, by_row(one.scores))
     shared = [name for name in sets if all((row, name) in cells for row in rows)]
-    tests = _by_row(one.over_sets) if one.over_sets is not None and len(one.over_sets) else {}
+    tests = by_row(one.over_sets) if one.over_sets is not None and len(one.over_sets) else {}
     heads = ["row", f"mean of {len(shared)}", "wins / ties / losses", "p (Holm)", *sets]
     lines = []
     for row in rows:
@@ -135,16 +104,16 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
         ranks = "" if test is None else f"{test['wins']} / {test['ties']} / {test['losses']}"
         p = "" if test is None or math.isnan(test["p_holm"]) else f"{test['p_holm']:.3g}"
         figures = [f"{cells[row, name]:.3f}" if (row, name) in cells else "-" for name in sets]
-        lines.append([_label(spec, row), f"{mean:.4f}", ranks, p, *figures])
-    told = f"Wins, ties and losses are those of {_label(spec, one.candidate)} against the row, over data sets."
+        lines.append([label(spec, row), f"{mean:.4f}", ranks, p, *figures])
+    told = f"Wins, ties and losses are those of {label(spec, one.candidate)} against the row, over data sets."
     return f"{markdown_table(heads, lines)}\n\n{told}"
 
 
 def _training(spec: SectionSpec, material: Material, one: Comparison, data: str) -> str:
     """For every judged row a sentence on what training added to the untrained encoder of its shape."""
-    scores = _by_row(one.scores[one.scores["data"] == data])
+    scores = by_row(one.scores[one.scores["data"] == data])
     sentences = []
-    for row in _shown(spec, scores):
+    for row in shown(spec, scores):
         control = _untrained(row, scores)
         if scores[row]["role"] != "candidate" or control is None:
             continue
@@ -171,12 +140,12 @@ def _sentence(
     spec: SectionSpec, row: str, scores: dict[str, Any], control: str, test: dict[Any, Any], metric: str
 ) -> str:
     before, after = scores[control]["mean"], scores[row]["mean"]
-    text = f"{_label(spec, row)}: training takes {metric} from {before:.4f} to {after:.4f}"
+    text = f"{label(spec, row)}: training takes {metric} from {before:.4f} to {after:.4f}"
     if math.isnan(test["low"]):
         return f"{text} ({test['note']}: not tested)."
     verdict = "a significant difference" if test["significant"] else "not a significant difference"
     alone = f"a test of this row alone would find {test['detectable']:.4f}"
-    return f"{text}, {verdict} ({_interval(test)}; {alone})."
+    return f"{text}, {verdict} ({interval(test)}; {alone})."
 
 
 def _over_splits(one: Comparison, data: str, control: str) -> str:
@@ -190,40 +159,5 @@ def _over_splits(one: Comparison, data: str, control: str) -> str:
     if math.isnan(test["low"]):
         return f" Over splits: {test['note']}."
     verdict = "significant" if test["significant"] else "not significant"
-    figures = f"{test['difference']:+.4f} ({_interval(test)})"
+    figures = f"{test['difference']:+.4f} ({interval(test)})"
     return f" Over {test['pairs']:.0f} splits the difference is {figures}, {verdict}; better in {test['wins']:.0f} of them."
-
-
-def _by_row(frame: pd.DataFrame) -> dict[str, dict[Any, Any]]:
-    return {str(line["row"]): line for line in frame.to_dict("records")}
-
-
-def _shown(spec: SectionSpec, scores: dict[str, dict[Any, Any]]) -> list[str]:
-    return [row for row in spec.rows if row in scores] if spec.rows is not None else list(scores)
-
-
-def _best(spec: SectionSpec, scores: dict[str, dict[Any, Any]], *, greater: bool) -> str | None:
-    rows = _shown(spec, scores)
-    return (max if greater else min)(rows, key=lambda row: float(scores[row]["mean"])) if rows else None
-
-
-def _label(spec: SectionSpec, row: str) -> str:
-    return (spec.rows or {}).get(row, row).replace("|", "\\|")
-
-
-def _spread(line: dict[Any, Any] | None) -> str:
-    if line is None:
-        return "-"
-    return f"{line['mean']:.4f}" if line["seeds"] < 2 else f"{line['mean']:.4f} ± {line['std']:.4f}"
-
-
-def _tested(test: dict[Any, Any] | None) -> tuple[str, str]:
-    if test is None:
-        return "", ""
-    if math.isnan(test["low"]):
-        return f"{test['difference']:+.4f}", test["note"]
-    return f"{test['difference']:+.4f} ({_interval(test)})", "yes" if test["significant"] else "no"
-
-
-def _interval(test: dict[Any, Any]) -> str:
-    return f"{test['low']:+.4f} to {test['high']:+.4f}"

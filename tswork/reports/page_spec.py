@@ -12,13 +12,17 @@ sections:
     at: h24                                # a horizon, or a share of the labels (10%); none: the whole
     rows: {persistence: Persistence, ts2vec: TS2Vec}      # what is shown, in this order; none: all rows
     published: {ts2vec: [0.110, 0.252]}    # beside them, one figure a metric
+  - title: Encoders
+    runs: [ts2vec-encoders]                # of a sweep over an option: a line for each of its values
+    variants: {LSTM: {encoder: {uses: recurrent, cell: lstm}}, GRU: {encoder: {uses: recurrent, cell: gru}}}
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tswork.config import Config, Many
 from tswork.errors import PipelineInvalid
@@ -47,6 +51,16 @@ class SectionSpec(Config):
         default_factory=dict, description="published figures of a row, one a metric"
     )
     over_sets: bool = Field(default=False, description="several data sets: means over them instead of a table for each")
+    variants: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="a sweep over an option: one line for each label, of the results whose methods have these options; rows go across",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_table(self) -> SectionSpec:
+        if self.variants and (self.over_sets or self.published or len(self.metrics) > 1):
+            raise ValueError("`variants` shows one metric, without `over_sets` and `published`")
+        return self
 
 
 class PageSpec(Config):
