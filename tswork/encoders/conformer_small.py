@@ -83,7 +83,7 @@ class ConformerSmall(Encoder):
             hidden = functional.silu(convolution(hidden.transpose(1, 2)).transpose(1, 2))
             known = (known + 1) // 2
             if lengths is not None:
-                hidden = hidden.masked_fill(~valid_steps(known, hidden.shape[1])[..., None], 0)
+                hidden = hidden * valid_steps(known, hidden.shape[1])[..., None]
         hidden = self.dropout(hidden + positions(hidden))
         # A sequence of no frames may look at its first padding frame, so that no softmax is over nothing.
         inside = None if lengths is None else valid_steps(known.clamp(min=1), hidden.shape[1])
@@ -152,7 +152,7 @@ class Convolution(nn.Module):
     ) -> Float[Tensor, "batch frame dim"]:
         gated = functional.glu(self.gate(self.norm(hidden)), dim=2)
         if inside is not None:
-            gated = gated.masked_fill(~inside[..., None], 0)
+            gated = gated * inside[..., None]
         mixed = self.inner(self.depthwise(gated.transpose(1, 2)).transpose(1, 2))
         result: Tensor = self.dropout(self.out(functional.silu(mixed)))
         return result
