@@ -136,6 +136,24 @@ def test_classes_keep_their_first_exemplars_when_their_share_shrinks() -> None:
     assert (len(memory), two.seen) == (0, 25)
 
 
+def test_a_class_that_comes_again_shares_its_place_among_its_tasks() -> None:
+    memory = memory_of("aaaaaaaaab")
+    features = noise(10, 4)
+    rows = torch.arange(10).split([4, 4, 2])
+    one = memory
+    for task, own in enumerate(rows):
+        part = Part.of(memory.collection, own)
+        best = part.spans[exemplars(features[own], 4, selection="herding"), 0]
+        one = one.extended(part, task=task, quota=4, selection="herding", seed=0, features=features[own])
+        found = one.table.query("`class` == 'a'").sort_values("rank")
+        assert found["rank"].tolist() == [*range(4)]
+        if task == 1:
+            assert found["task"].tolist() == [0, 1, 0, 1]
+            assert found["sequence"].tolist()[1::2] == best[:2].tolist()
+    assert Counter(one.table["class"]) == {"a": 4, "b": 1}
+    assert found["task"].tolist() == [0, 2, 1, 0]
+
+
 def test_exemplars_do_not_depend_on_other_classes_or_tasks() -> None:
     memory = memory_of("aaaabbbbcccc")
     together = memory.extended(Part.whole(memory.collection), task=0, quota=2, selection="random", seed=1)

@@ -23,6 +23,7 @@ from tswork.errors import ModelUnfit
 from tswork.methods import coconut
 from tswork.methods.model import Model
 from tswork.methods.teacher import looked_up
+from tswork.objectives.coconut import nspt
 from tswork.text.tokenizer import Tokenizer
 from tswork.training.loop import Trained
 
@@ -145,6 +146,30 @@ def test_vectors_of_the_teacher_stand_at_the_samples_they_are_of() -> None:
     torch.testing.assert_close(taught[old], model.heads["audio"](model.embed(batch.x))[old].detach())
     terms = method.terms(model, batch, context)
     assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_texts_are_alike_by_their_intent_where_tasks_and_labels_are_scenarios() -> None:
+    """As with SLURP: two intents in each scenario, tasks by scenario."""
+    part = told_waves()
+    table = part.collection.table
+    said = table.assign(intent=table["label"], scenario=[f"s{row % 4 // 2}" for row in range(len(part))])
+    text = TextSpec(intent="intent", transcript="words", vocabulary=40)
+    collection = part.collection.replaced(table=said, label="scenario", text=text, tasks=TasksSpec(step=1))
+    method: Any = learner("coconut", answer="text", **REPLAY, **CONTRASTS)
+    part = Part(collection, part.spans)
+    first, second = method.tasks(part)
+    model, context = model_of(method, part).eval(), Context()
+    method.begin(model, 0, first, context)
+    method.finish(model, 0, first, context)
+    method.begin(model, 1, second, context)
+    batch = method.batches(model, second, context).at(0, 0)
+    heard = method.heard(model, batch, context)
+    intents = collection.codes("intent")[batch.span[:, 0]]
+    assert torch.equal(heard.labels, intents)
+    old = batch.codes["memory_row"] >= 0
+    student, teacher = model.heads["audio"](heard.vectors), method._taught[batch.codes[PART_ROW]]
+    expected = 0.1 * nspt(student, teacher, intents, old, temperature=0.5)
+    torch.testing.assert_close(method.terms(model, batch, context)["nspt"], expected)
 
 
 def test_what_is_said_is_learned_and_what_was_said_before_is_kept() -> None:

@@ -69,6 +69,20 @@ def test_a_task_is_trained_on_its_own_classes_alone() -> None:
         assert seen == {2 * task, 2 * task + 1}
 
 
+@pytest.mark.parametrize(
+    "name", ["finetune", "joint", "er", "coconut", "derpp", "agem", "ewc", "icarl", "co2l", "token_kd"]
+)
+def test_samples_without_a_label_take_no_part_where_tasks_are_of_another_column(name: str) -> None:
+    part = waves_of_four()
+    table = part.collection.table.assign(place=[f"p{row // 4 % 2}" for row in range(len(part))])
+    labels = table["label"].where(~table.index.isin([0, 5, 6]), None)
+    divided = {"tasks": TasksSpec(column="place")}
+    some = Part(part.collection.replaced(table=table.assign(label=labels), **divided), part.spans)
+    rows = [row for row in range(len(part)) if row not in (0, 5, 6)]
+    fewer = Part(part.collection.replaced(table=table, **divided), part.spans[rows])
+    assert bits(learned(name, some)) == bits(learned(name, fewer))
+
+
 def test_fine_tuning_forgets_replay_forgets_less_and_all_at_once_is_learned() -> None:
     options: dict[str, Any] = {"epochs": 15, "batch_size": 8}
     part, other = waves_of_four(8), waves_of_four(8, seed=1)

@@ -18,10 +18,10 @@ from tswork.config import NestedInvalid
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
-from tswork.data.rehearsal import MEMORY_ROW
+from tswork.data.rehearsal import MEMORY_ROW, RehearsalPart
 from tswork.data.tasks_spec import TasksSpec
 from tswork.encoders.base import Frames
-from tswork.methods import sequence_teaching, taught
+from tswork.methods import embedding, sequence_teaching, taught
 from tswork.methods.model import Model
 from tswork.methods.teacher import chosen, in_batches, memory_places, teacher_of
 from tswork.random import seeded
@@ -223,6 +223,24 @@ def test_every_sample_of_the_memory_is_written_once_a_task(
     part = Part(part.collection.replaced(tasks=TasksSpec(sizes=(1, 1, 2))), part.spans)
     trained(learner(name, sequence_beams=3, epochs=3, **options_of("text", **more)), part)
     assert wrote == [2, 4]
+
+
+def test_a_memory_is_written_no_more_at_once_than_hypotheses_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, context, sizes = told_waves(), Context(), list[int]()
+    model = model_of(learner("sequence_kd", answer="text", decoder=SMALL), part)
+
+    def counted(decoder: TextDecoder, frames: Frames, **how: Any) -> Written:
+        sizes.append(len(frames.values))
+        return write(decoder, frames, **how)
+
+    monkeypatch.setattr(sequence_teaching, "write", counted)
+    rehearsed = RehearsalPart(part.collection, part.spans[:9], 7)
+    together = sequence_teaching.written_memory(model, rehearsed, context, beams=2)
+    monkeypatch.setattr(embedding, "HYPOTHESES_AT_ONCE", 6)
+    apart = sequence_teaching.written_memory(model, rehearsed, context, beams=2)
+    assert sizes == [7, 3, 3, 1]
+    assert torch.equal(apart.packed, together.packed)
+    assert torch.equal(apart.offsets, together.offsets)
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -1,7 +1,8 @@
 """A rehearsal memory: samples of earlier tasks as a table that can be looked at, saved and loaded.
 
 A row is a span of the collection, with its class, the task it was taken in, and its rank among those of its class, the most
-telling first: a class gives up its last ones when its share shrinks. Values are not copied. How many a class may have is a
+telling first: a class gives up its last ones when its share shrinks, or when it comes again in a later task, whose samples then
+share its place with those of earlier ones, rank by rank. Values are not copied. How many a class may have is a
 quota: `size // classes`, of all classes there will be (`fixed`) or of those seen so far (`growing`), so that a memory is never
 larger than its size. A reservoir (Vitter, "Random Sampling with a Reservoir", 1985) knows no classes: every sample that was ever
 offered is in it with the same probability.
@@ -97,7 +98,7 @@ class Memory:
             self,
             spans=torch.cat([self.spans, part.spans[chosen]]),
             task=torch.cat([self.task, torch.full_like(chosen, task)]),
-            rank=torch.cat([self.rank, torch.zeros_like(chosen)]),
+            rank=torch.cat([self.rank, _counted(part.codes(self.column)[chosen])]),
             seen=self.seen + len(part),
         )
         return together._cut(quota)
@@ -145,10 +146,10 @@ class Memory:
         return torch.cat(chosen)
 
     def _cut(self, quota: int) -> Memory:
-        """The first `quota` samples of each class, in the order they stand in."""
-        rank = torch.from_numpy(
-            pd.Series(self.codes.numpy()).groupby(self.codes.numpy()).cumcount().to_numpy(copy=True)
-        )
+        """The first `quota` samples of each class by their ranks, of equal ones those that were there before."""
+        order = self.rank.argsort(stable=True)
+        rank = torch.empty_like(self.rank)
+        rank[order] = _counted(self.codes[order])
         kept = rank < quota
         return replace(self, spans=self.spans[kept], task=self.task[kept], rank=rank[kept])
 
@@ -160,6 +161,12 @@ class Memory:
         if again:
             message = f"{counted(again, 'sample')} of the task {worded(again, 'is', 'are')} in the memory already"
             raise DataInvalid([Problem(message, path="memory", remedy="Fill it from the task's own samples alone.")])
+
+
+def _counted(codes: Int[Tensor, "row"]) -> Int[Tensor, "row"]:
+    """How many rows with its code stand before each row."""
+    found = pd.Series(codes.numpy()).groupby(codes.numpy()).cumcount()
+    return torch.from_numpy(found.to_numpy(copy=True))
 
 
 def contents(memories: Sequence[Memory]) -> pd.DataFrame:

@@ -7,7 +7,9 @@
 
 The decoder is that of `tswork.text.decoder`. A strategy against forgetting needs no more of either than is told here: the loss of
 some samples, the distance to what a teacher said of them, and a vector of what is meant. Every such vector is of the width that
-`meaning_dim` says: a class has an embedding of its own, a text the mean of those of its tokens, which are the decoder's.
+`meaning_dim` says: a class has an embedding of its own, a text the mean of those of its tokens, which are the decoder's. Samples mean
+the same where they are of one class, and texts where their intent is one: tasks and memory may go by another column, such as the
+scenarios of SLURP.
 
 In several processes every mean is over the samples, frames or tokens of all of them, however they are shared out.
 """
@@ -34,7 +36,7 @@ from tswork.objectives.distillation import token_distillation
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.precision import wide
 from tswork.random import generator
-from tswork.text.collection_text import looser_tokens_of_texts, texts_of, tokens_of_texts
+from tswork.text.collection_text import looser_tokens_of_texts, text_of, texts_of, tokens_of_texts
 from tswork.text.decoder import TextDecoder, TextDecoderConfig
 from tswork.text.tokens import Tokens, TokenTable
 from tswork.text.writing import decoder_of, known_tokenizer, tokenizer_of
@@ -52,6 +54,7 @@ class Heard(NamedTuple):
     logits: Float[Tensor, "batch *token choice"]
     """Of each class, or of each token at every place."""
     labels: Int[Tensor, "batch"]
+    """The class of each sample; of a text its intent."""
     targets: Tokens | None
     """The tokens to say, the end included; None where classes are said."""
 
@@ -165,6 +168,7 @@ class TextAnswer(Answer):
             self._part, self._texts = part, texts_of(part)
         self._collection = part.collection
         self._tokenizer, self._device = tokenizer_of(model), model.device
+        self._intents = part.collection.codes(text_of(part.collection)[1]).to(self._device)
         self._tokens = tokens_of_texts(self._collection, self._texts, self._tokenizer).to(self._device)
         self._drawn = -1
 
@@ -187,7 +191,8 @@ class TextAnswer(Answer):
         frames, vectors = read(model, batch, view)
         tokens = self.tokens(batch)
         logits = decoder_of(model)(tokens.inputs(), frames, vectors)
-        return Heard(frames, vectors, logits, batch.codes[label_column(model)], tokens.targets())
+        labels = self._intents[batch.span[:, 0].to(self._device, non_blocking=True)]
+        return Heard(frames, vectors, logits, labels, tokens.targets())
 
     def loss(self, heard: Heard, *, among: Bool[Tensor, "batch"] | None = None) -> Float[Tensor, ""]:
         assert heard.targets is not None

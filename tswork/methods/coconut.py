@@ -11,8 +11,9 @@ are unverified. To the loss of replay (`er`) on all samples are added
 | sequence | the memory, from the second task on | `tswork.methods.sequence_teaching`: what the teacher wrote of it (COCONUT + S-KD) |
 
 Audio is the pooled embedding behind a linear projection, meaning what `tswork.methods.answers` says: the mean of the text's token
-embeddings, or the class's own embedding where no text is said, behind another. Both projections serve the losses alone. The
-teacher's vectors of the memory are made once a task, of the samples as they are, without the `views`.
+embeddings, or the class's own embedding where no text is said, behind another. Both projections serve the losses alone. Who is alike
+in both is said by the intent of a text (which need not be what tasks are divided by), or by the class. The teacher's vectors of
+the memory are made once a task, of the samples as they are, without the `views`.
 
 COCONUT + S-KD of the paper has `sequence_weight` above 0; which one is unknown. With all weights 0 it is `er`, to the last bit.
 `distillation: ntpt` is the variant that is compared with: teacher's negatives too, for which the teacher hears new samples as well.

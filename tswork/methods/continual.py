@@ -1,6 +1,7 @@
 """What all methods share that learn classes a few at a time: one model over all classes, trained task after task.
 
-The training part is divided as the data block's `tasks:` says (`tswork.data.class_tasks`); samples that are in no task take no part.
+The training part is divided as the data block's `tasks:` says (`tswork.data.class_tasks`); samples that are in no task take no part,
+and neither do those without a label where classes are said and tasks are of another column.
 The model can say everything from the start, classes or texts (`answer`, `tswork.methods.answers`), so nothing grows but the data.
 Each task has an optimiser and a schedule of its own and gives one model, so that the protocol `continual` judges what is known
 after it. A method of this kind overrides what it does otherwise: the part it trains on (`rehearsed`), what else it asks answers
@@ -111,7 +112,11 @@ class ContinualMethod(Method[C]):
             _rate(part)
 
     def tasks(self, train: Part) -> Sequence[Part]:
-        return ClassTasks.divided(train.collection).parts(train)
+        return ClassTasks.divided(train.collection).parts(self.labelled(train))
+
+    def labelled(self, train: Part) -> Part:
+        """The samples with a label where classes are said; where texts are, all of them."""
+        return train.known(label_of(train)) if self.config.answer == "class" else train
 
     def rehearsed(self, part: Part) -> Part:
         """What a task is trained on; default its own part."""

@@ -43,11 +43,16 @@ def transcribe_part(
 ) -> list[str]:
     """What a model writes of a part's spans, in their order; by one beam greedily. Raises `ModelUnfit` when it cannot."""
     found = [""] * len(part)
-    for rows, batch in by_length(model, part, context, steps=steps, most=max(1, HYPOTHESES_AT_ONCE // beams)):
+    for rows, batch in by_length(model, part, context, steps=steps, most=written_at_once(beams)):
         texts = model.transcribe(batch.x.float(), batch.lengths, beams=beams, longest=longest)
         for row, text in zip(rows.tolist(), texts, strict=True):
             found[row] = text
     return found
+
+
+def written_at_once(beams: int) -> int:
+    """Items of which texts are written at once, with so many hypotheses each."""
+    return max(1, HYPOTHESES_AT_ONCE // beams)
 
 
 def by_length(

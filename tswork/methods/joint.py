@@ -18,6 +18,6 @@ class Joint(ContinualMethod[ContinualConfig]):
     """The samples of all tasks together."""
 
     def tasks(self, train: Part) -> Sequence[Part]:
-        division = ClassTasks.divided(train.collection)
-        division.parts(train)  # raises where a task has no data, as it does for those that learn one by one
-        return (division.seen(train, len(division) - 1),)
+        division, known = ClassTasks.divided(train.collection), self.labelled(train)
+        division.parts(known)  # raises where a task has no data, as it does for those that learn one by one
+        return (division.seen(known, len(division) - 1),)

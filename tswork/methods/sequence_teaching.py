@@ -20,6 +20,7 @@ from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW, RehearsalPart
 from tswork.encoders.base import Frames
 from tswork.methods.answers import Heard
+from tswork.methods.embedding import written_at_once
 from tswork.methods.er import ErConfig
 from tswork.methods.model import Model
 from tswork.methods.taught import Taught
@@ -90,7 +91,7 @@ def written_memory(teacher: Model, rehearsed: RehearsalPart, context: Context, *
         frames, vectors = heard(teacher, batch.x, batch.unequal_lengths)
         return write(decoder_of(teacher), frames, vectors=vectors, beams=beams, longest=spec.longest + 1).tokens
 
-    found, place = in_batches(teacher, memory, context, tokens)
+    found, place = in_batches(teacher, memory, context, tokens, most=written_at_once(beams))
     rows = [
         ids[:length] for batch in found for ids, length in zip(batch.ids.tolist(), batch.lengths.tolist(), strict=True)
     ]

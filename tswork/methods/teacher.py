@@ -45,14 +45,21 @@ def looked_up(
 
 
 def in_batches(
-    model: Model, part: Part, context: Context, read: Callable[[Batch], T], *, columns: tuple[str, ...] = ()
+    model: Model,
+    part: Part,
+    context: Context,
+    read: Callable[[Batch], T],
+    *,
+    columns: tuple[str, ...] = (),
+    most: int | None = None,
 ) -> tuple[list[T], Int[Tensor, "span"]]:
     """What `read` makes of a part's sequences, batch after batch, and where each of them stands among all rows of these.
 
-    In evaluation mode and without gradients, in batches of similar length; `columns` are the codes that they carry.
+    In evaluation mode and without gradients, in batches of similar length and of at most so many sequences; `columns` are the codes
+    that they carry.
     """
     found, order = [], []
-    for rows, batch in by_length(model, part, context, columns=columns):
+    for rows, batch in by_length(model, part, context, most=most, columns=columns):
         found.append(read(batch))
         order.append(rows)
     return found, torch.cat(order).argsort()
