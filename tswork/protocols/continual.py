@@ -22,6 +22,7 @@ model sees the test samples once; nothing is selected by them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_
 from tswork.protocols.continual_rows import FIGURES, FORWARD, Judged, by_task
 from tswork.protocols.continual_samples import Samples
 from tswork.protocols.continual_texts import REPORTED, Texts
+from tswork.protocols.kept_answers import kept_numbers, kept_texts
 from tswork.protocols.labelled import label_problems
 from tswork.registry import register
 from tswork.text.collection_text import text_of, tokens_of
@@ -129,7 +131,7 @@ class _Work:
 
     def judged(self, candidates: Mapping[str, Sequence[Model]]) -> Iterator[Judged]:
         """One row a candidate, in their order."""
-        scores = {name: self._scores(models) for name, models in candidates.items() if not _writes(models)}
+        scores = {name: self._scores(name, models) for name, models in candidates.items() if not _writes(models)}
         for name, models in candidates.items():
             if name not in scores:
                 yield self._written(name, models)
@@ -138,8 +140,9 @@ class _Work:
             start = next((scores[control][0] for control in _starts(name) if control in scores), None)
             yield self._chosen(name, role, scores[name], start=start if role == "candidate" else None)
 
-    def _scores(self, models: Sequence[Model]) -> list[ClassScores]:
-        return [classify_part(model, self._samples.part, self._context).double().numpy() for model in models]
+    def _scores(self, row: str, models: Sequence[Model]) -> list[ClassScores]:
+        says = [partial(_scores, model, self._samples.part) for model in models]
+        return [kept_numbers(self._context, {"scores": row, "time": time}, say) for time, say in enumerate(says)]
 
     def _chosen(
         self, row: str, role: str, scores: Sequence[ClassScores], *, start: ClassScores | None = None
@@ -164,9 +167,8 @@ class _Work:
         for time, model in enumerate(models):
             asked = np.flatnonzero(samples.seen[time if len(models) > 1 else -1])
             part = Part(samples.part.collection, samples.part.spans[asked])
-            written[time, asked] = transcribe_part(
-                model, part, self._context, beams=beams, longest=self._longest(model, role)
-            )
+            write = partial(transcribe_part, model, part, beams=beams, longest=self._longest(model, role))
+            written[time, asked] = kept_texts(self._context, {"written": row, "time": time}, write)
         texts = Texts(samples, written if len(models) > 1 else written[np.zeros(samples.tasks, dtype=int)])
         truth = np.array([target.intent for target in texts.truth], dtype=object)
         return Judged(row, role, samples, texts.intents, truth, texts=texts)
@@ -176,6 +178,10 @@ class _Work:
         if role == "control":
             return int(tokens_of(self._train, tokenizer_of(model)).offsets.diff().max())
         return text_of(self._train.collection)[0].longest
+
+
+def _scores(model: Model, part: Part, context: Context) -> ClassScores:
+    return classify_part(model, part, context).double().numpy()
 
 
 def _checked(split: Split) -> Mapping[str, Samples]:
