@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from unicodedata import normalize
 
 import torch
 
@@ -39,13 +40,25 @@ def conflicts(collection: Collection, group: str) -> list[tuple[str, tuple[str, 
 
 
 def spelling_problems(collection: Collection, columns: Sequence[str]) -> Iterator[Problem]:
-    """Columns in which the same id is a number in some rows and text in others, which would count as two."""
+    """Columns in which one id would count as two: a number in some rows and text in others, or written in ways that look alike.
+
+    Alike are ids with and without spaces around them, and accents that are one sign or two (as file names of one system and another).
+    """
     for column in dict.fromkeys(columns):
-        twice = [name for name, count in Counter(collection.categories(column)).items() if count > 1]
+        path = "data.label" if column == collection.label else "data.groups"
+        known = collection.categories(column)
+        twice = [name for name, count in Counter(known).items() if count > 1]
         if twice:
             numbers = f"{counted(len(twice), 'value')} of {column!r} {worded(len(twice), 'is a number', 'are numbers')}"
             text = f"{numbers} in some rows and text in others: {some(twice)}"
-            yield Problem(text, "data.groups", remedy="Write them in one way.")
+            yield Problem(text, path, remedy="Write them in one way.")
+        looks: dict[str, list[str]] = {}
+        for name in dict.fromkeys(known):
+            looks.setdefault(normalize("NFC", name).strip(), []).append(name)
+        alike = [" and ".join(map(ascii, names)) for names in looks.values() if len(names) > 1]
+        if alike:
+            text = f"{counted(len(alike), 'value')} of {column!r} {worded(len(alike), 'is', 'are')} written in ways that look alike"
+            yield Problem(f"{text}: {some(alike)}", path, remedy="Write them in one way.")
 
 
 def padded_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
