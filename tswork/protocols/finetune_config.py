@@ -38,7 +38,7 @@ class FinetuneFractionConfig(Config):
         default="segments", description="segments: items are drawn; groups: whole groups (patients) are"
     )
     group: str | None = Field(
-        default=None, description="column of the groups that are drawn; none: the first of `groups`"
+        default=None, description="column of the groups that are drawn; none: what all `groups` tie together"
     )
     stratify: bool = Field(default=False, description="draw the same share of every class")
     train: Literal["all", "head"] = Field(
