@@ -328,6 +328,7 @@ def test_groups_need_a_column() -> None:
         ({"epochs": [1, 2, 3]}, "epochs has 3 entries, and there are 2 fractions"),
         ({"scratch": {"epochs": [1, 2, 3]}}, "scratch.epochs has 3 entries, and there are 2 fractions"),
         ({"fractions": [0.1, 0.1]}, "a fraction is named twice"),
+        ({"fractions": [0.1, 0.10000001]}, "a fraction is named twice"),
         ({"train": "head", "mask": "binomial"}, "a frozen encoder embeds every item once, so no mask can be drawn"),
         ({"fractions": [1.5]}, "less than or equal to 1"),
     ],
