@@ -168,8 +168,8 @@ def test_missing_values_are_filled_or_cost_their_trial_where_the_block_says_so(t
     with pytest.warns(TsworkWarning, match="quality leaves out 1 of 6 sequences with missing values: 01/1"):
         found = open_collection(DataSpec.parse(block), places(tmp_path))
     assert found.table["id"].tolist() == ["01/0", "02/0", "02/1", "02/2", "03/0"]
-    for more in ({"missing": "refuse"}, {"missing": "keep"}):
-        assert faults(tmp_path, **BLOCK, **more)[0].startswith("AD/Feature/feature_01.npy  1 value is missing")
+    for missing in ("refuse", "keep"):
+        assert faults(tmp_path, **BLOCK, missing=missing)[0].startswith("AD/Feature/feature_01.npy  1 value is missing")
 
 
 def test_what_does_not_fit_the_block_is_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.data.opening import faults, read
 from tests.data.test_splits import made
 from tswork.data.cells import typed
-from tswork.data.consistency import conflicts, padded_twins, spelling_problems
+from tswork.data.consistency import conflicts, near_twins, spelling_problems
 
 ROWS = [("p1", "ill"), ("p1", "ill"), ("p2", "well"), ("p2", "ill"), ("p3", "well"), ("p3", "well")]
 
@@ -102,9 +102,11 @@ def test_a_label_with_a_space_behind_it_is_refused_at_the_door(tmp_path: Path) -
     assert "written in ways that look alike" in " ".join(faults(tmp_path, **block))
 
 
-def test_ids_that_differ_in_padding_alone_are_found() -> None:
+def test_ids_that_differ_in_padding_or_large_letters_alone_are_found() -> None:
     data = made([4] * 6, who=["7", "07", "70", "0", "00", "a7"], groups=("who",))
-    assert padded_twins(data, "who") == [("0", "00"), ("07", "7")]
+    assert near_twins(data, "who") == [("0", "00"), ("07", "7")]
+    data = made([4] * 7, who=["P1", "p01", "P10", "P100", "sub-01_b", "sub-1_B", "sub-10_b"], groups=("who",))
+    assert near_twins(data, "who") == [("P1", "p01"), ("sub-01_b", "sub-1_B")]
 
 
 LARGE = ["9007199254740993", "9007199254740992", None, "9007199254740993"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from unicodedata import normalize
@@ -12,6 +13,8 @@ from tswork.data.collection import Collection
 from tswork.data.faults import each, some
 from tswork.errors import Problem
 from tswork.wording import counted, worded
+
+LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 
 def label_problems(collection: Collection, group: str) -> list[Problem]:
@@ -61,12 +64,12 @@ def spelling_problems(collection: Collection, columns: Sequence[str]) -> Iterato
             yield Problem(f"{text}: {some(alike)}", path, remedy="Write them in one way.")
 
 
-def padded_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
-    """Ids of a column that differ in leading zeros alone, such as 7 and 07."""
+def near_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
+    """Ids of a column that differ in the zeros before a number or in large letters alone, such as 7 and 07, or P1 and p01."""
     first: dict[str, str] = {}
     twins = []
     for name in collection.categories(column):
-        plain = name.lstrip("0") or "0"
-        if name.isdigit() and first.setdefault(plain, name) != name:
+        plain = LEADING_ZEROS.sub("", name.casefold())
+        if first.setdefault(plain, name) != name:
             twins.append((first[plain], name))
     return twins
