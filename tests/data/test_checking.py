@@ -176,7 +176,7 @@ def patients(count: int = 10, each: int = 4, **columns: list[Any]) -> Collection
         (collection([[1, 1, 1], [1, 2, 3], [2, 3, 3]]), ("flat", "1 sequence has a flat channel (channel_0): s0; `prepare: [{uses: quality, flat: drop}]` leaves them out", False)),
         (patients(k=["ill", "well"] * 20), None),
         (patients(k=["well", "ill", "ill", "ill", *(["well"] * 4 + ["ill"] * 4) * 4, *["well"] * 4]), ("labels", "1 of 10 values of 'who' has several labels: p00 (ill, well); where the label is the who's own, give `label_per: who`", False)),
-        (patients(who=["7", "07", *(f"p{row}" for row in range(38))]), ("groups", "ids of 'who' differ in leading zeros alone: 07 and 7", False)),
+        (patients(who=["7", "07", *(f"p{row}" for row in range(38))]), ("groups", "ids of 'who' differ in leading zeros or large letters alone: 07 and 7", False)),
         (collection([[], [1, 2], [2, 1]], who=list("abb"), groups=("who",)), ("groups", "1 value of 'who' has empty sequences alone: a", True)),
         (patients(trial=[row % 4 for row in range(40)]).replaced(groups=("who", "trial")), ("groups", "The values of 'trial' come again in several of 'who': if it counts inside each of these, leave it out of the groups, since 'who' keeps them together.", False)),
     ],

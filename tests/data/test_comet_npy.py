@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from tests.data.opening import faults, inspect, places, read
-from tswork.data.opening import open_splits
+from tswork.data.opening import open_collection, open_splits
 from tswork.data.spec import DataSpec
+from tswork.errors import TsworkWarning
 
 BLOCK: dict[str, Any] = {"reader": "comet_npy", "path": "AD"}
 LABELS = [(1, 1), (0, 2), (1, 3)]
@@ -147,10 +148,28 @@ def test_missing_values_are_told_with_their_file(tmp_path: Path) -> None:
         values = trials(patient)
         values[place] = np.nan
         np.save(tmp_path / f"AD/Feature/feature_0{patient}.npy", values)
+    remedy = (
+        "Give `missing: interpolate`, or say what becomes of such trials: `prepare: [{uses: quality, missing: drop}]`."
+    )
     assert faults(tmp_path, **BLOCK) == [
-        "AD/Feature/feature_01.npy  1 value is missing (the first at trial 1, step 2, channel 0)",
-        "AD/Feature/feature_03.npy  1 value is missing (the first at trial 0, step 3, channel 2)",
+        f"AD/Feature/feature_01.npy  1 value is missing (the first at trial 1, step 2, channel 0). {remedy}",
+        f"AD/Feature/feature_03.npy  1 value is missing (the first at trial 0, step 3, channel 2). {remedy}",
     ]
+
+
+def test_missing_values_are_filled_or_cost_their_trial_where_the_block_says_so(tmp_path: Path) -> None:
+    patients(tmp_path)
+    values = trials(1)
+    values[1, 2, 0] = np.nan
+    np.save(tmp_path / "AD/Feature/feature_01.npy", values)
+    filled = read(tmp_path, **BLOCK, missing="interpolate").sequence(1)[2, 0].item()
+    assert filled == pytest.approx((values[1, 1, 0] + values[1, 3, 0]) / 2, rel=1e-6)
+    block = {**BLOCK, "prepare": [{"uses": "quality", "missing": "drop"}]}
+    with pytest.warns(TsworkWarning, match="quality leaves out 1 of 6 sequences with missing values: 01/1"):
+        found = open_collection(DataSpec.parse(block), places(tmp_path))
+    assert found.table["id"].tolist() == ["01/0", "02/0", "02/1", "02/2", "03/0"]
+    for missing in ("refuse", "keep"):
+        assert faults(tmp_path, **BLOCK, missing=missing)[0].startswith("AD/Feature/feature_01.npy  1 value is missing")
 
 
 def test_what_does_not_fit_the_block_is_told(tmp_path: Path) -> None:

@@ -145,9 +145,55 @@ def test_files_that_lie_are_refused_with_their_row_all_at_once(tmp_path: Path, l
         "pauses.edf: has pauses between its records (EDF+D). Export it as continuous, a file for each piece.",
         "head.edf: ends inside its header, which tells of 2 signals" + again,
         "none.edf: is no EDF or BDF file: its first bytes are others" + again,
-        "range.edf: the range of 'EEG Fp1-Ref' is empty: 500 .. 500 stand for -32768 .. 32767" + again,
+        "range.edf: the range of 'EEG Fp1-Ref' is none of samples of 16 bits: 500 .. 500 stand for -32768 .. 32767"
+        + again,
     ]
     assert faults(tmp_path, look, **BLOCK) == [f"all.csv:{row}:1  {text}" for row, text in enumerate(told, start=2)]
+
+
+SIGNALS, DIGITAL, SAMPLES = 252, 256 + 2 * (16 + 80 + 8 + 8 + 8), 256 + 2 * (16 + 80 + 8 + 8 + 8 + 8 + 8 + 80)
+"""Where a header of two signals has their number, the range of their codes, and the samples of each in a record."""
+
+
+@pytest.mark.parametrize(
+    ("start", "cells", "told"),
+    [
+        (SIGNALS, b"-1  ", "the number of signals in its header is '-1'"),
+        (SIGNALS, b"3   ", "its header has 768 bytes by its own account, and 1,024 with 3 signals"),
+        (184, b"512     ", "its header has 512 bytes by its own account, and 768 with 2 signals"),
+        (236, b"1_0     ", "the number of records in its header is '1_0'"),
+        (SAMPLES, b"-64     192     ", "the number of samples in its header is '-64'"),
+        (
+            DIGITAL,
+            b"32767   -32768  -32768  32767   ",
+            "the range of 'EEG Fp1-Ref' is none of samples of 16 bits: -400 .. 500 stand for 32767 .. -32768",
+        ),
+        (
+            DIGITAL,
+            b"-8388608-32768  8388607 32767   ",
+            "the range of 'EEG Fp1-Ref' is none of samples of 16 bits: -400 .. 500 stand for -8388608 .. 8388607",
+        ),
+    ],
+)
+@pytest.mark.parametrize("look", [read, inspect])
+def test_headers_that_contradict_themselves_are_refused(
+    tmp_path: Path, start: int, cells: bytes, told: str, look: Any
+) -> None:
+    recording(tmp_path)
+    patch(tmp_path / "a.edf", start, cells)
+    manifest(tmp_path, "a.edf")
+    assert faults(tmp_path, look, **BLOCK) == [f"all.csv:2:1  a.edf: {told}. Get the file again, or export it again."]
+
+
+def test_samples_beyond_the_range_of_their_header_are_counted_in_a_note(tmp_path: Path) -> None:
+    recording(tmp_path)
+    manifest(tmp_path, "a.edf")
+    assert read(tmp_path, **BLOCK).notes == ()
+    patch(tmp_path / "a.edf", DIGITAL, b"0       -32768  1       ")
+    found = read(tmp_path, **BLOCK)
+    beyond = int(((found.values[:, 0] < -400) | (found.values[:, 0] > 500)).sum())
+    assert beyond > 600
+    assert found.notes == (f"samples beyond the range that their header tells ({beyond} in a.edf)",)
 
 
 def test_montages_that_differ_are_told_with_what_each_recording_lacks(tmp_path: Path) -> None:

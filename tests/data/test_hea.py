@@ -277,6 +277,45 @@ def test_headers_that_lie_are_refused_with_their_files_all_at_once(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("631 65411", "631 65411.5", "a.hea:2:1  'a.dat 16 200.0(-3)/mV 16 0 631 65411.5 0 i' does not describe a signal"),
+        ("16 0 631", "16 1e1 631", "a.hea:2:1  'a.dat 16 200.0(-3)/mV 16 1e1 631 65411 0 i' does not describe a signal"),
+        ("200.0(-3)/mV 16 0 631", "1e999/mV 16 0 631", "a.hea:2:1  'a.dat 16 1e999/mV 16 0 631 65411 0 i' does not describe a signal"),
+        ("16 200.0(-3)/mV 16 0 631", "16x0 200 16 0 631", "a.hea:2:1  'a.dat 16x0 200 16 0 631 65411 0 i' does not describe a signal"),
+        ("16 200.0(-3)/mV 16 0 246", "212 200/mV 16 0 246", "all.csv:2:1  a.hea: a.dat is said to be in the formats 16 ('i') and 212 ('ii')"),
+        ("250 40", "-250 40", "a.hea:1:1  'a 2 -250 40' does not name a record, its signals and their rate"),
+        ("250 40", ". 40", "a.hea:1:1  'a 2 . 40' does not name a record, its signals and their rate"),
+        ("250 40", "1e999 40", "a.hea:1:1  'a 2 1e999 40' does not name a record, its signals and their rate"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("look", [read, inspect])
+def test_headers_that_contradict_themselves_are_refused(
+    tmp_path: Path, old: str, new: str, told: str, look: Any
+) -> None:
+    record(tmp_path)
+    edit(tmp_path / "a.hea", old, new)
+    manifest(tmp_path, "a.hea")
+    assert faults(tmp_path, look, **BLOCK) == [told]
+
+
+def test_a_signal_file_that_is_named_with_a_folder_is_refused(tmp_path: Path) -> None:
+    record(tmp_path)
+    edit(tmp_path / "a.hea", "a.dat", "../a.dat")
+    manifest(tmp_path, "a.hea")
+    text = "its samples stand in '../a.dat', and a signal file stands beside its header"
+    assert faults(tmp_path, **BLOCK) == [f"a.hea:{line}:1  {text}" for line in (2, 3)]
+
+
+def test_a_record_that_is_a_segment_of_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.hea").write_text("a/1 2 250 40\na 40\n")
+    manifest(tmp_path, "a.hea")
+    assert faults(tmp_path, **BLOCK) == [
+        "a.hea:1:1  is a segment of a record, and has segments itself. Get the record again."
+    ]
+
+
 def test_samples_that_do_not_fit_their_checksum_are_refused_unless_the_card_says_so(tmp_path: Path) -> None:
     record(tmp_path)
     changed = codes()

@@ -30,9 +30,15 @@ def test_channels_stand_side_by_side_and_an_offset_adds_nothing() -> None:
     np.testing.assert_allclose(log_band_powers(both + 100.0, rate=128.0)[0], powers[0], atol=1e-3)
 
 
-def test_bands_that_the_rate_or_the_length_cannot_show_are_left_out() -> None:
-    assert log_band_powers(wave(5, rate=32.0), rate=32.0).shape == (1, 4)  # nothing above 16 Hz: no gamma
-    assert log_band_powers(wave(5, rate=128.0, seconds=0.1), rate=128.0).shape == (1, 3)
+def test_bands_that_the_rate_or_the_length_cannot_show_are_not_defined() -> None:
+    def lacking(x: np.ndarray, rate: float) -> list[str]:
+        undefined = np.isnan(log_band_powers(x, rate=rate)).reshape(-1, len(BANDS))
+        assert (undefined == undefined[0]).all(), "of every channel the same"
+        return [band for band, one in zip(BANDS, undefined[0], strict=True) if one]
+
+    assert lacking(np.tile(wave(5, rate=32.0), 2), 32.0) == ["gamma"], "nothing above 16 Hz"
+    assert lacking(np.tile(wave(5, rate=128.0, seconds=0.1), 2), 128.0) == ["delta", "theta"]
+    assert lacking(wave(5, rate=128.0, seconds=0.142), 128.0) == ["delta", "alpha"], "frequencies 7.1 Hz apart"
 
 
 def test_a_silent_channel_has_the_floor() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tswork.metrics import classification
 from tswork.metrics.intervals import figure_intervals
-from tswork.metrics.score_differences import weighted_figure
+from tswork.metrics.score_differences import UNDEFINED, weighted_figure
 from tswork.metrics.significance import TOO_FEW
 
 
@@ -40,6 +40,14 @@ def test_a_few_groups_have_no_interval() -> None:
     found = figure_intervals(units(np.ones(20, bool), np.arange(20) % 5), "macro_f1").iloc[0]
     assert (found["value"], found["note"]) == (1.0, TOO_FEW)
     assert math.isnan(found["low"])
+
+
+def test_a_figure_that_one_class_leaves_undefined_has_no_interval_and_says_so() -> None:
+    of_one_class = units(np.arange(24) % 3 > 0, np.arange(24) // 3).assign(truth=0)
+    found = figure_intervals(of_one_class, "macro_auroc").iloc[0]
+    assert math.isnan(found["value"])
+    assert math.isnan(found["low"])
+    assert found["note"] == UNDEFINED
 
 
 def test_a_figure_that_does_not_follow_from_units_is_refused() -> None:

@@ -271,6 +271,19 @@ def test_one_class_in_the_test_part_is_said_and_undefined_figures_are_nan() -> N
     assert 0 <= result.value("ours", "accuracy") <= 1
 
 
+def test_without_the_patient_of_an_item_patients_are_not_judged_and_it_is_said() -> None:
+    split = toy_patients()
+    known = split.train.collection.table["patient"].astype(object)
+    known.iloc[[0, len(known) - 1]] = None
+    table = split.train.collection.table.assign(patient=known)
+    split = split.on(split.train.collection.replaced(table=table))
+    result = judge(split, {"ours": encoder(split)}, epochs=(1,), by="segments")
+    assert "1 test item has no 'patient', so there are no figures by patient" in result.warnings
+    assert not result.rows["metric"].str.endswith(".patient").any()
+    drawn = result.tables["labels"].set_index("at")["groups"]
+    assert drawn["100%"] == 10, "an item without a patient is no patient more"
+
+
 def test_data_that_cannot_be_judged_are_refused_with_all_faults() -> None:
     split = toy_patients(rate=None)
     protocol = FinetuneFraction(
@@ -315,6 +328,7 @@ def test_groups_need_a_column() -> None:
         ({"epochs": [1, 2, 3]}, "epochs has 3 entries, and there are 2 fractions"),
         ({"scratch": {"epochs": [1, 2, 3]}}, "scratch.epochs has 3 entries, and there are 2 fractions"),
         ({"fractions": [0.1, 0.1]}, "a fraction is named twice"),
+        ({"fractions": [0.1, 0.10000001]}, "a fraction is named twice"),
         ({"train": "head", "mask": "binomial"}, "a frozen encoder embeds every item once, so no mask can be drawn"),
         ({"fractions": [1.5]}, "less than or equal to 1"),
     ],

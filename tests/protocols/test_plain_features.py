@@ -20,6 +20,20 @@ def test_items_of_unequal_lengths_keep_their_order() -> None:
     np.testing.assert_allclose(found, expected)
 
 
+def test_bands_of_short_and_long_items_stand_in_the_same_columns() -> None:
+    draw = np.random.default_rng(0)
+    sequences = [draw.normal(size=(length, 2)) for length in (64, 5, 64, 5)]
+    part = Part.whole(Collection.from_sequences(sequences, rate=32.0))
+    found = plain_features("band_powers", part).reshape(4, 2, 5)
+    for item in (1, 3):
+        alone = log_band_powers(sequences[item][None], rate=32.0).reshape(2, 5)
+        assert np.isnan(alone[:, [0, 4]]).all(), "32 Hz in 5 steps show neither delta nor gamma"
+        np.testing.assert_allclose(found[item], alone)
+    short = Part(part.collection, part.spans[[1, 3]])
+    train, test = defined(*(plain_features("band_powers", one) for one in (part, short)))
+    assert train.shape[1] == test.shape[1] == 8, "four bands of two channels, also where all test items are short"
+
+
 def test_statistics_by_hand() -> None:
     found = statistics(np.array([[[1.0, 5.0], [3.0, 5.0], [1.0, 5.0], [3.0, 5.0]]]))[0].reshape(7, 2)
     assert found[:, 0].tolist() == [2, 1, 1, 3, 0, 1, 2]

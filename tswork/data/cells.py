@@ -17,16 +17,24 @@ from tswork.errors import Problem
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 LEADING_ZERO = r"[+-]?0\d.*"
+EXACT = 2.0**53
+"""From here on floating point leaves out whole numbers."""
 PLAIN = Form()
 
 
 def typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A text column as numbers where every cell is one; names such as `03` stay text."""
+    """A text column as numbers where every cell is one and stays what it is; names such as `03` stay text.
+
+    Whole numbers that floating point would round, and so make equal (ids of 20 digits, of 17 beside an empty cell), stay as they are.
+    """
     present = column.dropna()
     if pd.api.types.is_numeric_dtype(column) or present.empty or present.astype(str).str.fullmatch(LEADING_ZERO).any():
         return column
     read = pd.to_numeric(column, errors="coerce")
-    return read if int(read.notna().sum()) == len(present) else column
+    if int(read.notna().sum()) < len(present):
+        return column
+    large = present[(read[present.index].abs() >= EXACT).to_numpy()] if read.dtype == np.float64 else present[:0]
+    return column if large.astype(str).str.fullmatch(WHOLE_NUMBER).any() else read
 
 
 def with_points(frame: pd.DataFrame) -> pd.DataFrame:

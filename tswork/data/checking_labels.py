@@ -9,7 +9,7 @@ import torch
 
 from tswork.data.checking_groups import check_absent, check_shared, looks_like_group
 from tswork.data.collection import Collection, Part, Split
-from tswork.data.consistency import conflicts, padded_twins
+from tswork.data.consistency import conflicts, near_twins
 from tswork.data.faults import some
 from tswork.data.findings import Finding
 from tswork.data.leaks import repeated
@@ -133,9 +133,9 @@ def _groups(collection: Collection, split: SplitSpec | None) -> Iterator[Finding
 def _spelling(collection: Collection) -> Iterator[Finding]:
     """Ids that may be one person or several."""
     for column in collection.groups:
-        pairs = [f"{one} and {other}" for one, other in padded_twins(collection, column)]
+        pairs = [f"{one} and {other}" for one, other in near_twins(collection, column)]
         if pairs:
-            yield Finding("groups", f"ids of {column!r} differ in leading zeros alone: {some(pairs)}")
+            yield Finding("groups", f"ids of {column!r} differ in leading zeros or large letters alone: {some(pairs)}")
     for text in repeated(collection, collection.groups, among=collection.groups):
         yield Finding("groups", text)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from unicodedata import normalize
 
 import torch
 
@@ -11,6 +13,8 @@ from tswork.data.collection import Collection
 from tswork.data.faults import each, some
 from tswork.errors import Problem
 from tswork.wording import counted, worded
+
+LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 
 def label_problems(collection: Collection, group: str) -> list[Problem]:
@@ -39,21 +43,33 @@ def conflicts(collection: Collection, group: str) -> list[tuple[str, tuple[str, 
 
 
 def spelling_problems(collection: Collection, columns: Sequence[str]) -> Iterator[Problem]:
-    """Columns in which the same id is a number in some rows and text in others, which would count as two."""
+    """Columns in which one id would count as two: a number in some rows and text in others, or written in ways that look alike.
+
+    Alike are ids with and without spaces around them, and accents that are one sign or two (as file names of one system and another).
+    """
     for column in dict.fromkeys(columns):
-        twice = [name for name, count in Counter(collection.categories(column)).items() if count > 1]
+        path = "data.label" if column == collection.label else "data.groups"
+        known = collection.categories(column)
+        twice = [name for name, count in Counter(known).items() if count > 1]
         if twice:
             numbers = f"{counted(len(twice), 'value')} of {column!r} {worded(len(twice), 'is a number', 'are numbers')}"
             text = f"{numbers} in some rows and text in others: {some(twice)}"
-            yield Problem(text, "data.groups", remedy="Write them in one way.")
+            yield Problem(text, path, remedy="Write them in one way.")
+        looks: dict[str, list[str]] = {}
+        for name in dict.fromkeys(known):
+            looks.setdefault(normalize("NFC", name).strip(), []).append(name)
+        alike = [" and ".join(map(ascii, names)) for names in looks.values() if len(names) > 1]
+        if alike:
+            text = f"{counted(len(alike), 'value')} of {column!r} {worded(len(alike), 'is', 'are')} written in ways that look alike"
+            yield Problem(f"{text}: {some(alike)}", path, remedy="Write them in one way.")
 
 
-def padded_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
-    """Ids of a column that differ in leading zeros alone, such as 7 and 07."""
+def near_twins(collection: Collection, column: str) -> list[tuple[str, str]]:
+    """Ids of a column that differ in the zeros before a number or in large letters alone, such as 7 and 07, or P1 and p01."""
     first: dict[str, str] = {}
     twins = []
     for name in collection.categories(column):
-        plain = name.lstrip("0") or "0"
-        if name.isdigit() and first.setdefault(plain, name) != name:
+        plain = LEADING_ZEROS.sub("", name.casefold())
+        if first.setdefault(plain, name) != name:
             twins.append((first[plain], name))
     return twins

@@ -23,7 +23,7 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
 
     Raises `DataInvalid` with all faults: those of the files, then label and group columns that are not there and aliases that
     name no id, then fewer than two classes, rows without a label, groups with several labels where `label_per` says they have
-    one, ids written in two ways, infinite values, and missing ones that are not accepted. Sequences without a label are refused,
+    one, labels and ids written in two ways, infinite values, and missing ones that are not accepted. Sequences without a label are refused,
     kept or left out as `unlabelled` says.
     """
     collection: Collection = spec.reader.build().read(spec, places)
@@ -43,7 +43,8 @@ def read_collection(spec: DataSpec, places: Places) -> Collection:
         problems += label_problems(collection, options.label_per)
     elif options.label_per is not None:
         problems.append(Problem("there is no label", "data.label_per", remedy="Name its column with `label:`."))
-    problems += spelling_problems(collection, [*collection.groups, *options.aliases])
+    labels = [collection.label] if collection.label is not None else []
+    problems += spelling_problems(collection, [*labels, *collection.groups, *options.aliases])
     if options.time is not None and collection.times is None:
         problems.append(Problem(f"the reader {spec.reader.name!r} reads no time stamps here", "data.time"))
     if collection.values.is_floating_point():

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from tswork.data.faults import each, fault
@@ -167,7 +168,17 @@ def read_json_lines(path: Path, *, columns: Mapping[str, str] | None = None) -> 
     if not rows:
         raise fault(path, "is empty", line=1)
     ours = {theirs: our for our, theirs in (columns or {}).items()}
-    return Table(path, pd.DataFrame(rows).rename(columns=ours), lambda: lines)
+    return Table(path, frame_of(rows).rename(columns=ours), lambda: lines)
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a table, whose large whole numbers stay exact beside rows that lack one: pandas would round them."""
+    frame = pd.DataFrame(rows)
+    for name in frame.columns[frame.dtypes == np.float64]:
+        cells = [row.get(name) for row in rows]
+        if any(isinstance(cell, int) and int(float(cell)) != cell for cell in cells):
+            frame[name] = pd.Series(cells, dtype=object, index=frame.index)
+    return frame
 
 
 def _parsed(path: Path, form: Form, names: list[str], as_text: list[bool], rows: int | None) -> pd.DataFrame:

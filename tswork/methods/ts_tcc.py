@@ -23,6 +23,7 @@ Departures
 | published | here |
 | --- | --- |
 | an encoder that halves time three times | any; its frames are max-pooled to `frame_steps` steps before prediction |
+| frames see few steps | frames of an encoder with a long reach (`dilated_conv` of depth 10) hold some of the future that is predicted |
 | factors around 2 with a deviation of 1.1 | around 1 with 0.55: the same spread at half the size |
 | up to 8 segments that end at random places | 8 of one size |
 | ReLU, a hidden layer of 64, batch norm in the projection | GELU, as wide as the context, no batch norm |

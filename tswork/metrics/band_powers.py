@@ -35,7 +35,7 @@ def log_band_powers(x: Float[np.ndarray, "item time channel"], *, rate: float) -
     """Natural logarithm of the power of every band in every channel, the bands of a channel side by side.
 
     A band holds the frequencies from its first up to its last, the last excluded; one in which a window of this length has no
-    frequency, as those above half the rate, is left out, so that equal lengths give equal features. No missing values.
+    frequency, as those above half the rate, is NaN, so that features of any length stand in the same columns. No missing values.
     """
     from scipy.signal import welch
 
@@ -43,8 +43,6 @@ def log_band_powers(x: Float[np.ndarray, "item time channel"], *, rate: float) -
     frequencies, density = welch(x, fs=rate, nperseg=window, axis=1)
     inside = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     width = rate / window
-    powers = [density[:, chosen].sum(axis=1) * width for chosen in inside if chosen.any()]
-    if not powers:
-        return np.zeros((len(x), 0))
+    powers = [density[:, chosen].sum(axis=1) * width if chosen.any() else density[:, 0] * np.nan for chosen in inside]
     features: np.ndarray = np.log(np.maximum(np.stack(powers, axis=2), FLOOR)).reshape(len(x), -1)
     return features

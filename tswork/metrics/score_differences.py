@@ -27,6 +27,7 @@ from tswork.random import derive
 
 CELL = ("seed", "split", "at")
 """What tells apart the judgements that a row's figure is averaged over."""
+UNDEFINED = "not defined in a test part of one class"
 AT_ONCE = 2_000_000
 """Weights of items that are held at once."""
 
@@ -167,7 +168,7 @@ def _difference(
     if groups < MIN_PAIRS:
         return Difference(mean, math.nan, float(groups), TOO_FEW)
     if math.isnan(mean):
-        return Difference(mean, math.nan, float(groups), "not defined in a test part of one class")
+        return Difference(mean, math.nan, float(groups), UNDEFINED)
     differences = np.stack([one[key].values - other[key].values for key in shared])
     defined = ~np.isnan(differences)
     usable = defined.any(axis=0)

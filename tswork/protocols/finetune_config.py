@@ -38,7 +38,7 @@ class FinetuneFractionConfig(Config):
         default="segments", description="segments: items are drawn; groups: whole groups (patients) are"
     )
     group: str | None = Field(
-        default=None, description="column of the groups that are drawn; none: the first of `groups`"
+        default=None, description="column of the groups that are drawn; none: what all `groups` tie together"
     )
     stratify: bool = Field(default=False, description="draw the same share of every class")
     train: Literal["all", "head"] = Field(
@@ -86,7 +86,7 @@ class FinetuneFractionConfig(Config):
                 has = f"{name} has {counted(len(given), 'entry', 'entries')}"
                 count = len(self.fractions)
                 raise ValueError(f"{has}, and there {worded(count, 'is', 'are')} {counted(count, 'fraction')}")
-        if len(set(self.fractions)) < len(self.fractions):
+        if len(set(map(share, self.fractions))) < len(self.fractions):
             raise ValueError("a fraction is named twice")
         if self.train == "head" and self.mask != "none":
             raise ValueError("a frozen encoder embeds every item once, so no mask can be drawn: give `train: all`")

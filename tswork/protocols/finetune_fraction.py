@@ -47,7 +47,14 @@ from tswork.protocols.base import Heads, Protocol, Result, not_beaten
 from tswork.protocols.class_table import ClassTable, item_columns
 from tswork.protocols.finetune_config import FinetuneFractionConfig, share
 from tswork.protocols.fraction_rows import FractionRows, stored_probabilities
-from tswork.protocols.labelled import label_problems, labelled, left_out, one_class_in_test, refuse_horizon
+from tswork.protocols.labelled import (
+    label_problems,
+    labelled,
+    left_out,
+    one_class_in_test,
+    refuse_horizon,
+    without_group,
+)
 from tswork.protocols.plain_features import feature_problems
 from tswork.registry import register
 from tswork.wording import counted
@@ -89,7 +96,8 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         table = ClassTable(test, test.codes(label).numpy(), split.train.collection.classes, "network")
         info = DataInfo.of(split.train)
         rows = FractionRows(self.config, candidates, table, context, info=info, validation=validation, test=test)
-        told = [*left_out(split), *one_class_in_test(test), *([] if len(validation) else [NO_VALIDATION])]
+        told = [*left_out(split), *one_class_in_test(test), *without_group(test)]
+        told += [] if len(validation) else [NO_VALIDATION]
         for position, fraction in enumerate(self.config.fractions):
             try:
                 rows.add(self._drawn(train, fraction, context.seed), share(fraction), position)

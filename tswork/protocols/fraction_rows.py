@@ -153,7 +153,8 @@ class FractionRows:
     def _drawn(self, part: Part, truth: np.ndarray, at: str) -> dict[str, object]:
         collection, config = part.collection, self._config
         column = config.group or (collection.groups[0] if collection.groups else None)
-        groups = {"groups": len(torch.unique(part.codes(column)))} if column is not None else {}
+        codes = part.codes(column) if column is not None else None
+        groups = {"groups": len(torch.unique(codes[codes >= 0]))} if codes is not None else {}
         counts = np.bincount(truth, minlength=len(self._table.classes)).tolist()
         of_class = {f"class {name}": count for name, count in zip(self._table.classes, counts, strict=True)}
         return {"at": at, "by": config.by, "items": len(part), **groups, **of_class}

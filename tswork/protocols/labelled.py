@@ -75,6 +75,15 @@ def one_class_in_test(test: Part) -> tuple[str, ...]:
     return (f"the test part has one class only ({name}), so macro_auroc is not defined and stands as NaN",)
 
 
+def without_group(test: Part) -> tuple[str, ...]:
+    """A sentence where some test items belong to no group, so that no group can be judged."""
+    column = next(iter(test.collection.groups), None)
+    count = int((test.codes(column) < 0).sum()) if column is not None else 0
+    if not count:
+        return ()
+    return (f"{counted(count, 'test item has', 'test items have')} no {column!r}, so there are no figures by {column}",)
+
+
 def label_problems(split: Split) -> Iterator[Problem]:
     """What forbids to judge a classifier: no labels, one class in training, or test classes never trained on."""
     collection = split.train.collection

@@ -54,7 +54,7 @@ def is_sound(collection: Collection) -> bool:
 def plain_features(features: Features, part: Part) -> Float[np.ndarray, "item feature"]:
     """The features of a part's spans in their order, float64; NaN where a feature is not defined.
 
-    Items of one length are computed together. Spectra of shorter items may lack the lowest bands; these are NaN.
+    Items of one length are computed together; a feature stands in the same column for items of any length.
     """
     sampler = ByLength(part.lengths, equal=True)
     batches = Batches(part, sampler=sampler)
@@ -62,10 +62,9 @@ def plain_features(features: Features, part: Part) -> Float[np.ndarray, "item fe
     for step in range(batches.steps(0)):
         x = _filled(batches.at(0, step).x.double())
         rows.append((sampler.at(0, step).numpy(), _of_batch(features, x.numpy(), part.collection.rate)))
-    width = max((found.shape[1] for _, found in rows), default=0)
-    table = np.full((len(part), width), np.nan)
+    table = np.empty((len(part), rows[0][1].shape[1] if rows else 0))
     for items, found in rows:
-        table[items, width - found.shape[1] :] = found
+        table[items] = found
     return table
 
 

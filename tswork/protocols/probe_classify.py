@@ -52,6 +52,7 @@ from tswork.protocols.labelled import (
     majority,
     one_class_in_test,
     refuse_horizon,
+    without_group,
 )
 from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
 from tswork.registry import register
@@ -139,7 +140,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         for row, counts in result.tables["confusion"].groupby("row", sort=False):
             if row != "majority":
                 context.recorder.figure(f"confusion/{row}", confusion_matrix(counts, title=str(row)))
-        told = (*left_out(split), *one_class_in_test(test))
+        told = (*left_out(split), *one_class_in_test(test), *without_group(test))
         beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
         return replace(result, warnings=(*told, *beaten))
 

@@ -3,6 +3,7 @@
 One array a patient, one row of the label table a patient. The published loader takes row j for the j-th file in the order of names
 and never reads the id in the row, so that a missing zero (`feature_2` after `feature_10`) gives every later patient another one's
 label. Here files and rows are joined by the id, and a table in another order than the ids is refused: the two readings differ.
+Missing values are refused, unless the block fills them in or has a step `quality` that says what becomes of them.
 
 Paper: Wang et al., Contrast Everything: A Hierarchical Contrastive Framework for Medical Time-Series, NeurIPS 2023. Layout of
 github.com/DL4mHealth/COMET at a769779.
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 from pydantic import Field
 
 from tswork.config import Config, FilePath, Many
@@ -72,9 +73,12 @@ class CometNpy(Reader[CometNpyConfig]):
         table = table.rename(columns=ours)
         channels, faults = choose_channels(names, spec.options, place=place)
         refuse([*renaming_problems([*map(str, table.columns), *names], spec.options, place), *faults])
-        count = len(table)
+        count, options = len(table), spec.options
+        values, missing = _values(patients, shapes, [names.index(name) for name in channels])
+        if options.missing != "interpolate" and not any(step.name == "quality" for step in options.prepare):
+            refuse(missing)
         return Collection(
-            values=torch.from_numpy(_values(patients, shapes, [names.index(name) for name in channels])),
+            values=torch.from_numpy(values),
             offsets=torch.arange(count + 1) * steps,
             table=table,
             channels=tuple(channels),
@@ -212,11 +216,11 @@ def _table(patients: _Patients, trials: Sequence[int]) -> pd.DataFrame:
     )
 
 
-def _values(patients: _Patients, shapes: Sequence[tuple[int, int, int]], channels: Sequence[int]) -> np.ndarray:
-    """`(time, channel)` values of all trials in one array; files are mapped, so that no second copy is held.
-
-    Raises `DataInvalid` with every patient that misses values.
-    """
+def _values(
+    patients: _Patients, shapes: Sequence[tuple[int, int, int]], channels: Sequence[int]
+) -> tuple[Float32[np.ndarray, "time channel"], list[Problem]]:
+    """Values of all trials in one array, and a problem for every patient that misses some; files are mapped, so that no second copy
+    is held."""
     values = np.empty((sum(count * steps for count, steps, _ in shapes), len(channels)), np.float32)
     faults: list[tuple[Path, str]] = []
     start = 0
@@ -231,5 +235,11 @@ def _values(patients: _Patients, shapes: Sequence[tuple[int, int, int]], channel
             where = f"the first at trial {trial}, step {step}, channel {channels[channel]}"
             faults.append((file, f"{counted(int(missing.sum()), 'value is', 'values are')} missing ({where})"))
         start = stop
-    refuse(list(each(faults, lambda one: Problem(one[1], "", Location(str(one[0]))), rest="files with missing values")))
-    return values
+    remedy = (
+        "Give `missing: interpolate`, or say what becomes of such trials: `prepare: [{uses: quality, missing: drop}]`."
+    )
+
+    def lacking(one: tuple[Path, str]) -> Problem:
+        return Problem(one[1], "", Location(str(one[0])), remedy)
+
+    return values, list(each(faults, lacking, rest="files with missing values"))

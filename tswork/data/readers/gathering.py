@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from tswork.data.faults import refuse
-from tswork.data.tables import Table
+from tswork.data.tables import Table, frame_of
 from tswork.errors import DataInvalid, Location, Problem
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Gathered:
 
         Raises `DataInvalid` when there are no rows.
         """
-        frame = pd.DataFrame(self.rows).rename(columns={theirs: ours for ours, theirs in columns.items()})
+        frame = frame_of(self.rows).rename(columns={theirs: ours for ours, theirs in columns.items()})
         return _Placed(path, _some(frame, path), list, self.places)
 
 

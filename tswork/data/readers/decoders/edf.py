@@ -1,6 +1,8 @@
 """Recordings in EDF, EDF+C and BDF files, read without any other package.
 
 Values are in the units of the file. Signals that only hold annotations are left out; files with pauses (EDF+D) are refused.
+Samples beyond the range in the header stay as they are, and a note of the collection counts them: amplifiers go a little over it,
+and a range that many leave is a wrong one.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from tswork.data.readers.decoders.edf_headers import Header, Trace, read_header
 from tswork.data.readers.decoders.signals import SignalConfig, chosen, factor, outlined
 from tswork.data.spec import DataOptions
 from tswork.registry import register
+
+BEYOND = "samples beyond the range that their header tells"
 
 
 class EdfConfig(SignalConfig):
@@ -34,16 +38,17 @@ class Edf(Decoder[EdfConfig]):
         header = read_header(path)
         places = chosen(header.traces, path, options, self.config.unit, all_there=True)
         traces = [header.traces[place] for place in places]
-        values = np.empty((traces[0].length, len(traces)), np.float32)
+        values, beyond = np.empty((traces[0].length, len(traces)), np.float32), 0
         if len(values):
             shape = (header.records, header.size * header.width)
             stored = np.memmap(path, np.uint8, mode="r", offset=header.start, shape=shape)
             for column, trace in enumerate(traces):
-                values[:, column] = (_codes(stored, header, trace) * trace.slope + trace.level) * factor(
-                    trace, self.config.unit
-                )
+                codes = _codes(stored, header, trace)
+                beyond += int(((codes < trace.least) | (codes > trace.most)).sum())
+                values[:, column] = (codes * trace.slope + trace.level) * factor(trace, self.config.unit)
         names = called([trace.name for trace in traces], options)
-        return Recording(values, names, traces[0].rate, units=tuple(self.config.unit or one.unit for one in traces))
+        units, notes = tuple(self.config.unit or one.unit for one in traces), {BEYOND: beyond} if beyond else {}
+        return Recording(values, names, traces[0].rate, units=units, notes=notes)
 
 
 def _codes(stored: np.ndarray, header: Header, trace: Trace) -> Int32[np.ndarray, "time"]:

@@ -26,12 +26,17 @@ AGAIN = "Get the file again, or export it again."
 
 @dataclass(frozen=True)
 class Trace(Signal):
-    """A signal, where its samples stand in each record of the file, and what they mean: `value = code * slope + level`."""
+    """A signal, where its samples stand in each record of the file, and what they mean: `value = code * slope + level`.
+
+    `least` and `most` are the codes between which the header says that all samples are.
+    """
 
     first: int
     per_record: int
     slope: float
     level: float
+    least: float
+    most: float
 
 
 @dataclass(frozen=True)
@@ -54,22 +59,28 @@ def read_header(path: Path) -> Header:
         if len(head) < FIXED or not (binary or text[:8].strip() == "0"):
             raise fault(path, "is no EDF or BDF file: its first bytes are others", AGAIN)
         count = _whole(path, text[252:256], "number of signals")
+        start = _whole(path, text[184:192], "number of bytes")
+        if start != FIXED + EACH * count:
+            told = f"its header has {counted(start, 'byte')} by its own account, and {FIXED + EACH * count:,}"
+            raise fault(path, f"{told} with {counted(count, 'signal')}", AGAIN)
         body = file.read(EACH * count).decode("latin-1")
     if len(body) < EACH * count:
         raise fault(path, f"ends inside its header, which tells of {counted(count, 'signal')}", AGAIN)
-    records, seconds = _whole(path, text[236:244], "number of records"), _number(path, text[244:252], "record length")
+    records = _whole(path, text[236:244], "number of records", least=-1)
+    seconds = _number(path, text[244:252], "record length")
     if text[192:197] in ("EDF+D", "BDF+D"):
         raise fault(path, "has pauses between its records (EDF+D)", "Export it as continuous, a file for each piece.")
     fields = _fields(body, count)
     samples = [_whole(path, cell, "number of samples") for cell in fields["samples"]]
     size, width = sum(samples), 3 if binary else 2
-    header = Header(_traces(path, fields, samples, records, seconds), records, size, width, FIXED + EACH * count)
+    traces = _traces(path, fields, samples, records, seconds, width)
+    header = Header(traces, records, size, width, start)
     _check_length(path, header)
     return header
 
 
 def _traces(
-    path: Path, fields: dict[str, list[str]], samples: list[int], records: int, seconds: float
+    path: Path, fields: dict[str, list[str]], samples: list[int], records: int, seconds: float, width: int
 ) -> tuple[Trace, ...]:
     """The signals other than annotations. Raises `DataInvalid` with all whose codes have no meaning."""
     traces, faults, first = [], list[Problem](), 0
@@ -77,15 +88,18 @@ def _traces(
         if name not in ANNOTATIONS and samples[place]:
             keys = ("physical_low", "physical_high", "digital_low", "digital_high")
             low, high, least, most = (_number(path, fields[key][place], f"range of {name!r}") for key in keys)
-            if low == high or least == most:
-                text = f"the range of {name!r} is empty: {low:g} .. {high:g} stand for {least:g} .. {most:g}"
+            reach = 2 ** (8 * width - 1)
+            if low == high or least >= most or least < -reach or most >= reach:
+                stand = f"{low:g} .. {high:g} stand for {least:.8g} .. {most:.8g}"
+                text = f"the range of {name!r} is none of samples of {8 * width} bits: {stand}"
                 faults.append(Problem(text, location=Location(str(path)), remedy=AGAIN))
                 continue
             if seconds <= 0:
                 raise fault(path, f"its records last {seconds:g} seconds", AGAIN)
             slope = (high - low) / (most - least)
             unit, count = plain_unit(fields["unit"][place]), samples[place]
-            traces.append(Trace(name, unit, count / seconds, count * records, first, count, slope, low - slope * least))
+            level = low - slope * least
+            traces.append(Trace(name, unit, count / seconds, count * records, first, count, slope, level, least, most))
         first += samples[place]
     refuse(faults)
     return tuple(traces)
@@ -115,11 +129,14 @@ def _fields(body: str, count: int) -> dict[str, list[str]]:
     return fields
 
 
-def _whole(path: Path, cell: str, what: str) -> int:
+def _whole(path: Path, cell: str, what: str, *, least: int = 0) -> int:
     try:
-        return int(cell)
+        found = int(cell) if "_" not in cell else None
     except ValueError:
-        raise fault(path, f"the {what} in its header is {cell.strip()!r}", AGAIN) from None
+        found = None
+    if found is None or found < least:
+        raise fault(path, f"the {what} in its header is {cell.strip()!r}", AGAIN)
+    return found
 
 
 def _number(path: Path, cell: str, what: str) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ one of the manual, 61, is not read by wfdb 4.3."""
 COMPRESSED = ("508", "516", "524")
 FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 GAIN = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\(([-+]?\d+)\))?(?:/(\S+))?")
+WHOLE = re.compile(r"[-+]?\d+")
 RECORD = re.compile(r"([^\s/]+)(?:/(\d+))?\s+(\d+)(?:\s+([\d.eE+-]+)(?:/\S+)?(?:\s+(\d+))?)?")
 
 
@@ -70,23 +71,25 @@ class Header:
         return self.path.parent / f"{name}.hea"
 
 
-def read_header(path: Path) -> Header:
-    """Raises `DataInvalid` with the lines that cannot be understood."""
+def read_header(path: Path, *, inside: bool = False) -> Header:
+    """Raises `DataInvalid` with the lines that cannot be understood; `inside` a record stand segments, which have none themselves."""
     lines = _lines(path)
     if not lines:
         raise fault(path, "is empty", "Get the record again.", line=1)
     number, text = lines[0]
     match = RECORD.match(text)
-    rate = _number(match[4]) if match else None
-    if match is None or rate == 0:
+    rate = _number(match[4] or str(DEFAULT_RATE)) if match else None
+    if match is None or rate is None or not 0 < rate < math.inf:
         raise fault(path, f"{text!r} does not name a record, its signals and their rate", line=number)
     several, count, frames = match[2], int(match[3]), int(match[5]) if match[5] else 0
+    if several is not None and inside:
+        raise fault(path, "is a segment of a record, and has segments itself", "Get the record again.", line=number)
     if several is not None:
         return _in_segments(path, lines, int(several), count, frames)
     faults: list[Problem] = []
     waves = []
     for place, (line, text) in enumerate(lines[1 : count + 1]):
-        wave = _wave(text, place, rate or DEFAULT_RATE, frames)
+        wave = _wave(text, place, rate, frames)
         if isinstance(wave, str):
             faults.append(Problem(wave, location=Location(str(path), line)))
         else:
@@ -97,6 +100,7 @@ def read_header(path: Path) -> Header:
                 f"tells of {counted(count, 'signal')} and describes {len(lines) - 1}", "", Location(str(path), number)
             )
         )
+    faults += _stored_in_two_ways(path, waves)
     refuse(faults)
     return _of_true_length(Header(path, frames, tuple(waves)))
 
@@ -111,7 +115,7 @@ def opened(path: Path) -> list[Header]:
     headers = [header]
     for name in dict.fromkeys(name for name, _ in header.segments if name != GAP):
         try:
-            headers.append(read_header(header.segment(name)))
+            headers.append(read_header(header.segment(name), inside=True))
         except FileNotFoundError:
             text = f"the header {name}.hea of one of its segments is not there"
             faults.append(Problem(text, remedy="Put it beside the record's own."))
@@ -127,7 +131,7 @@ def companions(path: Path) -> list[Path]:
     """All files of a record beside its header, whether they are there or not."""
     header = read_header(path)
     below = [header.segment(name) for name in dict.fromkeys(name for name, _ in header.segments if name != GAP)]
-    files = [file for one in below if one.is_file() for file in read_header(one).files]
+    files = [file for one in below if one.is_file() for file in read_header(one, inside=True).files]
     return [*header.files, *below, *dict.fromkeys(files)]
 
 
@@ -146,8 +150,11 @@ def _wave(text: str, place: int, rate: float, frames: int) -> Wave | str:
     cells = [*text.split(None, 8), *[""] * 9]
     form, gain = FORMAT.fullmatch(cells[1]), GAIN.fullmatch(cells[2] or "0")
     numbers = [_number(cell) if cell else 0.0 for cell in cells[3:8]]
-    if form is None or gain is None or None in numbers:
+    whole = all(WHOLE.fullmatch(cell or "0") for cell in (cells[4], cells[6]))  # the zero level and the checksum
+    if form is None or form[2] == "0" or gain is None or math.isinf(float(gain[1])) or None in numbers or not whole:
         return f"{text!r} does not describe a signal"
+    if "/" in cells[0] or "\\" in cells[0]:
+        return f"its samples stand in {cells[0]!r}, and a signal file stands beside its header"
     if form[1] not in BYTES and form[1] not in COMPRESSED and cells[0] != GAP:
         return f"signals in the format {form[1]} cannot be read"
     per_frame = int(form[2] or 1)
@@ -167,6 +174,16 @@ def _wave(text: str, place: int, rate: float, frames: int) -> Wave | str:
     )
 
 
+def _stored_in_two_ways(path: Path, waves: Sequence[Wave]) -> Iterator[Problem]:
+    """Signals of one file lie in it frame by frame, so that they have one format."""
+    first: dict[str, Wave] = {}
+    for wave in waves:
+        one = first.setdefault(wave.file, wave)
+        if wave.file != GAP and one.form != wave.form:
+            ways = f"{one.form} ({one.name!r}) and {wave.form} ({wave.name!r})"
+            yield Problem(f"{wave.file} is said to be in the formats {ways}", "", Location(str(path)))
+
+
 def _in_segments(path: Path, lines: list[tuple[int, str]], several: int, count: int, frames: int) -> Header:
     """A record of segments; its signals are those of its layout or of its first segment."""
     place = Location(str(path), lines[0][0])
@@ -181,7 +198,7 @@ def _in_segments(path: Path, lines: list[tuple[int, str]], several: int, count: 
     first = next((header.segment(name) for name, _ in segments if name != GAP), None)
     if first is None or not first.is_file():
         return header
-    waves = read_header(first).waves
+    waves = read_header(first, inside=True).waves
     if len(waves) != count and segments[0][1]:
         raise DataInvalid(
             [Problem(f"tells of {counted(count, 'signal')}, its segment {segments[0][0]} of {len(waves)}", "", place)]
