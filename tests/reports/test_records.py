@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reports.judged import judgement
+from tests.reports.judged import finetuned, judgement
 from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import compare
 from tswork.reports.record_file import RecordsInvalid, read_records, write_records
@@ -72,6 +72,18 @@ def test_records_are_read_as_they_were_written_and_written_again_byte_for_byte(t
     first = (tmp_path / name).read_bytes()
     write_records(tmp_path / name, again)
     assert (tmp_path / name).read_bytes() == first
+
+
+def test_scores_that_float32_tells_apart_stay_apart() -> None:
+    judged = finetuned({"random": 1.0, "comet": 2.0})
+    assert judged.units is not None
+    near_one = np.float32(1) - np.arange(len(judged.units), dtype=np.float32) * np.finfo(np.float32).eps / 2
+    units = judged.units.assign(**{"score/1": near_one.astype(np.float64)})
+    back = judgement_of(record_of(replace(judged, units=units), places=["10%"])).units
+    assert back is not None
+    for at, frame in back.groupby("at"):
+        scores = units[units["at"] == at]["score/1"].nunique()
+        assert frame["score/1"].nunique() == scores, at
 
 
 def test_a_record_says_what_the_judgement_says() -> None:

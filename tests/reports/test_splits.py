@@ -80,6 +80,7 @@ def test_what_is_not_there_is_refused_with_what_there_is() -> None:
         ({"by": "groups", "repeats": 2, "index": "seed"}, "0/1", 1 / 3),
         ({"by": "groups", "folds": 2, "index": "seed", "seed": 5}, "5/1", 1.0),
         ({"by": "groups", "folds": "each", "index": "seed"}, "0/3", 1 / 15 / (14 / 15 * 0.8)),
+        ({"by": "groups", "rule": "per_label"}, "3/0", 1 / 8),
         ({"by": "official"}, "the one", 1 / 3),
         (None, "the one", 1 / 3),
     ],

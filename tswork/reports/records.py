@@ -22,7 +22,7 @@ from tswork.protocols.base import make_rows
 from tswork.tracking.reading import Judgement, MemberRun
 
 DIGITS, CLUSTER_DIGITS = 9, 7
-"""Significant digits of a result's figures, and of the means its tests draw."""
+"""Significant digits of a result's figures and of the scores of items, whose order counts, and of the means its tests draw."""
 
 Values = Many[float | int | str | None]
 
@@ -195,18 +195,22 @@ def _alike(units: pd.DataFrame, at: str) -> Iterator[UnitRecord]:
             _once([int(value) for value in frame["size"]]) if drawn else None,
             int(frame["pieces"].iloc[0]) if drawn else None,
         )
-        there = {name: _values(frame[name]) for name in names if not frame[name].isna().all()}
+        there = {
+            name: _values(frame[name], DIGITS if name.startswith("score") else CLUSTER_DIGITS)
+            for name in names
+            if not frame[name].isna().all()
+        }
         together.setdefault(layout, {})[str(row)] = there
     for (unit, group, size, pieces), rows in together.items():
         yield UnitRecord(at=at, unit=unit, group=group, size=size, pieces=pieces, columns=rows)
 
 
-def _values(column: pd.Series) -> Values:
+def _values(column: pd.Series, digits: int) -> Values:
     """Numbers rounded, whole ones as such; anything else as text."""
     if pd.api.types.is_integer_dtype(column) or pd.api.types.is_bool_dtype(column):
         return tuple(int(value) for value in column)
     if pd.api.types.is_float_dtype(column):
-        return tuple(_rounded(float(value), CLUSTER_DIGITS) for value in column)
+        return tuple(_rounded(float(value), digits) for value in column)
     return tuple(None if value is None else str(value) for value in column)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tswork.data import label_splits
 from tswork.data.group_splits import OTHERS, SHARES
 
 
@@ -40,5 +41,5 @@ def relative_test_size(made: Mapping[str, Any], *, splits: int) -> float:
         if fractions:
             return float(1 / folds / (left * fractions[0] / sum(fractions)))
         return float(1 / folds / (left - 1 / folds if folds > 2 else left))
-    shares = counts or fractions or SHARES
+    shares = counts or fractions or (label_splits.SHARES if spec.get("rule") == "per_label" else SHARES)
     return float(shares[2] / shares[0])
