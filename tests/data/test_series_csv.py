@@ -125,7 +125,13 @@ def test_dates_that_are_none_unsorted_or_repeated_are_told_by_line(tmp_path: Pat
     ("asked", "told"),
     [
         ({"time": "stmp"}, "load.csv:1:1  data.time: has no time column 'stmp'. Did you mean 'stamp'?"),
-        ({"target": ["laod"]}, "load.csv:1:1  data.channels: there is no channel 'laod'. Did you mean 'load'?"),
+        ({"target": ["laod"]}, "load.csv:1:1  data.target: there is no channel 'laod'. Did you mean 'load'?"),
+        ({"target": ["load", "load"]}, "load.csv:1:1  data.target: names 'load' twice"),
+        (
+            {"target": ["load"], "covariates": ["temperatur"]},
+            "load.csv:1:1  data.covariates: there is no channel 'temperatur'. Did you mean 'temperature'?",
+        ),
+        ({"channels": ["laod"]}, "load.csv:1:1  data.channels: there is no channel 'laod'. Did you mean 'load'?"),
         (
             {"columns": {"temp": "temperatur"}},
             "load.csv:1:1  data.columns.temp: there is no column 'temperatur'. Did you mean 'temperature'?",
