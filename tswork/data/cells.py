@@ -17,16 +17,34 @@ from tswork.errors import Problem
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 LEADING_ZERO = r"[+-]?0\d.*"
+LARGEST_WHOLE = 2**53
+"""Beyond this double precision takes neighbouring whole numbers for one."""
 PLAIN = Form()
 
 
 def typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A text column as numbers where every cell is one; names such as `03` stay text."""
+    """A text column as numbers where every cell is one; names such as `03`, or of more digits than a number holds, stay text."""
     present = column.dropna()
     if pd.api.types.is_numeric_dtype(column) or present.empty or present.astype(str).str.fullmatch(LEADING_ZERO).any():
         return column
     read = pd.to_numeric(column, errors="coerce")
-    return read if int(read.notna().sum()) == len(present) else column
+    if int(read.notna().sum()) < len(present) or _rounded(present, read).any():
+        return column
+    return read
+
+
+def typed_names(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The same of a column whose cells tell things apart: text where two of them, such as `1.1` and `1.10`, are one number."""
+    read = typed(column)
+    return read if read.nunique() == column.nunique() else column
+
+
+def _rounded(texts: pd.Series[Any], read: pd.Series[Any]) -> pd.Series[bool]:
+    """Which whole numbers are not what they were read as."""
+    if not pd.api.types.is_float_dtype(read):
+        return pd.Series(False, index=texts.index)
+    large = read[texts.index].abs() > LARGEST_WHOLE
+    return large & texts.astype(str).str.strip().str.fullmatch(WHOLE_NUMBER.pattern).astype(bool)
 
 
 def with_points(frame: pd.DataFrame) -> pd.DataFrame:
