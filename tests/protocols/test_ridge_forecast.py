@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
 from tests.protocols.electricity import electricity
@@ -337,6 +338,45 @@ def test_too_long_a_forecast_and_other_channels_are_refused() -> None:
         ModelUnfit, match="ours: it was trained on the channels clock, y0, y1; these data have clock, y0"
     ):
         RidgeForecast(SMALL).predict({"ours": [model]}, heads, other.test, Context())
+
+
+@pytest.mark.parametrize("horizon", [0, -3])
+def test_a_forecast_of_no_steps_is_refused(horizon: int) -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    heads = judge(split, ours=model).heads
+    with pytest.raises(DataInvalid, match=rf"there are no {horizon} steps to forecast. Ask for at least 1."):
+        RidgeForecast(SMALL).predict({"ours": [model]}, heads, split.test, Context(), horizon=horizon)
+
+
+def test_other_targets_are_refused_and_other_columns_where_there_is_no_model() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    fewer = Part.whole(split.train.collection.replaced(targets=("y0",)))
+    heads = judge(split, ours=model).heads
+    with pytest.raises(ModelUnfit, match="ours: it was trained on the targets y0, y1; these data have y0"):
+        RidgeForecast(SMALL).predict({"ours": [model]}, heads, fewer, Context())
+    protocol = RidgeForecast(SMALL.model_copy(update={"keep_heads": "all"}))
+    heads = protocol.evaluate({}, split, Context()).heads
+    with pytest.raises(ModelUnfit, match="ridge_lags: it reads 19 numbers and forecasts 24; these data have 11 and 12"):
+        protocol.predict({}, heads, fewer, Context())
+
+
+@pytest.mark.parametrize(
+    "option", [{"horizons": (0, 4)}, {"horizons": (-1,)}, {"penalties": (0.0, 1.0)}, {"relative_penalties": (-1.0,)}]
+)
+def test_horizons_and_penalties_of_nothing_are_refused(option: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(ValidationError, match="greater than"):
+        RidgeForecastConfig(**option)  # type: ignore[arg-type]
+
+
+def test_a_representation_that_is_not_finite_is_told_by_its_name() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    with torch.no_grad():
+        next(model.encoder.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelUnfit, match="ours: the representation of 246 of 246 windows is not finite"):
+        judge(split, ours=model)
 
 
 def test_horizons_that_do_not_fit_are_refused_all_at_once() -> None:
