@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -36,8 +37,6 @@ def judge(split: Split, config: RidgeForecastConfig = SMALL, **models: Model) ->
 
 
 def parts_of(values: Tensor, borders: tuple[int, ...]) -> list[Part]:
-    import pandas as pd
-
     collection = Collection(values[:, None], torch.tensor([0, len(values)]), pd.DataFrame({"n": [0]}), ("y",))
     return [Part(collection, torch.tensor([[0, a, b]])) for a, b in zip((0, *borders[:-1]), borders, strict=True)]
 
@@ -311,6 +310,18 @@ def test_forecasts_go_on_after_the_end_of_every_series() -> None:
     assert len(forecast) == 2 * 2 * 12 * 2
     last = forecast[(forecast["sequence"] == 0) & (forecast["row"] == "ours")].iloc[-1]
     assert last["time"] == np.datetime64("1970-01-01") + np.timedelta64(149 + 12, "h")
+
+
+def test_a_forecast_from_a_single_step_knows_no_times() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    heads = judge(split, ours=model).heads
+    for length in (1, 2):
+        part = Part.whole(toy_series(lengths=(length,)).train.collection)
+        found = RidgeForecast(SMALL).predict({"ours": [model]}, heads, part, Context(), horizon=2)
+        assert found["prediction"].notna().all()
+        hours = (found["time"] - pd.Timestamp(0)) / pd.Timedelta(hours=1)
+        assert hours.isna().all() if length == 1 else (hours == 1 + found["step"]).all()
 
 
 def test_heads_are_numbers_that_a_safe_format_holds(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ Forecaster = Callable[[Sample, Rows, int], Float[Tensor, "row output"]]
 """Forecasts `(row, horizon * target)` at some origins of a sample."""
 
 
+NO_TIME = int(np.datetime64("NaT").astype(np.int64))
 MAX_UNITS = 100_000
 """Of more test origins than this an even selection stands in the units; all count in the means."""
 
@@ -168,11 +169,12 @@ def forecast_frame(
 
 
 def _times(sample: Sample, sequence: Int[Tensor, "row"], steps: Int[Tensor, "row step"]) -> Int[Tensor, "row step"]:
-    """Times of steps; past the end of a sequence its last time step is repeated."""
+    """Times of steps; past the end of a sequence its last time step is repeated, and none is known where there is only one."""
     collection = sample.series.collection
     assert collection.times is not None
     start, last = collection.offsets[sequence, None], collection.offsets[sequence + 1, None] - 1
     index = start + steps
     known = torch.minimum(index, last)
     pace = collection.times[last] - collection.times[torch.maximum(last - 1, start)]
-    return collection.times[known] + (index - known) * pace
+    times: Tensor = collection.times[known] + (index - known) * pace
+    return torch.where((index > last) & (last == start), NO_TIME, times)
