@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from tswork.disk import disk_errors
 from tswork.protocols.base import Heads
@@ -13,6 +12,8 @@ from tswork.protocols.base import Heads
 
 def save_heads(path: Path, heads: Heads) -> None:
     """Write all arrays, named by their row and their own name; no file where there are none."""
+    from safetensors.numpy import save_file
+
     arrays = {
         f"{row}\n{name}": np.ascontiguousarray(array) for row, named in heads.items() for name, array in named.items()
     }
@@ -23,6 +24,8 @@ def save_heads(path: Path, heads: Heads) -> None:
 
 def load_heads(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """The heads that `save_heads` wrote."""
+    from safetensors.numpy import load_file
+
     heads: dict[str, dict[str, np.ndarray]] = {}
     for key, array in load_file(path).items() if path.exists() else ():
         row, _, name = key.partition("\n")
