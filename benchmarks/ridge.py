@@ -69,7 +69,7 @@ def judge(row: RidgeRow, train: Sample, validation: Sample, test: Sample, horizo
     scores = Scores(test, horizons, keep_every=max(horizons))
     for horizon, head in fit_horizons(row, train, validation, horizons):
         scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=False)
-    return scores.result(heads={}).value(row.name, "mse")
+    return scores.result().value(row.name, "mse")
 
 
 def compare(row: RidgeRow, train: Sample, validation: Sample, test: Sample, horizons: tuple[int, ...]) -> None:

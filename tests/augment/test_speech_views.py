@@ -125,6 +125,14 @@ def test_a_whole_number_of_steps_is_not_rounded_up_for_an_error_of_the_last_digi
         assert augmentation("speed", factors=[factor])(sound(length), generator=generator()).lengths.item() == expected
 
 
+def test_a_sequence_without_steps_has_none_at_any_speed() -> None:
+    x = torch.ones(3, 20, 1)
+    x[1] = 0
+    changed = augmentation("speed")(View(x, torch.tensor([20, 0, 20])), generator=generator())
+    assert changed.lengths[1] == 0
+    assert not changed.x[1].any()
+
+
 def test_speed_1_changes_nothing() -> None:
     given = sound(50, 17)
     changed = augmentation("speed", factors=[1.0])(given, generator=generator())

@@ -282,3 +282,17 @@ def test_a_stretch_has_its_size_and_lies_everywhere_equally_often(length: int, s
     assert len(counts) == length - size + 1
     expected = 20_000 / len(counts)
     assert ((counts - expected).abs() < 5 * expected**0.5).all()
+
+
+@ALL
+def test_a_sequence_without_steps_spoils_nothing(name: str) -> None:
+    given = batch()
+    lengths = given.lengths.clone()
+    lengths[1] = 0
+    holed = View(torch.where(inside(lengths, 20)[..., None], given.x, 0.0), lengths)
+    changed = augmentation(name)(holed, generator=generator())
+    assert changed.lengths[1] == 0
+    assert not changed.x[1].any()
+    others = [0, *range(2, len(lengths))]
+    expected = augmentation(name)(given, generator=generator())
+    assert torch.equal(changed.x[others].nan_to_num(), expected.x[others].nan_to_num())

@@ -290,7 +290,7 @@ def test_columns_that_a_series_does_not_have_are_told_by_its_header_alone(folder
     told = said(refused(folder, verb="validate"), folder)
     assert told == [
         "x.csv:1:1  data.time: has no time column 'dat'. Did you mean 'date'?",
-        "x.csv:1:1  data.channels: there is no channel 'OTT'. Did you mean 'OT'?",
+        "x.csv:1:1  data.target: there is no channel 'OTT'. Did you mean 'OT'?",
     ]
 
 

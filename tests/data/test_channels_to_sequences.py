@@ -125,3 +125,10 @@ def test_a_column_that_would_be_overwritten_is_refused() -> None:
         "data.prepare: 'channels_to_sequences' writes a column 'channel', and the table has one already. Call it otherwise with"
         " `columns: {NAME: channel}`."
     )
+
+
+def test_a_covariate_with_the_name_of_all_targets_is_refused() -> None:
+    collection = wide([3], channels="hab").replaced(channels=("value", "a", "b"))
+    with pytest.raises(DataInvalid, match="calls every target 'value', and the data have a covariate of that name"):
+        apart(collection)
+    assert apart(collection.replaced(channels=("h", "value", "b"), targets=("value", "b"))).channels == ("h", "value")

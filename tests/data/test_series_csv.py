@@ -125,7 +125,13 @@ def test_dates_that_are_none_unsorted_or_repeated_are_told_by_line(tmp_path: Pat
     ("asked", "told"),
     [
         ({"time": "stmp"}, "load.csv:1:1  data.time: has no time column 'stmp'. Did you mean 'stamp'?"),
-        ({"target": ["laod"]}, "load.csv:1:1  data.channels: there is no channel 'laod'. Did you mean 'load'?"),
+        ({"target": ["laod"]}, "load.csv:1:1  data.target: there is no channel 'laod'. Did you mean 'load'?"),
+        ({"target": ["load", "load"]}, "load.csv:1:1  data.target: names 'load' twice"),
+        (
+            {"target": ["load"], "covariates": ["temperatur"]},
+            "load.csv:1:1  data.covariates: there is no channel 'temperatur'. Did you mean 'temperature'?",
+        ),
+        ({"channels": ["laod"]}, "load.csv:1:1  data.channels: there is no channel 'laod'. Did you mean 'load'?"),
         (
             {"columns": {"temp": "temperatur"}},
             "load.csv:1:1  data.columns.temp: there is no column 'temperatur'. Did you mean 'temperature'?",
@@ -225,3 +231,32 @@ def test_ten_thousand_series_are_read_without_a_loop_over_them(tmp_path: Path) -
     found = read(tmp_path, **LONG)
     assert len(found) == 10_000
     assert found.lengths.unique().tolist() == [3]
+
+
+def test_series_without_a_name_beside_others_that_change_are_all_told(tmp_path: Path) -> None:
+    write(tmp_path, "id,x,who\n,1,u\na,2,v\nb,1,u\nb,2,v\n")
+    assert faults(tmp_path, **LONG, groups=["who"]) == [
+        "load.csv:2:1  id: names no series",
+        "load.csv  who: changes within the series b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "read_as"),
+    [
+        (["7", "12"], [7, 12]),
+        (["1.1", "1.10"], ["1.1", "1.10"]),
+        (["1e2", "100"], ["1e2", "100"]),
+        (["9007199254740993", "9007199254740992"], [9007199254740993, 9007199254740992]),
+        (["123456789012345678901", "123456789012345678902"], ["123456789012345678901", "123456789012345678902"]),
+    ],
+)
+def test_series_with_different_names_stay_apart(tmp_path: Path, names: list[str], read_as: list[object]) -> None:
+    write(tmp_path, "id,x\n" + "".join(f"{name},1\n" for name in names))
+    assert read(tmp_path, **LONG).table["id"].tolist() == read_as
+
+
+def test_groups_with_more_digits_than_a_number_holds_stay_apart(tmp_path: Path) -> None:
+    write(tmp_path, "id,x,who\na,1,123456789012345678901\nb,2,123456789012345678902\nc,3,5\n")
+    found = read(tmp_path, **LONG, groups=["who"])
+    assert found.codes("who").unique().numel() == 3

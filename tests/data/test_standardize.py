@@ -167,3 +167,41 @@ def test_a_calendar_that_adds_nothing_is_refused() -> None:
     with pytest.raises(NestedInvalid) as refused:
         configure("preparation", {"uses": "calendar", "features": []})
     assert "there is nothing to add" in str(refused.value.errors)
+
+
+def test_a_calendar_before_scaled_channels_leaves_their_way_back() -> None:
+    times = torch.arange(4) * 3600 * 10**9
+    values = np.array([[[1, 10], [2, 30], [3, 20], [4, 80]]], np.float32)
+    scaled = configure("preparation", "standard_score").build()
+    collection = scaled.apply(Collection.from_array(values, channels=["a", "b"], times=times))
+    with_hours = configure("preparation", {"uses": "calendar", "features": ["hour", "month"]}).build().apply(collection)
+    for found in (with_hours, standardized(with_hours, Part.whole(with_hours))):
+        assert found.affine is not None
+        original = found.values * found.affine.scale + found.affine.offset
+        np.testing.assert_allclose(
+            original.numpy(), [[0, 1, 1, 10], [1, 1, 2, 30], [2, 1, 3, 20], [3, 1, 4, 80]], atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "twice"),
+    [
+        ({}, ("hour", "load", "month"), ["hour", "month"]),
+        ({"features": ["day", "day"]}, ("load",), ["day"]),
+        ({"features": [], "cycles": ["day"]}, ("day_sin",), ["day_sin"]),
+    ],
+)
+def test_a_calendar_of_which_the_data_have_a_channel_is_refused(
+    options: dict[str, Any], channels: tuple[str, ...], twice: list[str]
+) -> None:
+    times = torch.arange(3) * 3600 * 10**9
+    collection = Collection.from_array(
+        np.zeros((1, 3, len(channels)), np.float32), channels=list(channels), times=times
+    )
+    with pytest.raises(DataInvalid) as refused:
+        configure("preparation", {"uses": "calendar", **options}).build().apply(collection)
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"data.prepare: there would be two channels {name!r}. Leave it out of `features` or `cycles`, or give the data's own"
+        " column another name with `columns:`."
+        for name in twice
+    ]

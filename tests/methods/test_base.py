@@ -197,3 +197,18 @@ def test_an_empty_part_gives_no_batches() -> None:
     model = model_of(method_of("contrastive"), part)
     empty = sequence_batches(nothing(part), encoder=model.encoder, context=Context(), batch_size=4)
     assert empty.steps(0) == 0
+
+
+OTHERS = ["autotcl", "infots", "cost", "fixed_augmentation"]
+
+
+@pytest.mark.parametrize("name", [*METHODS.args[1], *OTHERS])
+def test_an_encoder_has_its_own_learning_rate_where_one_is_given(name: str) -> None:
+    part = waves([40] * 4)
+    rates = {"learning_rate": 1e-2, "encoder_learning_rate": 1e-4}
+    model = model_of(method_of(name, **rates), part)
+    groups = [group for one in method_of(name, **rates).optimisers(model).values() for group in one.param_groups]
+    found = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert {found[id(parameter)] for parameter in model.encoder.parameters()} == {1e-4}
+    plain = [one for optimiser in method_of(name).optimisers(model).values() for one in optimiser.param_groups]
+    assert sorted(found) == sorted(id(parameter) for group in plain for parameter in group["params"])

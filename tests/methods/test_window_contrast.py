@@ -243,3 +243,14 @@ def test_the_real_training_rows_are_cut_the_same_way(data_root: Any) -> None:
     given = method(max_train_length=257)
     batches = given.batches(model_of(given, part), part, Context())
     assert (len(batches.part), batches.steps(0)) == (33, 1)
+
+
+@pytest.mark.parametrize("name", ["autotcl", "fixed_augmentation", "infots", "cost", "ts2vec"])
+def test_sequences_without_steps_are_left_out(name: str) -> None:
+    part = waves([20, 20, 14, 20])
+    with_empty = waves([20, 0, 20, 14, 0, 20])
+    given = method_of(name, **({"blocks": 4} if "local_weight" in type(method_of(name).config).model_fields else {}))
+    found, expected = (
+        given.batches(model_of(given, one), one, Context()).part.lengths.tolist() for one in (with_empty, part)
+    )
+    assert found == expected

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
 from tests.protocols.electricity import electricity
@@ -35,8 +37,6 @@ def judge(split: Split, config: RidgeForecastConfig = SMALL, **models: Model) ->
 
 
 def parts_of(values: Tensor, borders: tuple[int, ...]) -> list[Part]:
-    import pandas as pd
-
     collection = Collection(values[:, None], torch.tensor([0, len(values)]), pd.DataFrame({"n": [0]}), ("y",))
     return [Part(collection, torch.tensor([[0, a, b]])) for a, b in zip((0, *borders[:-1]), borders, strict=True)]
 
@@ -312,6 +312,18 @@ def test_forecasts_go_on_after_the_end_of_every_series() -> None:
     assert last["time"] == np.datetime64("1970-01-01") + np.timedelta64(149 + 12, "h")
 
 
+def test_a_forecast_from_a_single_step_knows_no_times() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    heads = judge(split, ours=model).heads
+    for length in (1, 2):
+        part = Part.whole(toy_series(lengths=(length,)).train.collection)
+        found = RidgeForecast(SMALL).predict({"ours": [model]}, heads, part, Context(), horizon=2)
+        assert found["prediction"].notna().all()
+        hours = (found["time"] - pd.Timestamp(0)) / pd.Timedelta(hours=1)
+        assert hours.isna().all() if length == 1 else (hours == 1 + found["step"]).all()
+
+
 def test_heads_are_numbers_that_a_safe_format_holds(tmp_path: Path) -> None:
     from tswork.pipeline.results import load_result, save_result
 
@@ -337,6 +349,45 @@ def test_too_long_a_forecast_and_other_channels_are_refused() -> None:
         ModelUnfit, match="ours: it was trained on the channels clock, y0, y1; these data have clock, y0"
     ):
         RidgeForecast(SMALL).predict({"ours": [model]}, heads, other.test, Context())
+
+
+@pytest.mark.parametrize("horizon", [0, -3])
+def test_a_forecast_of_no_steps_is_refused(horizon: int) -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    heads = judge(split, ours=model).heads
+    with pytest.raises(DataInvalid, match=rf"there are no {horizon} steps to forecast. Ask for at least 1."):
+        RidgeForecast(SMALL).predict({"ours": [model]}, heads, split.test, Context(), horizon=horizon)
+
+
+def test_other_targets_are_refused_and_other_columns_where_there_is_no_model() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    fewer = Part.whole(split.train.collection.replaced(targets=("y0",)))
+    heads = judge(split, ours=model).heads
+    with pytest.raises(ModelUnfit, match="ours: it was trained on the targets y0, y1; these data have y0"):
+        RidgeForecast(SMALL).predict({"ours": [model]}, heads, fewer, Context())
+    protocol = RidgeForecast(SMALL.model_copy(update={"keep_heads": "all"}))
+    heads = protocol.evaluate({}, split, Context()).heads
+    with pytest.raises(ModelUnfit, match="ridge_lags: it reads 19 numbers and forecasts 24; these data have 11 and 12"):
+        protocol.predict({}, heads, fewer, Context())
+
+
+@pytest.mark.parametrize(
+    "option", [{"horizons": (0, 4)}, {"horizons": (-1,)}, {"penalties": (0.0, 1.0)}, {"relative_penalties": (-1.0,)}]
+)
+def test_horizons_and_penalties_of_nothing_are_refused(option: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(ValidationError, match="greater than"):
+        RidgeForecastConfig(**option)  # type: ignore[arg-type]
+
+
+def test_a_representation_that_is_not_finite_is_told_by_its_name() -> None:
+    split = toy_series()
+    model = toy_model(split.train)
+    with torch.no_grad():
+        next(model.encoder.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelUnfit, match="ours: the representation of 246 of 246 windows is not finite"):
+        judge(split, ours=model)
 
 
 def test_horizons_that_do_not_fit_are_refused_all_at_once() -> None:

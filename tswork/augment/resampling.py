@@ -17,7 +17,7 @@ from tswork.precision import wide
 
 def at_positions(view: View, positions: Float[Tensor, "batch time"]) -> View:
     """The view read at these places, in steps from the first; those outside a sequence are moved to its nearest end."""
-    last = (view.lengths - 1)[:, None]
+    last = (view.lengths - 1).clamp(min=0)[:, None]
     places = positions.clamp(min=0).minimum(last.to(positions.dtype))
     left = places.long()
     right = (left + 1).minimum(last)
@@ -36,8 +36,8 @@ def steps_of(view: View) -> Float[Tensor, "time"]:
 
 
 def last_places(lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch 1"]:
-    """The place of the last step of each sequence."""
-    return (lengths - 1).double()[:, None]
+    """The place of the last step of each sequence; the first where there is none."""
+    return (lengths - 1).clamp(min=0).double()[:, None]
 
 
 def _values(x: Float[Tensor, "batch time channel"], index: Int[Tensor, "batch time"]) -> Float[Tensor, "..."]:

@@ -31,10 +31,23 @@ def typed(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column) or present.empty or present.astype(str).str.fullmatch(LEADING_ZERO).any():
         return column
     read = pd.to_numeric(column, errors="coerce")
-    if int(read.notna().sum()) < len(present):
+    if int(read.notna().sum()) < len(present) or _rounded(present, read).any():
         return column
-    large = present[(read[present.index].abs() >= EXACT).to_numpy()] if read.dtype == np.float64 else present[:0]
-    return column if large.astype(str).str.fullmatch(WHOLE_NUMBER).any() else read
+    return read
+
+
+def typed_names(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The same of a column whose cells tell things apart: text where two of them, such as `1.1` and `1.10`, are one number."""
+    read = typed(column)
+    return read if read.nunique() == column.nunique() else column
+
+
+def _rounded(texts: pd.Series[Any], read: pd.Series[Any]) -> pd.Series[bool]:
+    """Which whole numbers are not what they were read as."""
+    if not pd.api.types.is_float_dtype(read):
+        return pd.Series(False, index=texts.index)
+    large = read[texts.index].abs() >= EXACT
+    return large & texts.astype(str).str.strip().str.fullmatch(WHOLE_NUMBER.pattern).astype(bool)
 
 
 def with_points(frame: pd.DataFrame) -> pd.DataFrame:

@@ -28,17 +28,24 @@ def choose_channels(
         others = () if options.target else tuple(available)
     wanted = [*(name for name in others if name not in options.target), *options.target]
     problems = [
-        Problem(f"there is no channel {name!r}", "data.channels", place, near_channel(name, available))
+        Problem(f"there is no channel {name!r}", _key_of(name, options), place, near_channel(name, available))
         for name in wanted
         if name not in available
     ]
     problems += [
-        Problem(f"names {name!r} twice", "data.channels", place)
+        Problem(f"names {name!r} twice", _key_of(name, options), place)
         for name in sorted({one for one in wanted if wanted.count(one) > 1})
     ]
     if not wanted:
         problems.append(Problem("no column is left to be a channel", "data.channels", place))
     return wanted, problems
+
+
+def _key_of(name: str, options: DataOptions) -> str:
+    """The key of a data block that names a channel."""
+    if name in options.target:
+        return "data.target"
+    return "data.channels" if options.covariates is None else "data.covariates"
 
 
 def renaming_problems(names: Sequence[str], options: DataOptions, place: Location | None = None) -> list[Problem]:

@@ -56,7 +56,7 @@ from tswork.encoders.base import Frames
 from tswork.encoders.pooling import pool
 from tswork.errors import ModelUnfit
 from tswork.figures.learned_view import learned_view
-from tswork.methods.base import Update, build_encoder
+from tswork.methods.base import Update, build_encoder, parameter_groups
 from tswork.methods.model import Model, evaluating, frozen
 from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
 from tswork.objectives.autotcl import global_info_nce, kernel_mmd, sparsity, temporal_consistency
@@ -161,8 +161,9 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
         config, augmenter = self.config, _augmenter(model)
         if augmenter is None:
             return super().optimisers(model)
+        groups = parameter_groups(model, config, only=[model.encoder])
         return {
-            "encoder": AdamW(model.encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay),
+            "encoder": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay),
             "augmenter": AdamW(
                 augmenter.parameters(), lr=config.augmenter_learning_rate, weight_decay=config.weight_decay
             ),

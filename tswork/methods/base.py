@@ -287,8 +287,10 @@ def parameter_groups(
 
 
 def observed_pieces(part: Part, model: Model, length: int) -> Part:
-    """Spans cut into pieces of about that many steps; where values are missing, without ends at which all channels are."""
+    """Spans that have steps, cut into pieces of about that many; where values are missing, without ends at which all channels are."""
     pieces = part.pieces(length)
+    if not bool((pieces.lengths > 0).all()):
+        pieces = Part(pieces.collection, pieces.spans[pieces.lengths > 0])
     return pieces.observed() if model.info.missing else pieces
 
 

@@ -56,6 +56,7 @@ from tswork.methods.base import (
     Update,
     build_encoder,
     observed_pieces,
+    parameter_groups,
     sequence_batches,
     steps_by_size,
 )
@@ -138,10 +139,8 @@ class Cost(Method[CostConfig]):
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         config = self.config
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        sgd = SGD(
-            parameters, lr=config.learning_rate, momentum=config.optimiser_momentum, weight_decay=config.weight_decay
-        )
+        groups = parameter_groups(model, config)
+        sgd = SGD(groups, lr=config.learning_rate, momentum=config.optimiser_momentum, weight_decay=config.weight_decay)
         return {"model": sgd}
 
     def schedulers(self, optimisers: Mapping[str, Optimizer], steps: int) -> Mapping[str, LRScheduler]:

@@ -5,7 +5,8 @@ made by the usual augmentations of the literature (Um et al., ICMI 2017; Le Guen
 Franceschi et al., NeurIPS 2019), either one after another or one of them, drawn anew for every step.
 
 Without `augment_covariates` channels that are no targets stay as they are; a view that changes the length of sequences changes
-all channels.
+all channels. AutoTCL and InfoTS change covariates unless told otherwise; for a comparison in which the making of views alone
+differs, set `augment_covariates: true` here, or `gate_covariates: false` and `augment_covariates: false` there.
 """
 
 from __future__ import annotations

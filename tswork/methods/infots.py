@@ -50,7 +50,7 @@ from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
 from tswork.encoders.pooling import pool
 from tswork.errors import ModelUnfit
-from tswork.methods.base import Update
+from tswork.methods.base import Update, parameter_groups
 from tswork.methods.model import Model, frozen
 from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce
@@ -126,8 +126,9 @@ class InfoTS(WindowContrast[InfoTSConfig]):
 
     def optimisers(self, model: Model) -> Mapping[str, Optimizer]:
         config, mixture = self.config, model.heads["mixture"]
+        groups = parameter_groups(model, config, only=[model.encoder])
         return {
-            "model": AdamW(model.encoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay),
+            "model": AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay),
             "mixture": AdamW(mixture.parameters(), lr=config.meta_learning_rate, weight_decay=0.0),
         }
 

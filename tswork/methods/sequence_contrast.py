@@ -24,7 +24,7 @@ from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import Part
 from tswork.encoders.pooling import Pooling
-from tswork.methods.base import Method, MethodConfig, check_company, sequence_batches
+from tswork.methods.base import Method, MethodConfig, check_company, parameter_groups, sequence_batches
 from tswork.methods.model import Model
 from tswork.training.optimisers import Adam
 
@@ -90,4 +90,4 @@ def projection(wide: int, hidden: int, narrow: int) -> nn.Sequential:
 def adam(model: Model, config: MethodConfig, *, betas: tuple[float, float]) -> Mapping[str, Optimizer]:
     """Adam over all of a model, its weight decay added to the gradient."""
     rate, decay = config.learning_rate, config.weight_decay
-    return {"model": Adam(model.parameters(), lr=rate, betas=betas, weight_decay=decay)}
+    return {"model": Adam(parameter_groups(model, config), lr=rate, betas=betas, weight_decay=decay)}

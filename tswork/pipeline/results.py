@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
 
-from tswork.disk import disk_errors
 from tswork.protocols.base import Protocol, Result
+from tswork.protocols.stored_heads import load_heads, save_heads
 
 
 def save_result(folder: Path, result: Result) -> None:
@@ -21,30 +19,18 @@ def save_result(folder: Path, result: Result) -> None:
     for name, frame in (("units", result.units), ("predictions", result.predictions)):
         if frame is not None:
             frame.to_parquet(folder / f"{name}.parquet", index=False)
-    heads = {
-        f"{row}\n{name}": np.ascontiguousarray(array)
-        for row, arrays in result.heads.items()
-        for name, array in arrays.items()
-    }
-    if heads:
-        with disk_errors(folder / "heads.safetensors"):
-            save_file(heads, folder / "heads.safetensors")
+    save_heads(folder / "heads.safetensors", result.heads)
     (folder / "warnings.json").write_text(json.dumps(list(result.warnings)))
 
 
 def load_result(folder: Path) -> Result:
     """The result that `save_result` wrote; its tables are among the entry's records."""
-    heads: dict[str, dict[str, np.ndarray]] = {}
-    if (folder / "heads.safetensors").exists():
-        for key, array in load_file(folder / "heads.safetensors").items():
-            row, _, name = key.partition("\n")
-            heads.setdefault(row, {})[name] = array
     return Result(
         rows=pd.read_parquet(folder / "rows.parquet"),
         units=_frame(folder / "units.parquet"),
         predictions=_frame(folder / "predictions.parquet"),
         warnings=tuple(json.loads((folder / "warnings.json").read_text())),
-        heads=heads,
+        heads=load_heads(folder / "heads.safetensors"),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,20 @@ Forecaster = Callable[[Sample, Rows, int], Float[Tensor, "row output"]]
 """Forecasts `(row, horizon * target)` at some origins of a sample."""
 
 
+NO_TIME = int(np.datetime64("NaT").astype(np.int64))
 MAX_UNITS = 100_000
 """Of more test origins than this an even selection stands in the units; all count in the means."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What some rows were found to be: figures, units, kept forecasts (None: none), penalties, and what forecasts later."""
+
+    figures: pd.DataFrame
+    units: pd.DataFrame
+    forecasts: pd.DataFrame | None
+    penalties: pd.DataFrame
+    heads: Heads
 
 
 class Scores:
@@ -34,6 +47,7 @@ class Scores:
         self._units: list[pd.DataFrame] = []
         self._forecasts: list[pd.DataFrame] = []
         self._penalties: list[tuple[str, int, float, float]] = []
+        self._heads: dict[str, dict[str, np.ndarray]] = {}
 
     def add(self, row: str, role: str, horizon: int, forecaster: Forecaster, *, keep: bool) -> None:
         """Judge one row at one horizon; `keep` stores the forecasts of the kept origins."""
@@ -60,20 +74,42 @@ class Scores:
         """Note the penalty, and the scale of the representation, that were chosen on the validation part."""
         self._penalties.append((row, horizon, penalty, scale))
 
-    def result(self, *, heads: Heads) -> Result:
-        """Rows with the means over horizons (`at` empty), units, kept forecasts and the table of penalties."""
-        rows = make_rows(self._rows)
+    def keep_head(self, row: str, horizon: int, arrays: Mapping[str, Float[Tensor, "..."]]) -> None:
+        """Keep what was fitted, so that it can forecast new data."""
+        self._heads[f"{row}@h{horizon}"] = {name: array.float().cpu().numpy() for name, array in arrays.items()}
+
+    def judged(self) -> Judged:
+        """All that is here."""
+        return Judged(
+            make_rows(self._rows),
+            pd.concat(self._units, ignore_index=True),
+            pd.concat(self._forecasts, ignore_index=True) if self._forecasts else None,
+            pd.DataFrame(self._penalties, columns=["row", "horizon", "penalty", "scale"]),
+            self._heads,
+        )
+
+    def take(self, judged: Judged) -> None:
+        """Add rows that were judged on the same test origins."""
+        self._rows += judged.figures.itertuples(index=False, name=None)
+        self._units.append(judged.units)
+        self._forecasts += [] if judged.forecasts is None else [judged.forecasts]
+        self._penalties += judged.penalties.itertuples(index=False, name=None)
+        self._heads |= {key: dict(arrays) for key, arrays in judged.heads.items()}
+
+    def result(self) -> Result:
+        """Rows with the means over horizons (`at` empty), units, kept forecasts, heads and the table of penalties."""
+        judged = self.judged()
+        rows = judged.figures
         means = rows.groupby(["row", "role", "metric"], sort=False, as_index=False)["value"].mean().assign(at="")
         order = {name: position for position, name in enumerate(rows["row"].unique())}
         rows = pd.concat([rows, means[rows.columns]], ignore_index=True)
         rows = rows.sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-        penalties = pd.DataFrame(self._penalties, columns=["row", "horizon", "penalty", "scale"])
         return Result(
             rows=rows,
-            units=pd.concat(self._units, ignore_index=True),
-            predictions=pd.concat(self._forecasts, ignore_index=True) if self._forecasts else None,
-            tables={"penalties": penalties.sort_values(["row", "horizon"], ignore_index=True)},
-            heads=heads,
+            units=judged.units,
+            predictions=judged.forecasts,
+            tables={"penalties": judged.penalties.sort_values(["row", "horizon"], ignore_index=True)},
+            heads=judged.heads,
         )
 
     def history(self) -> pd.DataFrame:
@@ -133,11 +169,12 @@ def forecast_frame(
 
 
 def _times(sample: Sample, sequence: Int[Tensor, "row"], steps: Int[Tensor, "row step"]) -> Int[Tensor, "row step"]:
-    """Times of steps; past the end of a sequence its last time step is repeated."""
+    """Times of steps; past the end of a sequence its last time step is repeated, and none is known where there is only one."""
     collection = sample.series.collection
     assert collection.times is not None
     start, last = collection.offsets[sequence, None], collection.offsets[sequence + 1, None] - 1
     index = start + steps
     known = torch.minimum(index, last)
     pace = collection.times[last] - collection.times[torch.maximum(last - 1, start)]
-    return collection.times[known] + (index - known) * pace
+    times: Tensor = collection.times[known] + (index - known) * pace
+    return torch.where((index > last) & (last == start), NO_TIME, times)

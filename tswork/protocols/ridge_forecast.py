@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -51,28 +52,34 @@ from tswork.figures.forecasts import example_forecasts
 from tswork.methods.model import Model
 from tswork.metrics.forecasting import Errors, persistence_steps, seasonal_period, seasonal_steps
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
-from tswork.protocols.forecast_features import encode_origins
+from tswork.protocols.forecast_features import Represented, represented
 from tswork.protocols.forecast_rows import Head, RidgeRow, Select, fit_horizons
 from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
-from tswork.protocols.forecast_scores import Forecaster, Scores, forecast_frame
+from tswork.protocols.forecast_scores import Forecaster, Judged, Scores, forecast_frame
+from tswork.protocols.kept_forecasts import kept_row
 from tswork.registry import register
 from tswork.wording import counted
 
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 RELATIVE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 
+Penalty = Annotated[float, Field(gt=0)]
+"""Without any, values that say the same could not be told apart."""
+
 
 class RidgeForecastConfig(Config):
     """Options of `ridge_forecast`; the defaults are the published protocol for hourly data."""
 
-    horizons: Many[int] = Field(default=(24, 48, 168, 336, 720), min_length=1, description="steps to forecast")
+    horizons: Many[Annotated[int, Field(ge=1)]] = Field(
+        default=(24, 48, 168, 336, 720), min_length=1, description="steps to forecast"
+    )
     window: int = Field(default=201, ge=1, description="steps that are encoded, and past values of the lag rows")
     drop: int = Field(default=200, ge=0, description="first steps of each training span that are no forecast start")
     predict: Literal["absolute", "change"] = Field(
         default="absolute", description="what a representation predicts: values, or their change from the last one"
     )
-    penalties: Many[float] = Field(default=PENALTIES, min_length=1, description="ridge penalties to choose from")
-    relative_penalties: Many[float] = Field(
+    penalties: Many[Penalty] = Field(default=PENALTIES, min_length=1, description="ridge penalties to choose from")
+    relative_penalties: Many[Penalty] = Field(
         default=RELATIVE_PENALTIES, min_length=1, description="penalties of the rows on relative values"
     )
     combine: Literal["none", "candidates", "all"] = Field(
@@ -133,25 +140,17 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         """
         self.check(split)
         models = {name: models[-1] for name, models in candidates.items()}
-        train, validation, test = self.samples(models, split, context)
-        scores = Scores(test, self.horizons, keep_every=self.config.keep_every or max(self.horizons))
+        samples = self.samples({}, split, context)
+        test = samples[-1]
+        scores = self._scores(test)
         period, warnings = self._season(test)
         for name, forecaster in _naive_forecasters(period).items():
             for horizon in self.horizons:
                 scores.add(name, "control", horizon, forecaster, keep=name == "persistence")
-        heads: dict[str, dict[str, Tensor]] = {}
+        encoded = Represented(models, samples, context)
         for row in self.ridge_rows(models):
-            for horizon, head in fit_horizons(row, train, validation, self.horizons, select=self.config.select):
-                scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
-                scores.penalty(row.name, horizon, head.penalty, head.scale)
-                if row.role == "candidate" or self.config.keep_heads == "all":
-                    heads[f"{row.name}@h{horizon}"] = {"weights": head.weights, "intercept": head.intercept}
-        result = scores.result(
-            heads={
-                key: {name: array.float().cpu().numpy() for name, array in arrays.items()}
-                for key, arrays in heads.items()
-            }
-        )
+            scores.take(kept_row(row.name, partial(self._judged, row, encoded), context))
+        result = scores.result()
         if result.predictions is not None and len(result.predictions):
             context.recorder.figure("forecasts", example_forecasts(result.predictions, scores.history()))
         beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
@@ -174,15 +173,16 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         """
         models = {name: models[-1] for name, models in candidates.items()}
         fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self.horizons)
-        steps = horizon or fitted[-1]
+        steps = fitted[-1] if horizon is None else horizon
+        if steps < 1:
+            raise DataInvalid(
+                [Problem(f"there are no {steps} steps to forecast", "horizon", remedy="Ask for at least 1.")]
+            )
         if steps > fitted[-1]:
             problem = f"no head forecasts {counted(steps, 'step')}; the longest has {fitted[-1]}"
             remedy = f"Ask for at most {fitted[-1]}, or add {steps} to the protocol's horizons and run again."
             raise DataInvalid([Problem(problem, "horizon", remedy=remedy)])
-        for name, model in models.items():
-            if model.info.channels and model.info.channels != data.collection.channels:
-                expected, found = ", ".join(model.info.channels), ", ".join(data.collection.channels)
-                raise ModelUnfit(name, f"it was trained on the channels {expected}; these data have {found}")
+        _refuse_other_channels(models, data.collection)
         chosen = next(length for length in fitted if length >= steps)
         if problems := list(_missing_problems(data.collection)):
             raise DataInvalid(problems)
@@ -191,9 +191,10 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         needed = {row.model: models[row.model] for row in rows if row.model is not None}
         sample = self._encoded(needed, data.collection, [origins], context)[0]
         forecasters = {"persistence": _naive_forecasters(None)["persistence"]}
-        forecasters |= {
-            row.name: fitted_forecaster(row, _stored_head(row, heads, chosen, context.device)) for row in rows
-        }
+        for row in rows:
+            head = _stored_head(row, heads, chosen, context.device)
+            _refuse_other_shape(row, head, sample, chosen)
+            forecasters[row.name] = fitted_forecaster(row, head)
         every = slice(0, len(origins))
         frames = [
             forecast_frame(
@@ -202,6 +203,20 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
             for name, forecaster in forecasters.items()
         ]
         return pd.concat(frames, ignore_index=True).drop(columns="horizon")
+
+    def _judged(self, row: RidgeRow, encoded: Represented) -> Judged:
+        """A row, fitted and scored at every horizon."""
+        train, validation, test = encoded.by(row.model)
+        scores = self._scores(test)
+        for horizon, head in fit_horizons(row, train, validation, self.horizons, select=self.config.select):
+            scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
+            scores.penalty(row.name, horizon, head.penalty, head.scale)
+            if row.role == "candidate" or self.config.keep_heads == "all":
+                scores.keep_head(row.name, horizon, {"weights": head.weights, "intercept": head.intercept})
+        return scores.judged()
+
+    def _scores(self, test: Sample) -> Scores:
+        return Scores(test, self.horizons, keep_every=self.config.keep_every or max(self.horizons))
 
     @property
     def horizons(self) -> tuple[int, ...]:
@@ -235,12 +250,8 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
     def _encoded(
         self, models: Mapping[str, Model], collection: Collection, origins: Sequence[Origins], context: Context
     ) -> list[Sample]:
-        series, window = Series(collection, context.device), self.config.window
-        features = {name: encode_origins(model, collection, origins, window, context) for name, model in models.items()}
-        return [
-            Sample(one, series, window, {name: of_parts[part] for name, of_parts in features.items()})
-            for part, one in enumerate(origins)
-        ]
+        series = Series(collection, context.device)
+        return represented(models, [Sample(one, series, self.config.window) for one in origins], context)
 
     def _season(self, test: Sample) -> tuple[int | None, tuple[str, ...]]:
         """The period of the seasonal row, or a warning that says why it is left out."""
@@ -292,6 +303,27 @@ def _stored_head(row: RidgeRow, heads: Heads, horizon: int, device: torch.device
     arrays = heads[f"{row.name}@h{horizon}"]
     weights, intercept = (torch.as_tensor(arrays[name], dtype=torch.float64) for name in ("weights", "intercept"))
     return Head(weights.to(device), intercept.to(device), row.change, float("nan"))
+
+
+def _refuse_other_channels(models: Mapping[str, Model], collection: Collection) -> None:
+    """Refuse data whose channels or targets are not those that a model was trained on. Raises `ModelUnfit`."""
+    for name, model in models.items():
+        for what, expected, found in (
+            ("channels", model.info.channels, collection.channels),
+            ("targets", model.info.targets, collection.targets),
+        ):
+            if model.info.channels and expected != found:
+                told, those = (", ".join(names) or "none" for names in (expected, found))
+                raise ModelUnfit(name, f"it was trained on the {what} {told}; these data have {those}")
+
+
+def _refuse_other_shape(row: RidgeRow, head: Head, sample: Sample, horizon: int) -> None:
+    """The same for a row without a model: its head tells how many numbers it reads and gives. Raises `ModelUnfit`."""
+    reads, gives = head.weights.shape
+    found = (row.features(sample, slice(0, 1)).shape[1], horizon * sample.series.width)
+    if (reads, gives) != found:
+        reason = f"it reads {reads} numbers and forecasts {gives}; these data have {found[0]} and {found[1]}"
+        raise ModelUnfit(row.name, reason, "Give data with the channels and targets of the run.")
 
 
 def _step_seconds(collection: Collection) -> float | None:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from tswork.config import Config, Many
-from tswork.data.collection import Collection
+from tswork.data.collection import Affine, Collection
 from tswork.data.prepare.base import Preparation
 from tswork.errors import DataInvalid, Problem
 from tswork.registry import register
@@ -60,6 +60,15 @@ class Calendar(Preparation[CalendarConfig]):
             raise DataInvalid(
                 [Problem("the data have no time stamps", "data.prepare", remedy="Name their column with `time:`.")]
             )
+        names = (*self.config.channels, *collection.channels)
+        # Channels are told apart by their names: which are forecast, which are changed by a view.
+        if twice := [name for name in dict.fromkeys(self.config.channels) if names.count(name) > 1]:
+            remedy = (
+                "Leave it out of `features` or `cycles`, or give the data's own column another name with `columns:`."
+            )
+            raise DataInvalid(
+                [Problem(f"there would be two channels {name!r}", "data.prepare", remedy=remedy) for name in twice]
+            )
         times = collection.times.numpy()
         covariates = np.concatenate(
             [
@@ -70,9 +79,18 @@ class Calendar(Preparation[CalendarConfig]):
         )
         return collection.replaced(
             values=torch.cat([torch.from_numpy(covariates), collection.values], dim=1),
-            channels=(*self.config.channels, *collection.channels),
+            channels=names,
             targets=collection.targets or collection.channels,
+            affine=_with_covariates(collection.affine, len(self.config.channels)),
         )
+
+
+def _with_covariates(affine: Affine | None, count: int) -> Affine | None:
+    """The way back to original units with so many channels before the others that are in theirs."""
+    if affine is None:
+        return None
+    ones = affine.scale.new_ones(len(affine.scale), count)
+    return Affine(torch.cat([ones, affine.scale], dim=1), torch.cat([torch.zeros_like(ones), affine.offset], dim=1))
 
 
 def calendar_features(

@@ -33,6 +33,10 @@ class ChannelsToSequences(Preparation[NoOptions]):
     """Makes a sequence of every target channel, each with all covariates."""
 
     def apply(self, collection: Collection) -> Collection:
+        if VALUE in (collection.channels[place] for place in collection.covariate_index):
+            text = f"'channels_to_sequences' calls every target {VALUE!r}, and the data have a covariate of that name"
+            remedy = f"Call it otherwise with `columns: {{NAME: {VALUE}}}`."
+            raise DataInvalid([Problem(text, "data.prepare", remedy=remedy)])
         targets = torch.tensor(collection.target_index)
         covariates = torch.tensor(collection.covariate_index, dtype=torch.int64)
         table = _table(collection, [collection.channels[place] for place in targets.tolist()])

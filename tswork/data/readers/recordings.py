@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 
 from tswork.config import ADDED_LATER, NOT_KEYED, Config, Configured, Many, Uses
-from tswork.data.cells import typed
+from tswork.data.cells import typed, typed_names
 from tswork.data.channels import column_problems, renaming_problems
 from tswork.data.collection import Collection
 from tswork.data.decoded import Wanted, read_decoded
@@ -220,7 +220,7 @@ class Recordings(Reader[R]):
             ids = pd.Series([f"{path}:{start}-{stop}" for path, start, stop in pieces])
             others.setdefault(ORIGIN, pd.Series(rows.paths))
         if ID in frame.columns:
-            own = typed(frame[ID])
+            own = typed_names(frame[ID])
             ids = own if not own.isna().any() else own.astype(object).where(own.notna(), ids)
         return pd.DataFrame({ID: ids, **others})
 

@@ -22,7 +22,7 @@ from jaxtyping import Int64
 from pydantic import Field
 
 from tswork.config import Config, FilePath
-from tswork.data.cells import numbers, order_faults, stamps, typed
+from tswork.data.cells import numbers, order_faults, stamps, typed, typed_names
 from tswork.data.channels import choose_channels, column_problems, renaming_problems
 from tswork.data.collection import Collection
 from tswork.data.faults import each, some
@@ -102,12 +102,13 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
             rest="rows without a series",
         )
         codes, names = pd.factorize(key, sort=False)
+        named = codes >= 0
         order = np.argsort(codes, kind="stable")
         times = stamps(table, roles.stamp, self.config.date_format, faults) if roles.stamp else None
         values = numbers(table, roles.channels, faults, form=self._form)
-        rows = pd.DataFrame({"id": typed(pd.Series(names))})
+        rows = pd.DataFrame({"id": typed_names(pd.Series(names))})
         for column in roles.described:
-            per_series = table.frame[column].groupby(codes)
+            per_series = table.frame.loc[named, column].groupby(codes[named])
             changing = per_series.nunique(dropna=False) > 1
             if changing.any():
                 text = f"changes within the series {some(list(names[np.flatnonzero(changing)]))}"
@@ -135,7 +136,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
             faults.append(Problem(f"the two files do not name the same series: {some(other)}", location=place))
         if faults:
             raise DataInvalid(faults)
-        rows = pd.DataFrame({"id": typed(names[0])})
+        rows = pd.DataFrame({"id": typed_names(names[0])})
         for column in roles.described:
             rows[column] = typed(tables[0].frame[column])
         series = parts[0]
