@@ -212,6 +212,25 @@ def test_an_official_split_comes_from_the_column_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("look", [read, inspect])
+def test_times_that_are_not_finite_are_told(tmp_path: Path, look: Any) -> None:
+    save(tmp_path, "a.npy", np.arange(10))
+    manifest(tmp_path, "a.npy,0,inf", "a.npy,-inf,3", "a.npy,2,4", head="path,start,stop")
+    assert faults(tmp_path, look, **BLOCK, cut="steps") == [
+        "all.csv:3:1  start: '-inf' is not a number",
+        "all.csv:2:1  stop: 'inf' is not a number",
+    ]
+
+
+def test_a_cell_that_no_file_can_be_called_is_no_file(tmp_path: Path) -> None:
+    save(tmp_path, "a.npy", [1.0])
+    words = "the text of a whole utterance " * 20
+    manifest(tmp_path, f"{words},1", "a.npy,2", head="path,k")
+    (told,) = faults(tmp_path, **BLOCK)
+    assert told.startswith("all.csv:2:1  the text of a whole")
+    assert "there is no such file beside the manifest" in told
+
+
+@pytest.mark.parametrize("look", [read, inspect])
 def test_rows_without_a_readable_file_are_all_told(tmp_path: Path, look: Any) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "x.xls").write_bytes(b"")
