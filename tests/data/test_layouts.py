@@ -352,7 +352,12 @@ def test_italic_reads_one_division(tmp_path: Path, audio: str) -> None:
 def test_italic_recordings_may_be_unknown_or_named_from_the_root(tmp_path: Path) -> None:
     folder = tmp_path / "italic"
     clips(folder / "recordings", "1.wav", "2.wav")
-    rows = [{"audio": None}, {"audio": "2.wav"}, {"audio": {}}, {"audio": "{root}/recordings/1.wav"}]
+    rows: list[dict[str, Any]] = [
+        {"audio": None},
+        {"audio": "2.wav"},
+        {"audio": {}},
+        {"audio": "{root}/recordings/1.wav"},
+    ]
     json_lines(folder / "hard_speaker_train.json", [{**row, "speaker": place} for place, row in enumerate(rows)])
     assert faults(tmp_path, inspect, reader="italic", path="italic") == [
         "italic/hard_speaker_train.json:1:1  path: the row names no file",

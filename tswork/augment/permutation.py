@@ -39,7 +39,7 @@ def permuted_steps(
     keys: Float[Tensor, "batch segment"], lengths: Int[Tensor, "batch"], time: int
 ) -> Int[Tensor, "batch time"]:
     """Which step of the sequence stands at each step when its segments are sorted by their keys."""
-    count = lengths[:, None].clamp(max=keys.shape[1])
+    count = lengths[:, None].clamp(min=1, max=keys.shape[1])
     number = torch.arange(keys.shape[1], device=keys.device)
     # Segments beyond the count begin where the sequence ends, have no steps, and are sorted behind all others.
     begin, end = (edge.clamp(max=count) * lengths[:, None] // count for edge in (number, number + 1))

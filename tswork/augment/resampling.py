@@ -17,7 +17,7 @@ from tswork.precision import wide
 
 def at_positions(view: View, positions: Float[Tensor, "batch time"]) -> View:
     """The view read at these places, in steps from the first; those outside a sequence are moved to its nearest end."""
-    last = (view.lengths - 1)[:, None]
+    last = (view.lengths - 1).clamp(min=0)[:, None]
     places = positions.clamp(min=0).minimum(last.to(positions.dtype))
     left = places.long()
     right = (left + 1).minimum(last)

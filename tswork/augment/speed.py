@@ -47,10 +47,10 @@ class Speed(Augmentation[SpeedConfig]):
         x, speeds = view.x, speeds_of(self.config.factors, view.x.device)
         chosen = torch.randint(len(speeds.over), (len(x),), generator=generator, device=x.device)
         over, under = speeds.over[chosen], speeds.under[chosen]
-        lengths = ((view.lengths * under + over - 1) // over).clamp(min=1)
+        lengths = (view.lengths * under + over - 1) // over
         longest = max(1, math.ceil(x.shape[1] / speeds.slowest))
         places = torch.arange(longest, device=x.device) * over[:, None] / under[:, None].double()
-        nearest = places.round().long().minimum((view.lengths - 1)[:, None])
+        nearest = places.round().long().minimum((view.lengths - 1).clamp(min=0)[:, None])
         real = x.nan_to_num(0.0).masked_fill(~valid_steps(view.lengths, x.shape[1])[..., None], 0)
         values = played(wide(real), speeds, chosen, longest).to(x.dtype)
         missing = x.isnan().gather(1, nearest[..., None].expand(-1, -1, x.shape[2]))

@@ -45,6 +45,6 @@ class TimeWarp(Augmentation[TimeWarpConfig]):
 def travelled(speed: Float[Tensor, "batch time"], lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch time"]:
     """Where one is at every step of a journey at this (positive) speed that takes a sequence from its first to its last step."""
     way = torch.nn.functional.pad(((speed[:, 1:] + speed[:, :-1]) / 2).cumsum(dim=1), (1, 0))
-    whole = way.gather(1, lengths[:, None] - 1)
+    whole = way.gather(1, (lengths[:, None] - 1).clamp(min=0))
     last = last_places(lengths).to(way.dtype)
     return way * torch.where(last > 0, last / whole, 0.0)
