@@ -76,6 +76,20 @@ def test_names_with_zeros_in_front_and_the_name_na_stay_text(tmp_path: Path) -> 
     assert table["region"].isna().tolist() == [False, True]
 
 
+def test_ids_too_long_for_a_number_stay_different(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        save(tmp_path, f"{name}.npy", [1.0])
+    rows = [
+        f"a.npy,{10**22 + 1},{2**53},12e400,7",
+        f"b.npy,{10**22 + 2},{2**53 + 1},13e400,8",
+        f"c.npy,{10**22 + 3},,1,",
+    ]
+    manifest(tmp_path, *rows, head="path,id,speaker,hash,age")
+    found = read(tmp_path, **BLOCK)
+    assert [len(found.categories(column)) for column in ("id", "speaker", "hash")] == [3, 2, 3]
+    assert found.table["age"].tolist()[:2] == [7.0, 8.0], "numbers are numbers as before"
+
+
 @pytest.mark.parametrize("name", ["all.jsonl", "all.jsonl.gz"])
 def test_json_lines_are_a_manifest_too(tmp_path: Path, name: str) -> None:
     save(tmp_path, "a.npy", [1.0, 2.0])

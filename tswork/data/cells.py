@@ -17,16 +17,21 @@ from tswork.errors import Problem
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 LEADING_ZERO = r"[+-]?0\d.*"
+LONG = r"[+-]?\d{16,}"
+"""Whole numbers that a float may not tell from their neighbours."""
 PLAIN = Form()
 
 
 def typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A text column as numbers where every cell is one; names such as `03` stay text."""
+    """A text column as numbers where every cell is one; names such as `03`, and ids too long for a number, stay text."""
     present = column.dropna()
     if pd.api.types.is_numeric_dtype(column) or present.empty or present.astype(str).str.fullmatch(LEADING_ZERO).any():
         return column
     read = pd.to_numeric(column, errors="coerce")
-    return read if int(read.notna().sum()) == len(present) else column
+    if int(read.notna().sum()) < len(present) or np.isinf(read).any():
+        return column
+    inexact = pd.api.types.is_float_dtype(read) and present.astype(str).str.strip().str.fullmatch(LONG).any()
+    return column if inexact else read
 
 
 def with_points(frame: pd.DataFrame) -> pd.DataFrame:
