@@ -58,7 +58,7 @@ def test_new_data_are_embedded_by_what_was_run_with_overrides(tmp_path: Path) ->
     finished = find_run(str(pipeline), places=Places.here(tmp_path), overrides=tuple(short), member=None)
     model = finished.folders["ts2vec"] / "model-0"
     collection = tswork.open_collection({"reader": "arrays", "path": str(tmp_path / "waves.npz")})
-    numbers = [name for name in frame if name[0] == "e" and name[1:].isdigit()]
+    numbers = [name for name in map(str, frame) if name[0] == "e" and name[1:].isdigit()]
     np.testing.assert_allclose(frame[numbers], tswork.embed(model, collection), rtol=1e-5, atol=1e-6)
     pd.testing.assert_series_equal(frame["id"], collection.table["id"])
     again = tswork.embed_new(pipeline, tmp_path / "waves.npz", stage="ts2vec", root=tmp_path, overrides=short)
