@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tswork
 from tests.pipeline.waves import write_pipeline
+from tswork.data.places import Places
 from tswork.errors import DataInvalid, InvalidInput
 from tswork.pipeline.finding import RunNotFound
+from tswork.tracking.finding import find_run
 
 
 def test_importing_tswork_imports_nothing_heavy() -> None:
@@ -46,6 +49,22 @@ def test_new_data_are_predicted_by_what_was_run_with_overrides(tmp_path: Path) -
     assert set(frame["row"]) == {"ts2vec"}
     with pytest.raises(RunNotFound, match="the results of ts2vec, probe are not in the store"):
         tswork.predict(pipeline, tmp_path / "waves.npz", root=tmp_path)
+
+
+def test_new_data_are_embedded_by_what_was_run_with_overrides(tmp_path: Path) -> None:
+    pipeline, short = write_pipeline(tmp_path), ["stages.ts2vec.iterations=2"]
+    tswork.run(pipeline, root=tmp_path, record=False, overrides=short)
+    frame = tswork.embed_new(pipeline, tmp_path / "waves.npz", root=tmp_path, overrides=short)
+    finished = find_run(str(pipeline), places=Places.here(tmp_path), overrides=tuple(short), member=None)
+    model = finished.folders["ts2vec"] / "model-0"
+    collection = tswork.open_collection({"reader": "arrays", "path": str(tmp_path / "waves.npz")})
+    numbers = [name for name in map(str, frame) if name[0] == "e" and name[1:].isdigit()]
+    np.testing.assert_allclose(frame[numbers], tswork.embed(model, collection), rtol=1e-5, atol=1e-6)
+    pd.testing.assert_series_equal(frame["id"], collection.table["id"])
+    again = tswork.embed_new(pipeline, tmp_path / "waves.npz", stage="ts2vec", root=tmp_path, overrides=short)
+    pd.testing.assert_frame_equal(frame, again)
+    with pytest.raises(RunNotFound, match="the results of ts2vec, probe are not in the store"):
+        tswork.embed_new(pipeline, tmp_path / "waves.npz", root=tmp_path)
 
 
 def test_what_a_notebook_shows_is_short(tmp_path: Path) -> None:

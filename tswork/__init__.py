@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tswork.door import build_encoder, embed, list_components, open_collection, plan, predict, run
+    from tswork.door import build_encoder, embed, embed_new, list_components, open_collection, plan, predict, run
 
 __version__ = "0.1.0"
-__all__ = ["build_encoder", "embed", "list_components", "open_collection", "plan", "predict", "run"]
+__all__ = ["build_encoder", "embed", "embed_new", "list_components", "open_collection", "plan", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -33,6 +33,7 @@ from tswork.methods.model import Model
 from tswork.methods.saving import load_model
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
+from tswork.pipeline.predicting import embed_new as embed_file
 from tswork.pipeline.predicting import predict_new
 from tswork.pipeline.reporting import Unreported
 from tswork.pipeline.runner import RunReport, run_plan
@@ -101,6 +102,27 @@ def predict(
     places = Places.here(root, data_root=data_root)
     found = find_run(str(run), places=places, overrides=tuple(overrides), member=member)
     return predict_new(found, Path(data).absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
+
+
+def embed_new(
+    run: str | Path,
+    data: str | Path,
+    *,
+    stage: str | None = None,
+    member: str | None = None,
+    overrides: Sequence[str] = (),
+    root: Path | None = None,
+    data_root: Path | None = None,
+) -> pd.DataFrame:
+    """What `tswork embed` writes: a file of new data through the model of a pipeline file that was run, or of a run's id.
+
+    A line a sequence: what its table says of it, then `e0`, `e1`, ... Raises as `predict` does.
+    """
+    from tswork.tracking.finding import find_run
+
+    places = Places.here(root, data_root=data_root)
+    found = find_run(str(run), places=places, overrides=tuple(overrides), member=member)
+    return embed_file(found, Path(data).absolute(), stage=stage)
 
 
 def open_collection(

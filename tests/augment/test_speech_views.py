@@ -52,6 +52,13 @@ def tone(hertz: float, rate: float = 8000.0, samples: int = 8000) -> View:
 
 
 @ALL
+def test_a_sequence_of_no_steps_stays_one(name: str) -> None:
+    found = augmentation(name)(sound(0, 4, 9), generator=generator(1))
+    assert int(found.lengths[0]) == 0
+    assert not found.x[0].any()
+
+
+@ALL
 def test_equal_generators_give_equal_views_and_others_do_not(name: str) -> None:
     change, given = augmentation(name), batch()
     first, again, other = (change(given, generator=generator(seed)) for seed in (1, 1, 2))

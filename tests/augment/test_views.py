@@ -148,6 +148,17 @@ def test_the_type_of_values_is_kept(name: str, dtype: torch.dtype) -> None:
 
 
 @ALL
+def test_a_sequence_of_no_steps_stays_one(name: str) -> None:
+    lengths = torch.tensor([0, 4, 9])
+    x = torch.randn(3, 9, 2, generator=generator(3))
+    found = augmentation(name)(
+        View(torch.where(inside(lengths, 9)[..., None], x, 0.0), lengths), generator=generator(1)
+    )
+    assert int(found.lengths[0]) == 0
+    assert not found.x[0].any()
+
+
+@ALL
 def test_hidden_steps_stay_hidden(name: str) -> None:
     given = batch(ragged=False)
     keep = torch.zeros(given.x.shape[:2], dtype=torch.bool)

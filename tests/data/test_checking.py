@@ -157,6 +157,19 @@ def test_a_group_that_knows_the_label_is_told_where_parts_may_share_it(
     assert any(one.what == "confounding" for one in found) is told
 
 
+def test_an_empty_column_of_groups_is_a_fault_for_what_it_is() -> None:
+    table = pd.DataFrame({"id": ["a", "b", "c", "d"], "kind": ["x", "y"] * 2, "speaker": [None] * 4})
+    data = Collection.from_sequences(
+        [np.full((5, 1), number, np.float32) for number in range(4)], table=table, label="kind", groups=("speaker",)
+    )
+    assert [one.text for one in check_collection(data) if one.what == "confounding"] == []
+    spec = DataSpec.parse(
+        {"reader": "manifest", "path": "m.csv", "split": {"by": "groups", "fractions": [0.5, 0, 0.5]}}
+    )
+    (found,) = [one for one in check_splits(data, spec) if one.severe]
+    assert "no sequence has a 'speaker', so that nobody can tell which belong together" in found.text
+
+
 def test_what_no_split_can_mend_is_told_whatever_the_split() -> None:
     data = collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrrr"), label="k", groups=("g",))
     found = [one.text for one in check_collection(data, SplitSpec(by="groups")) if one.what == "confounding"]

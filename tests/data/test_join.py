@@ -58,6 +58,20 @@ def test_speakers_of_two_sets_never_meet(tmp_path: Path) -> None:
     assert set(numbered.table["take"].dropna()) == {"emodb/a"}
 
 
+def test_speakers_are_called_the_same_beside_one_that_nobody_knows(tmp_path: Path) -> None:
+    block = sets(tmp_path)
+    text(tmp_path / "it" / "all.csv", "path,speaker,emotion", "0.wav,1,joy", "1.wav,12,joy", "2.wav,,joy")
+    found = read(tmp_path, **block).table["speaker"].tolist()
+    assert found[:2] == ["emovo/1", "emovo/12"]
+    assert found[2] != found[2], "no name is missing"
+
+
+def test_a_column_to_prefix_that_no_part_has_is_told(tmp_path: Path) -> None:
+    assert faults(tmp_path, **sets(tmp_path), prefix=["take", "speeker"]) == [
+        "prefix: no part has a column 'speeker'. Did you mean 'speaker'?"
+    ]
+
+
 def test_all_parts_have_one_rate(tmp_path: Path) -> None:
     found = read(tmp_path, **sets(tmp_path))
     assert found.rate == 16000.0
@@ -136,6 +150,7 @@ def test_faults_of_all_parts_are_told_with_their_names(tmp_path: Path) -> None:
             "parts.x, prepare[0]: 'standardize' is fitted to a training part, and a part of a join has none",
         ),
         ({"card": "it", "add": {"part": "p"}}, "parts.x.add: the column 'part' is made here"),
+        ({"card": "it", "add": {"speaker": "p"}}, "parts.x.add: 'speaker' is a group of this part"),
     ],
 )
 def test_blocks_that_cannot_be_parts_are_refused(tmp_path: Path, part: dict[str, Any], message: str) -> None:

@@ -125,6 +125,11 @@ def test_a_sequence_without_a_group_stands_alone_and_without_a_label_nowhere() -
     assert set(table["id"]) - set(used) == set(table["id"][2:4])
 
 
+def test_labels_that_nobody_wrote_down_are_refused() -> None:
+    empty = atlas().table["region"].where(atlas().table["region"] == "")
+    assert "no sequence has a 'region'" in refused(atlas().replaced(table=atlas().table.assign(region=empty)))
+
+
 def test_groups_that_have_every_label_are_refused() -> None:
     collection = atlas(cities={"a": 4, "b": 4})
     table = collection.table.assign(region=["a", "b"] * 8)

@@ -89,6 +89,23 @@ def test_metadata_without_file_names_are_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_metadata_may_name_files_from_anywhere_and_under_the_name_of_ours(tmp_path: Path) -> None:
+    clips(tmp_path, "set/train/a.wav", "elsewhere/b.wav")
+    text(
+        tmp_path / "set" / "train" / "metadata.csv", "file_name,region", "a.wav,lig", f"{tmp_path}/elsewhere/b.wav,ven"
+    )
+    found = read(tmp_path, reader="audiofolder", path="set", columns={"path": "file_name"})
+    assert table(found, "id", "region") == [(f"{tmp_path}/elsewhere/b.wav", "ven"), ("train/a.wav", "lig")]
+
+
+def test_metadata_whose_file_names_are_no_text_are_told(tmp_path: Path) -> None:
+    json_lines(tmp_path / "set" / "metadata.jsonl", [{"file_name": 5, "region": "lig"}, {"file_name": 6}])
+    assert [told.partition("  ")[2] for told in faults(tmp_path, inspect, reader="audiofolder", path="set")] == [
+        "5: there is no such file beside the manifest or below a data root",
+        "6: there is no such file beside the manifest or below a data root",
+    ]
+
+
 def test_a_recording_that_is_moved_to_another_class_changes_the_digest(tmp_path: Path) -> None:
     clips(tmp_path / "set", "lig/a.wav", "ven/b.wav", "ven/c.wav")
     before = digest(tmp_path, reader="audiofolder", path="set")
@@ -160,6 +177,15 @@ def test_kaldi_recordings_without_segments_are_utterances(tmp_path: Path) -> Non
         ("rec1", "a", "lig", "f", "la casa 0", 1.0), ("rec2", "b", "ven", "m", "la casa 1", 1.0),
     ]  # fmt: skip
     assert found.lengths.tolist() == [8000, 8000]
+
+
+def test_kaldi_lines_end_where_a_new_one_begins_and_nowhere_else(tmp_path: Path) -> None:
+    kaldi(tmp_path / "set")
+    (tmp_path / "set" / "text").write_text(
+        "\ufeffrec1 la casa\u2028bianca\r\nrec2 il\x85cane\r\n", encoding="utf-8", newline=""
+    )
+    found = read(tmp_path, reader="kaldi", path="set")
+    assert table(found, "id", "text") == [("rec1", "la casa\u2028bianca"), ("rec2", "il\x85cane")]
 
 
 def test_kaldi_segments_are_pieces(tmp_path: Path) -> None:
@@ -271,6 +297,19 @@ def test_lhotse_supervisions_of_all_channels_are_their_mean(tmp_path: Path) -> N
     assert found.sequence(2).equal(plain.sequence(2))
 
 
+def test_lhotse_fields_of_another_kind_are_told_with_their_lines(tmp_path: Path) -> None:
+    lhotse(tmp_path / "set")
+    json_lines(tmp_path / "set" / "recordings.jsonl.gz", [{"id": "r1", "sources": "r1.wav"}])
+    said = [{"id": "u1", "recording_id": "r1", "start": "soon", "channel": "left", "custom": ["a"]}]
+    json_lines(tmp_path / "set" / "supervisions.jsonl.gz", said)
+    assert faults(tmp_path, inspect, reader="lhotse", path="set") == [
+        "set/recordings.jsonl.gz:1:1  sources: should be a list of blocks",
+        "set/supervisions.jsonl.gz:1:1  start: should be a number",
+        "set/supervisions.jsonl.gz:1:1  channel: should be a number, or a list of them",
+        "set/supervisions.jsonl.gz:1:1  custom: should be a block",
+    ]
+
+
 def test_lhotse_recordings_without_supervisions_are_told(tmp_path: Path) -> None:
     lhotse(tmp_path / "set")
     (tmp_path / "set" / "supervisions.jsonl.gz").unlink()
@@ -310,6 +349,24 @@ def test_italic_reads_one_division(tmp_path: Path, audio: str) -> None:
     assert "holds no JSON of 'hard_noisy'" in faults(tmp_path, reader="italic", path="italic", division="hard_noisy")[0]
 
 
+def test_italic_recordings_may_be_unknown_or_named_from_the_root(tmp_path: Path) -> None:
+    folder = tmp_path / "italic"
+    clips(folder / "recordings", "1.wav", "2.wav")
+    rows: list[dict[str, Any]] = [
+        {"audio": None},
+        {"audio": "2.wav"},
+        {"audio": {}},
+        {"audio": "{root}/recordings/1.wav"},
+    ]
+    json_lines(folder / "hard_speaker_train.json", [{**row, "speaker": place} for place, row in enumerate(rows)])
+    assert faults(tmp_path, inspect, reader="italic", path="italic") == [
+        "italic/hard_speaker_train.json:1:1  path: the row names no file",
+        "italic/hard_speaker_train.json:3:1  path: the row names no file",
+    ]
+    found = read(tmp_path, reader="italic", path="italic", skip_bad=True)
+    assert len(found) == 2
+
+
 # Common Voice
 
 
@@ -337,6 +394,14 @@ def test_common_voice_accents_are_gathered_under_names(tmp_path: Path) -> None:
     accents = {"veneto": ["VENETO"], "basilicata_trentino": ["Basilicata, Trentino"]}
     found = read(tmp_path, reader="common_voice", path="it", tables=["train", "test"], accents=accents, label="accent")
     assert table(found, "accent", "accents") == [("basilicata_trentino", "Basilicata,trentino"), ("veneto", "Veneto")]
+
+
+def test_a_common_voice_row_without_a_clip_is_told(tmp_path: Path) -> None:
+    voices(tmp_path / "it")
+    text(tmp_path / "it" / "test.tsv", "client_id\tpath\tsentence", "p3\t\tIl gatto")
+    assert faults(tmp_path, inspect, reader="common_voice", path="it", tables=["train", "test"]) == [
+        "it/test.tsv:2:1  path: the row names no file"
+    ]
 
 
 def test_common_voice_tables_that_are_not_there_are_told(tmp_path: Path) -> None:
@@ -447,6 +512,24 @@ def test_cuts_that_cannot_be_rows_are_all_told(tmp_path: Path) -> None:
         f"set/cuts.jsonl.gz:2:1  sources: comes from a command, and only files are read. {save}",
         f"set/cuts.jsonl.gz:3:1  transforms: is to be changed when it is read (Speed). {save}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"start": "soon"}, "start: should be a number"),
+        ({"supervisions": ["lig"]}, "supervisions: should be a list of blocks"),
+        ({"supervisions": [{"id": "s1", "duration": []}]}, "supervisions.duration: should be a number"),
+        ({"recording": "r1.wav"}, "recording: should be a block"),
+        ({"recording": {"sources": ["r1.wav"]}}, "recording.sources: should be a list of blocks"),
+        ({"recording": {"sources": [], "transforms": ["Speed"]}}, "recording.transforms: should be a list of blocks"),
+    ],
+)
+@pytest.mark.parametrize("rows", ["cuts", "supervisions"])
+def test_fields_of_cuts_of_another_kind_are_told(tmp_path: Path, rows: str, change: dict[str, Any], told: str) -> None:
+    cuts(tmp_path / "set")
+    edited(tmp_path / "set", change, {}, {})
+    assert faults(tmp_path, inspect, reader="lhotse", path="set", rows=rows) == [f"set/cuts.jsonl.gz:1:1  {told}"]
 
 
 def test_a_recording_that_is_only_resampled_is_read(tmp_path: Path) -> None:

@@ -53,9 +53,13 @@ def test_a_group_in_two_parts_is_refused_by_name() -> None:
     assert guard(whole(data, [0, 2], [1], [3]), groups=("patient",), allow=None).groups == ("patient",)
 
 
-def test_sequences_without_a_group_share_none() -> None:
+def test_a_group_column_that_is_empty_throughout_keeps_nobody_apart_and_is_refused() -> None:
     data = collection(distinct(2), patient=[None, None])
-    assert guard(whole(data, [0], [], [1]), groups=("patient",), allow=None).leaks == ()
+    with pytest.raises(
+        LeakFound, match=r"no sequence has a 'patient', .* Fill in the column, leave it out of `groups`"
+    ):
+        guard(whole(data, [0], [], [1]), groups=("patient",), allow=None)
+    assert guard(whole(data, [0], [], [1]), groups=("patient",), allow=None, alone=True).leaks == ()
 
 
 def test_a_sequence_whose_group_nobody_wrote_down_is_refused_by_name() -> None:

@@ -76,6 +76,20 @@ def test_names_with_zeros_in_front_and_the_name_na_stay_text(tmp_path: Path) -> 
     assert table["region"].isna().tolist() == [False, True]
 
 
+def test_ids_too_long_for_a_number_stay_different(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        save(tmp_path, f"{name}.npy", [1.0])
+    rows = [
+        f"a.npy,{10**22 + 1},{2**53},12e400,7",
+        f"b.npy,{10**22 + 2},{2**53 + 1},13e400,8",
+        f"c.npy,{10**22 + 3},,1,",
+    ]
+    manifest(tmp_path, *rows, head="path,id,speaker,hash,age")
+    found = read(tmp_path, **BLOCK)
+    assert [len(found.categories(column)) for column in ("id", "speaker", "hash")] == [3, 2, 3]
+    assert found.table["age"].tolist()[:2] == [7.0, 8.0], "numbers are numbers as before"
+
+
 @pytest.mark.parametrize("name", ["all.jsonl", "all.jsonl.gz"])
 def test_json_lines_are_a_manifest_too(tmp_path: Path, name: str) -> None:
     save(tmp_path, "a.npy", [1.0, 2.0])
@@ -209,6 +223,25 @@ def test_an_official_split_comes_from_the_column_split(tmp_path: Path) -> None:
     assert {name: part.table["id"].tolist() for name, part in split.parts.items()} == {
         "train": ["a.npy"], "validation": ["b.npy"], "test": ["c.npy"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("look", [read, inspect])
+def test_times_that_are_not_finite_are_told(tmp_path: Path, look: Any) -> None:
+    save(tmp_path, "a.npy", np.arange(10))
+    manifest(tmp_path, "a.npy,0,inf", "a.npy,-inf,3", "a.npy,2,4", head="path,start,stop")
+    assert faults(tmp_path, look, **BLOCK, cut="steps") == [
+        "all.csv:3:1  start: '-inf' is not a number",
+        "all.csv:2:1  stop: 'inf' is not a number",
+    ]
+
+
+def test_a_cell_that_no_file_can_be_called_is_no_file(tmp_path: Path) -> None:
+    save(tmp_path, "a.npy", [1.0])
+    words = "the text of a whole utterance " * 20
+    manifest(tmp_path, f"{words},1", "a.npy,2", head="path,k")
+    (told,) = faults(tmp_path, **BLOCK)
+    assert told.startswith("all.csv:2:1  the text of a whole")
+    assert "there is no such file beside the manifest" in told
 
 
 @pytest.mark.parametrize("look", [read, inspect])

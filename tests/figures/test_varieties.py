@@ -14,6 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.figures.test_figures import drawn
+from tswork.figures.confusion import confusion_matrix
 from tswork.figures.dendrogram import dendrogram
 from tswork.figures.point_page import point_page, sound_address
 from tswork.figures.points import embedding_picture, look, place_map
@@ -67,6 +68,21 @@ def test_places_are_drawn_east_to_the_right_and_north_up() -> None:
     assert [text.get_text() for text in named.axes[0].texts] == ["Milano", "Reggio"]
     assert figure.axes[0].get_aspect() == pytest.approx(1 / np.cos(np.radians(41.5)))
     assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_a_dollar_sign_in_a_name_opens_no_formula() -> None:
+    names, distances = ["US$ and $A", "$\\frac$", "c"], np.ones((3, 3)) - np.eye(3)
+    pairs = {"one": np.repeat(names, 3), "other": names * 3, "truth": np.repeat(names, 3), "predicted": names * 3}
+    table = pd.DataFrame({**pairs, "count": 1, "cosine": 0.5})
+    figures = [
+        dendrogram(average_linkage(distances), names, classes={name: name for name in names}),
+        embedding_picture(np.arange(6.0).reshape(3, 2), names),
+        place_map(np.array([[45.0, 9.0], [38.0, 15.5], [40.0, 14.0]]), names, np.ones(3), names=names),
+        similarity_map(table),
+        confusion_matrix(table),
+    ]
+    for figure in figures:
+        assert drawn(figure).startswith(b"\x89PNG")
 
 
 def test_similarity_stands_in_its_cells() -> None:

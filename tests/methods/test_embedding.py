@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -14,9 +16,10 @@ from tswork.context import Context
 from tswork.data.collection import Collection, DataInfo, Part
 from tswork.data.samplers import ByLength
 from tswork.data.text_spec import TextSpec
+from tswork.encoders.base import Frames
 from tswork.errors import ModelUnfit
 from tswork.methods import embedding
-from tswork.methods.embedding import embed_part, transcribe_part
+from tswork.methods.embedding import classify_part, embed_part, transcribe_part
 from tswork.methods.model import Model
 from tswork.text.writing import decoder_of
 
@@ -43,6 +46,26 @@ def test_embeddings_equal_those_of_single_items(padding_invariant: bool, pooling
         with torch.no_grad():
             expected = model.embed(alone, pooling=pooling)  # type: ignore[arg-type]
         torch.testing.assert_close(found[index], expected[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_items_whose_vectors_or_logits_are_not_finite_are_refused_by_name(value: float) -> None:
+    part = toy_classes().train
+    model = toy_model(part)
+    wrong = [2, 5]
+    usual = model.encoder.forward
+
+    def forward(x: torch.Tensor, *rest: object, **more: object) -> Frames:
+        frames: Frames = usual(x, *rest, **more)  # type: ignore[arg-type]
+        marked = torch.isin(x[:, 0, 0], torch.stack([part.collection.sequence(row)[0, 0] for row in wrong]))
+        return frames._replace(values=torch.where(marked[:, None, None], value, frames.values))
+
+    model.encoder.forward = forward  # type: ignore[method-assign]
+    model.heads["classify"] = torch.nn.Linear(model.encoder.dim, 3)
+    told = f"Filters: makes of 2 of {len(part)} items what is not finite: row 2, row 5. Look for extreme values"
+    for read in (embed_part, classify_part):
+        with pytest.raises(ModelUnfit, match=re.escape(told)):
+            read(model, part, Context())
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from tswork.metrics.mantel import great_circle, mantel
 from tswork.protocols.base import Result
 from tswork.protocols.spaces import pairwise
 from tswork.protocols.variety_analysis import VarietyAnalysis
-from tswork.protocols.variety_config import VarietyAnalysisConfig
+from tswork.protocols.variety_config import Picture, VarietyAnalysisConfig
+from tswork.protocols.variety_pictures import plane
 from tswork.recorder import MemoryRecorder
 
 QUICK: dict[str, Any] = {"permutations": 99}
@@ -230,8 +231,6 @@ def test_a_page_holds_sounds_only_when_asked_for(page: str) -> None:
 
 
 def test_t_sne_and_umap_are_pictures_of_the_seed() -> None:
-    from tswork.protocols.variety_pictures import plane
-
     x = np.random.default_rng(0).normal(size=(24, 5))
     for picture in ("tsne", "umap"):
         one, two = (plane(x, picture, seed=0)[0] for _ in range(2))
@@ -285,6 +284,29 @@ def test_coordinates_are_numbers() -> None:
     italian = split.on(split.train.collection.replaced(table=table.assign(lat="45,5")))
     with pytest.raises(DataInvalid, match=r"has '45,5'\. Give the data block `decimal: ','`"):
         VarietyAnalysis(VarietyAnalysisConfig()).check(italian)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"), [("lat", 5e6, "5e\\+06"), ("lon", 361.0, "361"), ("lat", np.inf, "inf")]
+)
+def test_coordinates_are_degrees(column: str, value: float, told: str) -> None:
+    split = toy_varieties(speakers=1, clips=2)
+    table = split.train.collection.table.copy()
+    table[column] = table[column].where(table.index > 0, value)
+    other = split.on(split.train.collection.replaced(table=table))
+    with pytest.raises(DataInvalid, match=f"the column '{column}' should hold degrees between .*, and has {told}"):
+        VarietyAnalysis(VarietyAnalysisConfig()).check(other)
+    unknown = table.assign(**{column: table[column].where(table.index > 0)})
+    VarietyAnalysis(VarietyAnalysisConfig()).check(split.on(split.train.collection.replaced(table=unknown)))
+
+
+@pytest.mark.parametrize("picture", ["tsne", "umap"])
+@pytest.mark.parametrize("x", [np.ones((20, 3)), np.arange(20.0)[:, None], np.eye(20)[:, :3]])
+def test_what_has_no_neighbours_is_drawn_by_its_components(picture: Picture, x: np.ndarray) -> None:
+    points, axes = plane(x, picture, seed=0)
+    assert np.isfinite(points).all()
+    np.testing.assert_array_equal(points, plane(x, "pca", seed=0)[0])
+    assert axes[0].startswith("first component")
 
 
 def test_classes_that_are_places_have_one_tree() -> None:

@@ -28,8 +28,9 @@ def curve_through(
     """The natural cubic splines through these values (two knots at least) at every step; padding holds the last value."""
     count = knots.shape[1]
     bend = torch.einsum("ij,bjc->bic", _second_derivatives(count).to(knots, non_blocking=True), knots)
-    steps = torch.arange(time, device=knots.device).minimum((lengths[:, None] - 1).clamp(min=0)).to(knots.dtype)
-    place = steps * ((count - 1) / (lengths - 1).clamp(min=1).to(knots.dtype))[:, None]
+    last = (lengths - 1).clamp(min=0)
+    steps = torch.arange(time, device=knots.device).minimum(last[:, None]).to(knots.dtype)
+    place = steps * ((count - 1) / last.clamp(min=1).to(knots.dtype))[:, None]
     left = place.long().clamp(max=count - 2)
     after = (place - left)[..., None]
     before = 1 - after

@@ -25,13 +25,11 @@ def embed(
     data_root: DataRoot = None,
 ) -> None:
     """Write the embeddings of new data beside the ids of their sequences."""
-    from tswork.data.places import Places
-    from tswork.pipeline.predicting import embed_new
-    from tswork.tracking.finding import find_run
+    from tswork import door
 
-    places = Places.here(root, data_root=data_root)
-    finished = find_run(run, places=places, overrides=tuple(overrides or ()), member=member)
-    frame = embed_new(finished, data.absolute(), stage=stage)
+    frame = door.embed_new(
+        run, data, stage=stage, member=member, overrides=overrides or (), root=root, data_root=data_root
+    )
     if out.suffix == ".parquet":
         frame.to_parquet(out, index=False)
     else:

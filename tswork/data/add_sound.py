@@ -86,7 +86,7 @@ def _split(table: Any, label: str | None, groups: Sequence[str]) -> dict[str, An
 
 
 def _layout_of_table(path: Path) -> str | None:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         names = {cell.strip() for cell in file.readline().split(",")}
     return next((layout for layout, own in TABLES.items() if own <= names), None)
 

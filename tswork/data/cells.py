@@ -31,7 +31,7 @@ def typed(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column) or present.empty or present.astype(str).str.fullmatch(LEADING_ZERO).any():
         return column
     read = pd.to_numeric(column, errors="coerce")
-    if int(read.notna().sum()) < len(present) or _rounded(present, read).any():
+    if int(read.notna().sum()) < len(present) or np.isinf(read).any() or _rounded(present, read).any():
         return column
     return read
 

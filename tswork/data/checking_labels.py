@@ -155,12 +155,11 @@ def _confounding(collection: Collection, split: SplitSpec | None) -> Iterator[Fi
     """A group that knows the label is what a model may learn instead of the label, unless the split keeps its values apart."""
     if not collection.label:
         return
-    labels = collection.codes(collection.label)
-    known = labels >= 0
-    labels = labels[known]
+    every = collection.codes(collection.label)
     apart = kept_apart(collection, split)
     for column in (*collection.groups, *looks_like_group(collection)):
-        groups = collection.codes(column)[known]
+        known = (every >= 0) & (collection.codes(column) >= 0)
+        labels, groups = every[known], collection.codes(column)[known]
         pairs = torch.unique(torch.stack([groups, labels], dim=1), dim=0)
         count = len(torch.unique(groups))
         if len(pairs) == count and count < len(labels) and column not in apart:

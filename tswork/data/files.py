@@ -31,9 +31,9 @@ def find_file(path: Path, places: Places, *, card: str = "") -> Path:
     tried = _candidates(path, places, card)
     for candidate in tried:
         for file in (candidate, candidate.with_name(candidate.name + ".gz")):
-            if file.is_file():
+            if os.path.isfile(file):  # which is no error for a name that no file can have
                 return file
-    folder = next((candidate for candidate in tried if candidate.is_dir()), None)
+    folder = next((candidate for candidate in tried if os.path.isdir(candidate)), None)
     if folder is not None:
         raise DataInvalid([Problem("is a folder, not a file", location=Location(str(folder)))])
     raise _absent("file", path, tried)
@@ -42,7 +42,7 @@ def find_file(path: Path, places: Places, *, card: str = "") -> Path:
 def find_folder(path: Path, places: Places, *, card: str = "") -> Path:
     """A folder of data, sought where `find_file` seeks files. Raises `DataInvalid` with every place that was looked at."""
     tried = _candidates(path, places, card)
-    found = next((candidate for candidate in tried if candidate.is_dir()), None)
+    found = next((candidate for candidate in tried if os.path.isdir(candidate)), None)
     if found is None:
         raise _absent("folder", path, tried)
     return found

@@ -38,13 +38,15 @@ def by_label(
     """The part of each sequence (-1: none), and the collection without the labels that have too few groups.
 
     `units` tells which sequences stay together, `columns` the group columns that name them. Raises `DataInvalid` without a
-    label, or where groups have the labels of others.
+    label, where no sequence has one, or where groups have the labels of others.
     """
     if collection.label is None:
         remedy = "Name its column with `label:`."
         raise DataInvalid(
             [Problem("dividing the groups of each label needs a label", "data.split.rule", remedy=remedy)]
         )
+    if not collection.classes:
+        raise DataInvalid([Problem(f"no sequence has a {collection.label!r}", "data.split.rule")])
     shares = spec.fractions or SHARES
     labels = collection.codes(collection.label).numpy()
     unit = np.unique(units.numpy(), return_inverse=True)[1]

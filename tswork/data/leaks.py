@@ -21,6 +21,9 @@ from tswork.wording import counted, worded
 SHOWN = 5
 REMEDY = "Split by these groups, remove the duplicates, or give `split: {allow_leak: REASON}`."
 NAME_THEM = "Fill in the empty cells, leave these rows out, or take each for a group with `split: {ungrouped: alone}`."
+NO_GROUP = (
+    "Fill in the column, leave it out of `groups`, or take each sequence for a group with `split: {ungrouped: alone}`."
+)
 ORIGIN = "recording"
 """Table column that `segment` and `channels_to_sequences` add: the sequence that a piece or a channel comes from."""
 COMMON = 0.5
@@ -44,7 +47,7 @@ def guard(
     unknown = [] if alone else [text for column in dict.fromkeys(groups) for text in _without_group(split, column)]
     found = [*shared, *unknown, *_shared_contents(split), *_shared_time(split)]
     if found and allow is None:
-        remedies = dict.fromkeys(unknown, NAME_THEM)
+        remedies = {text: NO_GROUP if text.startswith("no sequence") else NAME_THEM for text in unknown}
         for text, column in shared.items():
             remedies[text] = " ".join([REMEDY, *repeated(collection, [column], among=groups)])
         raise LeakFound([Problem(text, f"split {split.name}", remedy=remedies.get(text, REMEDY)) for text in found])
@@ -89,11 +92,13 @@ def _shared_groups(split: Split, column: str) -> Iterator[str]:
 
 
 def _without_group(split: Split, column: str) -> Iterator[str]:
-    """Sequences of the parts whose cell of a group column is empty, where others have one."""
+    """Sequences of the parts whose cell of a group column is empty."""
     collection = split.train.collection
     used = torch.unique(torch.cat([part.spans[:, 0] for part in split.parts.values()]))
     empty = used[collection.codes(column)[used] < 0]
-    if 0 < len(empty) < len(used):
+    if 0 < len(empty) == len(used):
+        yield f"no sequence has a {column!r}, so that nobody can tell which belong together"
+    elif len(empty):
         text = f"{counted(len(empty), 'sequence has', 'sequences have')} no {column!r}"
         text = f"{text}, so that nobody can tell whether it is in another part"
         yield f"{text}: {named(collection, empty.tolist())}"

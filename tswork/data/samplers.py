@@ -202,7 +202,8 @@ class ClassBalanced(Sampler):
     items, both in an order that is random in every epoch: K items in a row are of `min(K, groups)` groups, and an item comes
     again in a batch only when its group has no other left. `groups_per_class` makes these fewer groups: with 1, the items of a class
     in a batch are of one group, another one in the next batch. Without groups every item is a group of its own, so a class goes
-    through all of its items before one comes again. Items without a label (-1) are left out. With fewer classes than P, all of
+    through all of its items before one comes again. Where P does not divide the classes, some of a pack are left over: they miss
+    that turn, and the items of it. Items without a label (-1) are left out. With fewer classes than P, all of
     them are in every batch. An epoch has as many batches as hold the labelled items once.
     """
 

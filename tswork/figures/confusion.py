@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tswork.figures.palette import MUTED, TEXT, heat_map_legend
+from tswork.figures.palette import MUTED, TEXT, heat_map_legend, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,9 +32,10 @@ def confusion_matrix(table: pd.DataFrame, *, title: str = "") -> Figure:
     image = panel.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     every = max(1, -(-len(names) // (2 * NUMBERED)))
     ticks = range(0, len(names), every)
+    shown = list(map(literal, names[::every]))
     crowded = max(map(len, names)) * len(names) > 40
-    panel.set_xticks(ticks, names[::every], rotation=90 if crowded else 0)
-    panel.set_yticks(ticks, names[::every])
+    panel.set_xticks(ticks, shown, rotation=90 if crowded else 0)
+    panel.set_yticks(ticks, shown)
     panel.tick_params(length=0, labelsize=8, labelcolor=TEXT)
     panel.set_xlabel("predicted", color=TEXT)
     panel.set_ylabel("true", color=TEXT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from tswork.figures.palette import COLOURS, MUTED, TEXT
+from tswork.figures.palette import COLOURS, MUTED, TEXT, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def dendrogram(
     tree = laid_out(joins, labels=list(names), no_plot=True)
     for places, heights in zip(tree["icoord"], tree["dcoord"], strict=True):
         panel.plot(heights, [(place - 5) / 10 for place in places], color=COLOURS[0], linewidth=1.2)
-    panel.set_yticks(range(len(names)), tree["ivl"])
+    panel.set_yticks(range(len(names)), list(map(literal, tree["ivl"])))
     panel.yaxis.tick_right()
     panel.set_ylim(-0.7, len(names) - 0.3)
     panel.set_xlim(1.03 * float(joins[:, 2].max()) or 1.0, 0.0)
@@ -48,9 +48,12 @@ def dendrogram(
     if classes is not None:
         known = sorted(set(classes.values()))
         colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(known)}
-        for label in panel.get_yticklabels():
-            label.set_color(colours[classes[label.get_text()]])
-        marks = [Line2D([], [], color=colour, marker="s", linestyle="", label=name) for name, colour in colours.items()]
+        for label, name in zip(panel.get_yticklabels(), tree["ivl"], strict=True):
+            label.set_color(colours[classes[name]])
+        marks = [
+            Line2D([], [], color=colour, marker="s", linestyle="", label=literal(name))
+            for name, colour in colours.items()
+        ]
         if len(known) <= len(COLOURS):  # with more of them a colour stands for several
             figure.legend(handles=marks, loc="outside lower left", ncols=4, frameon=False, fontsize=8)
     for side in ("top", "left", "right"):

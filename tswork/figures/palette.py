@@ -1,4 +1,4 @@
-"""The colours and axes of all figures: readable in print, on screens and by the colour-blind."""
+"""The colours, axes and names of all figures: readable in print, on screens and by the colour-blind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 """Okabe and Ito's colours, darkest first, and two more."""
 TEXT = "#222222"
 MUTED = "#8A8A8A"
+
+
+def literal(name: str) -> str:
+    """A name of the data as it is written: matplotlib takes what stands between two dollar signs for a formula."""
+    return name.replace("$", r"\$")
 
 
 def plain_axes(axes: Axes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from tswork.figures.palette import COLOURS, MUTED, TEXT
+from tswork.figures.palette import COLOURS, MUTED, TEXT, literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,9 @@ def place_map(
     bar.ax.tick_params(labelsize=8, length=0, labelcolor=TEXT)
     bar.outline.set_visible(False)
     for name, point in zip(names, points, strict=True) if 0 < len(names) <= NAMED else ():
-        left.annotate(name, (point[0], point[1]), xytext=(4, 3), textcoords="offset points", fontsize=7, color=TEXT)
+        left.annotate(
+            literal(name), (point[0], point[1]), xytext=(4, 3), textcoords="offset points", fontsize=7, color=TEXT
+        )
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=8)
     return figure
@@ -102,7 +104,7 @@ def _classes(panel: Axes, points: np.ndarray, classes: np.ndarray, *, size: floa
     for name, colour, mark in look(list(classes)):
         chosen = points[classes == name]
         panel.scatter(
-            chosen[:, 0], chosen[:, 1], s=size, color=colour, marker=mark, alpha=0.75, linewidths=0, label=name
+            chosen[:, 0], chosen[:, 1], s=size, color=colour, marker=mark, alpha=0.75, linewidths=0, label=literal(name)
         )
 
 

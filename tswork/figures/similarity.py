@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tswork.figures.palette import MUTED, TEXT, heat_map_legend
+from tswork.figures.palette import MUTED, TEXT, heat_map_legend, literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +26,9 @@ def similarity_map(table: pd.DataFrame, *, title: str = "") -> Figure:
     figure = Figure(figsize=(size + 0.9, size), layout="constrained")
     panel = figure.subplots()
     image = panel.imshow(cosine, cmap="RdBu", vmin=-1.0, vmax=1.0)
-    panel.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) * len(names) > 40 else 0)
-    panel.set_yticks(range(len(names)), names)
+    shown = list(map(literal, names))
+    panel.set_xticks(range(len(names)), shown, rotation=90 if max(map(len, names)) * len(names) > 40 else 0)
+    panel.set_yticks(range(len(names)), shown)
     panel.tick_params(length=0, labelsize=8, labelcolor=TEXT)
     for spine in panel.spines.values():
         spine.set_color(MUTED)

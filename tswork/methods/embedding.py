@@ -12,9 +12,12 @@ from torch import Tensor
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import Part
+from tswork.data.locating import named
 from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import Pooling, pooled_dim
+from tswork.errors import ModelUnfit
 from tswork.methods.model import Model, evaluating
+from tswork.wording import counted
 
 HYPOTHESES_AT_ONCE = 256
 """Texts that are written at once, of which a decoder keeps what it knows of every token."""
@@ -81,8 +84,14 @@ def by_length(
 def _read(
     model: Model, part: Part, context: Context, read: Callable[..., Tensor], width: int, steps: int | None
 ) -> Float[Tensor, "item width"]:
-    """What `read` makes of the items."""
+    """What `read` makes of the items. Raises `ModelUnfit` where that is not finite: a class of it would be any class."""
     found = torch.empty(len(part), width)
     for rows, batch in by_length(model, part, context, steps=steps):
         found[rows] = read(batch.x.float(), batch.lengths).float().cpu()
+    wrong = torch.nonzero(~found.isfinite().all(dim=1)).flatten()
+    if len(wrong):
+        items = named(part.collection, part.spans[wrong, 0].tolist())
+        reason = f"makes of {len(wrong)} of {counted(len(part), 'item')} what is not finite: {items}"
+        remedy = "Look for extreme values with `tswork data check`, and scale the data."
+        raise ModelUnfit(type(model.encoder).__name__, reason, remedy)
     return found

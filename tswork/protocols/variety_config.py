@@ -111,7 +111,7 @@ class Columns:
 
 
 def column_problems(config: VarietyAnalysisConfig, collection: Collection) -> Iterator[Problem]:
-    """Columns that are named and are not there, and coordinates that are no numbers."""
+    """Columns that are named and are not there, and coordinates that are no degrees."""
     named: dict[str, Sequence[str | None]] = {
         "speaker": [config.speaker],
         "place": [config.place],
@@ -125,8 +125,14 @@ def column_problems(config: VarietyAnalysisConfig, collection: Collection) -> It
         for name in names:
             if name is not None and name not in there:
                 yield Problem(f"the table has no column {name!r}", option, remedy=did_you_mean(name, there))
-    for option, usual in (("latitude", "lat"), ("longitude", "lon")):
+    for option, usual, most in (("latitude", "lat", 90), ("longitude", "lon", 180)):
         name = named[option][0] or usual
+        if name in there and is_numeric_dtype(collection.table[name]):
+            beyond = collection.table[name][collection.table[name].abs() > most]
+            if len(beyond):
+                text = f"the column {name!r} should hold degrees between -{most} and {most}, and has {beyond.iloc[0]:g}"
+                remedy = "Metres of a map's grid are no degrees; leave the cell of a place that is not known empty."
+                yield Problem(text, option, remedy=remedy)
         if name in there and not is_numeric_dtype(collection.table[name]):
             first = collection.table[name].dropna().iloc[:1].tolist()
             text = (

@@ -26,6 +26,8 @@ from tswork.wording import counted
 
 SPACE = "Embeddings of test items"
 MEGABYTE = 1_000_000
+FEWEST = 5
+"""Different items below which neighbours say nothing, and pictures of neighbours are not drawn."""
 SHOWN_IN_PAGE = ("id", "text", "transcript", "item", "gender", "age")
 """Columns that a page shows beside label, speaker and place, where they are there."""
 
@@ -77,10 +79,11 @@ def plane(
 ) -> tuple[Float[np.ndarray, "item 2"], tuple[str, str]]:
     """Points for a picture and the names of its axes. Distances in `tsne` and `umap` pictures are no measure of anything.
 
-    Seeded; t-SNE (van der Maaten and Hinton 2008) and UMAP (McInnes et al. 2018) need more than three items and fall back to
-    principal components with fewer.
+    Seeded; t-SNE (van der Maaten and Hinton 2008) and UMAP (McInnes et al. 2018) need items that lie apart: with fewer than
+    `FEWEST` different ones, or on a line, they fall back to principal components. (t-SNE of points that are all alike, as a
+    collapsed encoder gives them, brings down the whole process in its library.)
     """
-    if picture == "pca" or len(x) < 5:
+    if picture == "pca" or x.shape[1] < 2 or len(np.unique(x, axis=0)) < FEWEST:
         variance = float(((x - x.mean(axis=0)) ** 2).sum())
         points = principal_components(x)
         shares = (points**2).sum(axis=0) / variance if variance else np.zeros(2)

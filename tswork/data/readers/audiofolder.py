@@ -74,6 +74,11 @@ class Audiofolder(Layout[AudiofolderConfig]):
         return rows.table(folder, columns=spec.options.columns)
 
 
+def _shown(file: Path, folder: Path) -> str:
+    """A file from the folder of the set on, or as it is where it lies elsewhere."""
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+
 def _is_word(path: Path) -> bool:
     """Whether a folder has the name of a part and nothing else: `train`, not `train_station`."""
     return by_part([path])[path] is not None and path.name.isalpha()
@@ -99,9 +104,9 @@ def _metadata(folder: Path) -> Table | None:
 
 def _described(table: Table, top: Path, folder: Path, part: str | None, spec: DataSpec) -> pd.DataFrame:
     """Metadata as canonical rows; where the parts have no metadata of their own, folders called after them tell the part."""
-    frame = table.frame.rename(columns={theirs: ours for ours, theirs in spec.options.columns.items()})
-    names = frame.pop(FILE_NAME)
-    frame = frame.assign(path=names.map(lambda name: str((top / name).relative_to(folder)), na_action="ignore"))
+    paths = table.frame[FILE_NAME].map(lambda name: _shown(top / str(name), folder), na_action="ignore")
+    others = table.frame.drop(columns=FILE_NAME)
+    frame = others.rename(columns={theirs: ours for ours, theirs in spec.options.columns.items()}).assign(path=paths)
     if part is not None:
         return frame.assign(split=part)
     if "split" in frame.columns:

@@ -66,7 +66,7 @@ class CommonVoice(Layout[CommonVoiceConfig]):
             named = frame["accent"].map(lambda text: names.get(_plain(text)))
             frame = frame.assign(accents=frame["accent"], accent=named)
             frame = frame[frame["accent"].notna()]
-        paths = [path if Path(str(path)).suffix else f"{path}{SUFFIX}" for path in frame[PATH]]
+        paths = frame[PATH].map(lambda path: path if Path(path).suffix else f"{path}{SUFFIX}", na_action="ignore")
         return frame.assign(**{PATH: paths})
 
 

@@ -94,6 +94,7 @@ def _numbers(table: Table, name: str, faults: list[Problem]) -> np.ndarray:
         return np.full(len(table), np.nan)
     column = table.frame[name]
     read = pd.to_numeric(column, errors="coerce")
+    read = read.where(np.isfinite(read))
     wrong = np.flatnonzero(read.isna() & column.notna())
     remedy = "" if "stop" in table.columns else "Where it tells no piece of the recording, give `cut: none`."
     faults += each(

@@ -21,7 +21,7 @@ from tswork.data.faults import fault
 from tswork.data.places import Places
 from tswork.data.readers.gathering import chained, read_each
 from tswork.data.readers.layouts import Layout, LayoutConfig, by_part, canonical
-from tswork.data.readers.listing import PATH, Listing
+from tswork.data.readers.listing import PATH, ROOT, Listing
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Table, read_json_lines
 from tswork.registry import register
@@ -59,13 +59,16 @@ def _frame(table: Table, part: str | None, root: Path) -> pd.DataFrame:
     if PATH not in frame.columns and "id" not in frame.columns:
         raise fault(table.path, "has neither a field 'audio' nor 'id'", line=1)
     names = [_name(cell) for cell in frame[PATH]] if PATH in frame.columns else [f"{name}.wav" for name in frame["id"]]
-    first = str(names[0])
+    first = str(next(filter(None, names), ""))
     inside = next((folder for folder in FOLDERS if (root / folder / first).is_file()), "")
-    paths = [inside + str(name) if name is not None else None for name in names]
+    paths = [name if name is None or str(name).startswith(ROOT) else inside + str(name) for name in names]
     return frame.assign(**{PATH: pd.Series(paths, frame.index, dtype=object)})
 
 
 def _name(cell: Any) -> str | None:
     """The file of a recording: text, or a block with its path."""
     text = None if pd.isna(cell) else str(cell)
-    return str(json.loads(text).get(PATH)) if text is not None and text.startswith("{") else text
+    if text is None or not text.startswith("{") or text.startswith(ROOT):
+        return text
+    path = json.loads(text).get(PATH)
+    return None if path is None else str(path)

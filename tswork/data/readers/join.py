@@ -24,6 +24,7 @@ from tswork.data.backends import INT16_SCALE
 from tswork.data.cards import resolve
 from tswork.data.collection import Collection
 from tswork.data.faults import refuse
+from tswork.data.ids import WHOLE
 from tswork.data.joined import Runs, free_room, open_runs, runs_of
 from tswork.data.leaks import ORIGIN
 from tswork.data.opening import open_collection
@@ -31,7 +32,7 @@ from tswork.data.places import Places
 from tswork.data.prepare.resample import Resample, ResampleConfig
 from tswork.data.readers.base import FileOutline, Reader
 from tswork.data.spec import DataSpec, read_spec
-from tswork.errors import InvalidInput, Problem
+from tswork.errors import InvalidInput, Problem, did_you_mean
 from tswork.registry import Component, register
 from tswork.source import Source
 from tswork.store import Store
@@ -118,7 +119,7 @@ class Join(Reader[JoinConfig]):
         rate = spec.options.rate
         parts = _parts(self.config, spec, places)
         found = self._each(spec, places, lambda part: _at_rate(open_collection(part.spec, part.places), rate))
-        refuse(list(_differences(parts, found)))
+        refuse([*_differences(parts, found), *self._unknown(found)])
         groups = tuple(dict.fromkeys(column for one in found for column in one.groups))
         tables = [_table(part, one, (*groups, *self.config.prefix)) for part, one in zip(parts, found, strict=True)]
         lengths = torch.cat([one.lengths for one in found])
@@ -133,6 +134,13 @@ class Join(Reader[JoinConfig]):
             notes=tuple(f"{part.name}: {note}" for part, one in zip(parts, found, strict=True) for note in one.notes),
             left_out=tuple(left for one in found for left in one.left_out),
         )
+
+    def _unknown(self, found: Sequence[Collection]) -> Iterator[Problem]:
+        """Columns of `prefix` that no part has."""
+        known = list(dict.fromkeys(str(name) for one in found for name in one.table.columns))
+        for name in self.config.prefix:
+            if name not in known:
+                yield Problem(f"no part has a column {name!r}", "prefix", remedy=did_you_mean(name, known))
 
     def _each(self, spec: DataSpec, places: Places, look: Any) -> list[Any]:
         """What `look` finds in every part. Raises `DataInvalid` with the faults of all parts, each with its name."""
@@ -196,7 +204,7 @@ def _at_rate(collection: Collection, rate: float | None) -> Collection:
 
 
 def _differences(parts: Sequence[_Part], found: Sequence[Collection]) -> Iterator[Problem]:
-    """Parts that have other channels or another rate than the first."""
+    """Parts that have other channels or another rate than the first, and added columns that would hide others."""
     first = found[0]
     for part, one in zip(parts, found, strict=True):
         if one.channels != first.channels:
@@ -209,6 +217,9 @@ def _differences(parts: Sequence[_Part], found: Sequence[Collection]) -> Iterato
             yield Problem(
                 f"the column {column!r} is made here", f"parts.{part.name}.{ADD}", remedy="Call it otherwise."
             )
+        for column in sorted(set(one.groups) & set(part.add)):
+            text = f"{column!r} is a group of this part, whose values one for all of them would hide"
+            yield Problem(text, f"parts.{part.name}.{ADD}", remedy="Call it otherwise.")
 
 
 def _table(part: _Part, collection: Collection, columns: Sequence[str]) -> pd.DataFrame:
@@ -223,7 +234,10 @@ def _table(part: _Part, collection: Collection, columns: Sequence[str]) -> pd.Da
 
 
 def _named(name: str, cells: pd.Series[Any]) -> pd.Series[Any]:
-    return (f"{name}/" + cells.astype(str)).where(cells.notna())
+    texts = cells.astype(str)
+    if pd.api.types.is_float_dtype(cells):  # of whole numbers with gaps
+        texts = texts.str.replace(WHOLE, "", regex=True)
+    return (f"{name}/" + texts).where(cells.notna())
 
 
 def _one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def _lines(path: Path) -> dict[str, tuple[str, int]]:
     """Key, the rest of the line and its number. Raises `DataInvalid` for keys that stand twice."""
     found: dict[str, tuple[str, int]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a transcript may hold other marks of a line's end
     except UnicodeDecodeError as error:
         raise fault(path, "is not UTF-8 text", "Save it as UTF-8.") from error
     twice = []

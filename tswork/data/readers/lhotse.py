@@ -32,6 +32,7 @@ from tswork.data.readers.lhotse_fields import (
     custom,
     file_of,
     left_channels,
+    misshapen,
     nested,
 )
 from tswork.data.readers.listing import Listing
@@ -64,14 +65,14 @@ class Lhotse(Layout[LhotseConfig]):
         if cuts:
             sources = list(cuts)
             for path, table in read_each(cuts, read_json_lines).items():
-                faults += add_cuts(rows, table, cuts[path], rows_of=self.config.rows)
+                faults += misshapen(table) or add_cuts(rows, table, cuts[path], rows_of=self.config.rows)
         else:
             sources = []
             for recordings, supervisions, part in _pairs(beginning):
                 sources += [recordings, supervisions]
-                known, wrong = _recordings(read_json_lines(recordings))
-                faults += wrong
-                faults += _add(rows, read_json_lines(supervisions), known, part)
+                tables = read_each((recordings, supervisions), read_json_lines)
+                shapes = [fault for table in tables.values() for fault in misshapen(table)]
+                faults += shapes or _added(rows, tables[recordings], tables[supervisions], part)
         refuse(faults)
         table = rows.table(beginning, columns=spec.options.columns)
         folder = beginning if beginning.is_dir() else beginning.parent
@@ -101,6 +102,12 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path, str | None]]:
         if other is None:
             raise fault(folder / name, f"there is no such file beside {path.name}")
         yield path, other, part if several or part else None
+
+
+def _added(rows: Gathered, recordings: Table, supervisions: Table, part: str | None) -> list[Problem]:
+    """The supervisions of some recordings as rows, and what is wrong with either."""
+    known, wrong = _recordings(recordings)
+    return [*wrong, *_add(rows, supervisions, known, part)]
 
 
 class _File(NamedTuple):

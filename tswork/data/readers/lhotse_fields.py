@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from tswork.data.faults import each
 from tswork.data.tables import Table
+from tswork.errors import Problem
 from tswork.wording import counted
 
 FIELDS = ("text", "language", "speaker", "gender")
@@ -27,8 +29,84 @@ def cells(table: Table, column: str) -> list[Any]:
 
 
 def nested(cell: Any) -> Any:
-    """A block or a list, which a table holds as JSON text; None where there is none."""
+    """A block or a list, which a table holds as JSON text; None where there is none. Columns of other things: `misshapen`."""
     return json.loads(cell) if isinstance(cell, str) else None
+
+
+def misshapen(table: Table) -> list[Problem]:
+    """Rows in which a field that is read is something else than Lhotse writes there, also inside of blocks."""
+    columns = {name: cells(table, name) for name in SHAPES if name in table.columns}
+    wrong: list[tuple[int, str, str]] = []
+    for row in range(len(table)):
+        block = {name: _parsed(found[row]) if name in NESTED else found[row] for name, found in columns.items()}
+        wrong += [(row, *fault) for fault in _shape_faults(block)]
+
+    def problem(one: tuple[int, str, str]) -> Problem:
+        row, name, what = one
+        return Problem(f"should be {what}", name, table.at(row))
+
+    return list(each(wrong, problem, rest="fields of another kind"))
+
+
+def _shape_faults(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names of fields that are wrong, and what they should be; the first of what is wrong inside of others."""
+    for name, (fits, what) in SHAPES.items():
+        value = block.get(name)
+        if value is None:
+            continue
+        if not fits(value):
+            yield name, what
+            continue
+        inside = [value] if isinstance(value, dict) else value if isinstance(value, list) and name in NESTED else []
+        found = next((fault for one in inside if isinstance(one, dict) for fault in _shape_faults(one)), None)
+        if found is not None and name != "custom":
+            yield f"{name}.{found[0]}", found[1]
+
+
+def _parsed(cell: Any) -> Any:
+    """What a cell of JSON text holds; other cells as they are."""
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _are_numbers(value: Any) -> bool:
+    return all(map(_is_number, value)) if isinstance(value, list) else _is_number(value)
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_blocks(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_block, value))
+
+
+SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "start": (_is_number, "a number"),
+    "duration": (_is_number, "a number"),
+    "channel": (_are_numbers, "a number, or a list of them"),
+    "channels": (_are_numbers, "a number, or a list of them"),
+    "sources": (_are_blocks, "a list of blocks"),
+    "transforms": (_are_blocks, "a list of blocks"),
+    "supervisions": (_are_blocks, "a list of blocks"),
+    "recording": (_is_block, "a block"),
+    "custom": (_is_block, "a block"),
+}
+"""What Lhotse writes into the fields that are read."""
+NESTED = ("channel", "sources", "transforms", "supervisions", "recording", "custom")
+"""Those of them that a table holds as JSON text."""
 
 
 def custom(block: Any) -> dict[str, Any]:

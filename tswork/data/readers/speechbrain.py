@@ -70,7 +70,7 @@ def _table(path: Path, spec: DataSpec) -> Table:
     if path.suffix != ".json":
         return read_table(path, Form(), text="all", columns=spec.options.columns)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise fault(path, f"is not JSON: {error}") from error
     rows = Gathered()
