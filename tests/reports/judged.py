@@ -56,6 +56,23 @@ def judgement(
     return Judgement("run", "probe", data, key or str(id(frame)), made, frame, pd.concat(units, ignore_index=True))
 
 
+def forecasts(starts: int = 2161, rows: int = 12, horizons: tuple[int, ...] = (24, 168, 720)) -> Judgement:
+    """A protocol stage `forecast` with random errors at every start."""
+    draw = np.random.default_rng(0)
+    names = ["persistence", "ts2vec", *(f"row{number}" for number in range(rows - 2))]
+    units = [
+        pd.DataFrame({"row": row, "at": f"h{horizon}", "unit": range(starts), "group": 0, "mse": values, "mae": values})
+        for row in names
+        for horizon in horizons
+        for values in [draw.random(starts) ** 2]
+    ]
+    figures = [(row, "candidate", metric, "", draw.random()) for row in names for metric in ("mse", "mae")]
+    plain = judgement({"ts2vec": 1.0}, key="f" * 64)
+    made = {**plain.made, "protocol": {"uses": "ridge_forecast", "version": 1}}
+    frame = pd.DataFrame(figures, columns=["row", "role", "metric", "at", "value"])
+    return Judgement("run", "forecast", "etth1", plain.key, made, frame, pd.concat(units, ignore_index=True))
+
+
 def finetuned(
     strengths: Mapping[str, float], *, split: int = 0, seed: int = 1, repeats: int | None = 8, patients: int = 8
 ) -> Judgement:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tests.reports.judged import judgement
+from tests.reports.judged import forecasts, judgement
 from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import Comparison, NothingToCompare, compare
 from tswork.reports.naming import differences, names_of
@@ -200,3 +202,16 @@ def test_names_that_would_be_equal_are_never_shared_by_different_blocks() -> Non
     alike = [{"0": 1, "1": 1, "2": 1, "3": 1}, {"0": 2, "1": 2, "2": 2, "3": 1}, {"0": 1, "1": 1, "2": 1, "3": 2}]
     for several in (blocks, alike):
         assert len(set(names_of([("row", block) for block in several]))) == len(several)
+
+
+@pytest.mark.parametrize(("horizons", "told"), [((24, 168), True), ((24,), False)])
+def test_where_horizons_have_other_starts_it_is_told_what_differences_are_over(
+    horizons: tuple[int, ...], told: bool
+) -> None:
+    judged = forecasts(starts=400, rows=3, horizons=horizons)
+    places = [judged.rows.assign(at=f"h{horizon}") for horizon in horizons]
+    (one,) = compare([replace(judged, rows=pd.concat([judged.rows, *places], ignore_index=True))], metric="mse")
+    note = "differences are over the starts of forecasts that every horizon has, means over all that a horizon has"
+    assert (note in one.notes) == told
+    (at,) = compare([replace(judged, rows=pd.concat(places, ignore_index=True))], metric="mse", at="h24")
+    assert note not in at.notes

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reports.judged import finetuned, judgement
+from tests.reports.judged import finetuned, forecasts, judgement
 from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import compare
 from tswork.reports.record_file import RecordsInvalid, read_records, write_records
@@ -44,23 +44,6 @@ def records(*judged: Judgement, run: MemberRun | None = None) -> Records:
     run = run or member_run()
     results = {(run.experiment, one.key): record_of(one) for one in judged}
     return Records({run.run: run}, {key: one.model_copy(update={"run": run.run}) for key, one in results.items()})
-
-
-def forecasts(starts: int = 2161, rows: int = 12, horizons: tuple[int, ...] = (24, 168, 720)) -> Judgement:
-    """A protocol stage `forecast` with random errors at every start."""
-    draw = np.random.default_rng(0)
-    names = ["persistence", "ts2vec", *(f"row{number}" for number in range(rows - 2))]
-    units = [
-        pd.DataFrame({"row": row, "at": f"h{horizon}", "unit": range(starts), "group": 0, "mse": values, "mae": values})
-        for row in names
-        for horizon in horizons
-        for values in [draw.random(starts) ** 2]
-    ]
-    figures = [(row, "candidate", metric, "", draw.random()) for row in names for metric in ("mse", "mae")]
-    plain = judgement({"ts2vec": 1.0}, key="f" * 64)
-    made = {**plain.made, "protocol": {"uses": "ridge_forecast", "version": 1}}
-    frame = pd.DataFrame(figures, columns=["row", "role", "metric", "at", "value"])
-    return Judgement("run", "forecast", "etth1", plain.key, made, frame, pd.concat(units, ignore_index=True))
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])

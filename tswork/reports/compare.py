@@ -231,8 +231,17 @@ def _test(
         return None
     table, at = pd.concat(units, ignore_index=True), there[0].at
     if metric in table:
+        if kind == "time" and not at and _horizons(there[0].judged, metric) > 1:
+            notes.append(
+                "differences are over the starts of forecasts that every horizon has, means over all that a horizon has"
+            )
         return compare_rows(table, metric, candidate=candidate, kind=kind).assign(data=data)
     return compare_scores(table, metric, candidate=candidate, at=at).assign(data=data)
+
+
+def _horizons(one: Judgement, metric: str) -> int:
+    places = set(one.rows.loc[one.rows["metric"] == metric, "at"])
+    return len(places - {""})
 
 
 def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
