@@ -212,3 +212,19 @@ def test_an_encoder_has_its_own_learning_rate_where_one_is_given(name: str) -> N
     assert {found[id(parameter)] for parameter in model.encoder.parameters()} == {1e-4}
     plain = [one for optimiser in method_of(name).optimisers(model).values() for one in optimiser.param_groups]
     assert sorted(found) == sorted(id(parameter) for group in plain for parameter in group["params"])
+
+
+UNLABELLED = [*(name for name in METHODS.args[1] if name != "supervised"), *OTHERS, "comet"]
+
+
+@pytest.mark.parametrize("name", UNLABELLED)
+@pytest.mark.parametrize(
+    ("value", "said"), [(3.0, r"every target \(.*\) is constant"), (torch.nan, "no step of it has a value of a target")]
+)
+def test_data_without_anything_to_learn_are_refused_before_anything_trains(name: str, value: float, said: str) -> None:
+    collection = waves([40] * 8).collection
+    flat = collection.replaced(values=torch.full_like(collection.values, value), groups=("label",))
+    method = method_of(name, **({"patient": "label", "trial": "label"} if name == "comet" else {}))
+    method.check(Part.whole(collection.replaced(groups=("label",))))
+    with pytest.raises(DataInvalid, match=said):
+        method.check(Part.whole(flat))

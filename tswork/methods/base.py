@@ -28,6 +28,7 @@ from tswork.encoders.base import Encoder
 from tswork.encoders.lengths import check_lengths
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.methods.model import Model
+from tswork.methods.values import check_values
 from tswork.random import derive, generator, seeded
 from tswork.training.optimisers import AdamW
 from tswork.wording import counted, worded
@@ -125,8 +126,10 @@ class Method(ABC, Generic[C]):
     def check(self, part: Part) -> None:
         """Refuse a training part that does not suit (no such column, too few patients). Raises `DataInvalid`.
 
-        Called when a plan is checked, before any stage trains, and again before the first step of each task.
+        Called when a plan is checked, before any stage trains, and again before the first step of each task. Default: a part in which
+        no target ever changes has nothing to learn.
         """
+        check_values(part)
 
     def monitored(self, task: int) -> str | None:
         """The validation score that selects the best checkpoint of a task; default: `monitor` in every one."""

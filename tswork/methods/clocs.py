@@ -45,6 +45,7 @@ from tswork.errors import DataInvalid, Problem, did_you_mean
 from tswork.methods.base import Update, build_encoder
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import SequenceContrast, SequenceContrastConfig
+from tswork.methods.values import value_faults
 from tswork.objectives.clocs import Pairs, patient_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -90,7 +91,7 @@ class Clocs(SequenceContrast[ClocsConfig]):
         return (self.config.patient,)
 
     def check(self, part: Part) -> None:
-        faults = [*_patient_faults(part, self.config.patient), *_length_faults(part)]
+        faults = [*_patient_faults(part, self.config.patient), *_length_faults(part), *value_faults(part)]
         if faults:
             raise DataInvalid(faults)
 

@@ -61,8 +61,9 @@ from tswork.methods.base import (
 )
 from tswork.methods.model import Model
 from tswork.methods.patients_and_trials import Groups, check_batches, group_faults, groups_of, pair_codes
+from tswork.methods.values import value_faults
 from tswork.methods.view_pairs import Pair, Views
-from tswork.methods.window_contrast import check_values, draws
+from tswork.methods.window_contrast import draws
 from tswork.objectives.comet import (
     Similarity,
     contrast_groups,
@@ -178,11 +179,7 @@ class COMET(Method[COMETConfig]):
     # Batches
 
     def check(self, part: Part) -> None:
-        faults = group_faults(self._known(part, self._groups))
-        try:
-            check_values(part)
-        except DataInvalid as invalid:
-            faults.extend(invalid.problems)
+        faults = [*group_faults(self._known(part, self._groups)), *value_faults(part)]
         if faults:
             raise DataInvalid(faults)
 

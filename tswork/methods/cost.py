@@ -62,7 +62,8 @@ from tswork.methods.base import (
 )
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
-from tswork.methods.window_contrast import check_values, draws
+from tswork.methods.values import check_values
+from tswork.methods.window_contrast import draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient

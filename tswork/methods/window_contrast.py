@@ -54,6 +54,7 @@ from tswork.methods.base import (
     steps_by_size,
 )
 from tswork.methods.model import Model, evaluating
+from tswork.methods.values import check_values
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce, local_info_nce
 from tswork.training.distributed import gather_with_gradient
 from tswork.wording import counted
@@ -196,25 +197,3 @@ def _compares_rows(module: nn.Module) -> bool:
 def draws(context: Context, purpose: str) -> torch.Generator:
     """A generator for what is drawn for the windows of a batch; every process has its own."""
     return context.generator(f"{purpose}/{context.rank}" if context.rank else purpose)
-
-
-def check_values(windows: Part) -> None:
-    """Refuse training windows in which no target has a value, or none ever changes."""
-    collection = windows.collection
-    targets = list(collection.target_index)
-    low, high = torch.full((len(targets),), torch.inf), torch.full((len(targets),), -torch.inf)
-    for sequence, start, stop in windows.spans.tolist():
-        values = collection.sequence(sequence)[start:stop, targets].float().cpu()
-        missing = values.isnan()
-        low = torch.minimum(low, torch.where(missing, torch.inf, values).amin(dim=0))
-        high = torch.maximum(high, torch.where(missing, -torch.inf, values).amax(dim=0))
-        if bool((high > low).any()):
-            return
-    names = ", ".join(collection.channels[index] for index in targets[:5]) + (" ..." if len(targets) > 5 else "")
-    if len(windows) == 0:
-        message = "no step of it has a value"
-    elif bool((high < low).all()):
-        message = f"no step of it has a value of a target ({names}), so that only covariates would be seen"
-    else:
-        message = f"every target ({names}) is constant, so that there is nothing to learn of them"
-    raise DataInvalid([Problem(message, path="train", remedy="Look at the data with `tswork data check`.")])
