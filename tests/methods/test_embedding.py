@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -19,7 +20,7 @@ from tswork.data.text_spec import TextSpec
 from tswork.encoders.base import Frames
 from tswork.errors import ModelUnfit
 from tswork.methods import embedding
-from tswork.methods.embedding import classify_part, embed_part, transcribe_part
+from tswork.methods.embedding import classify_part, embed_part, embedding_table, transcribe_part
 from tswork.methods.model import Model
 from tswork.text.writing import decoder_of
 
@@ -148,3 +149,14 @@ def test_who_cannot_write_is_not_asked() -> None:
 def test_an_empty_part_has_no_embeddings() -> None:
     split = toy_classes()
     assert embed_part(toy_model(split.train), split.validation, Context()).shape == (0, 5)
+
+
+def test_columns_of_the_table_stay_beside_the_numbers_of_the_embeddings() -> None:
+    collection = waves([9, 9]).collection
+    table = collection.table.assign(e0=["x", "y"], e0_=["u", "v"], item=["bread", "milk"])
+    part = Part.whole(collection.replaced(table=table))
+    found = embedding_table(part, np.array([[1.0, 2.0], [3.0, 4.0]]), places={"item": np.array([0, 1])})
+    assert list(found) == ["item", "label", "e0__", "e0_", "item_", "e0", "e1"]
+    assert found["item_"].tolist() == ["bread", "milk"]
+    assert found["e0__"].tolist() == ["x", "y"]
+    assert found["e0"].tolist() == [1.0, 3.0]

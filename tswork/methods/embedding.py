@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -32,6 +34,24 @@ def embed_part(
     """
     width = pooled_dim(model.encoder, pooling or model.pooling)
     return _read(model, part, context, partial(model.embed, pooling=pooling), width, steps)
+
+
+def embedding_table(
+    part: Part, embedded: Float[np.ndarray, "item dim"], *, places: Mapping[str, np.ndarray] | None = None
+) -> pd.DataFrame:
+    """Embeddings (`e0`, `e1`, ...) behind the table of their part, and `places` before it.
+
+    A column of the table that has the name of one of these gets `_` behind it.
+    """
+    numbers = pd.DataFrame(embedded.astype(np.float32), columns=[f"e{column}" for column in range(embedded.shape[1])])
+    before = pd.DataFrame(places or {}, index=numbers.index)
+    table, taken = part.table.reset_index(drop=True), {*before, *numbers}
+    for name in taken.intersection(table):
+        free = f"{name}_"
+        while free in taken or free in table:
+            free += "_"
+        table = table.rename(columns={name: free})
+    return pd.concat([before, table, numbers], axis=1)
 
 
 def classify_part(

@@ -15,7 +15,7 @@ from tswork.data.locating import called
 from tswork.data.opening import open_new
 from tswork.data.readers.listing import ID
 from tswork.errors import Problem
-from tswork.methods.embedding import embed_part
+from tswork.methods.embedding import embed_part, embedding_table
 from tswork.pipeline.finding import FinishedMember, RunNotFound
 from tswork.pipeline.results import load_result
 from tswork.pipeline.stages import load_models
@@ -87,9 +87,7 @@ def embed_new(finished: FinishedMember, data: Path, *, stage: str | None = None)
     """Ids and embeddings (`e0`, `e1`, ...) of the sequences of a file of new data."""
     _, folder = finished.stage(stage, trains=True)
     model, part = load_models(folder)[-1], _open(finished, data)
-    embeddings = embed_part(model, part, Context()).numpy()
-    columns = pd.DataFrame(embeddings, columns=[f"e{number}" for number in range(embeddings.shape[1])])
-    return pd.concat([part.table.reset_index(drop=True), columns], axis=1)
+    return embedding_table(part, embed_part(model, part, Context()).numpy())
 
 
 def _open(finished: FinishedMember, data: Path) -> Part:

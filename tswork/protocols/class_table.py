@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from tswork.data.collection import Part
 from tswork.data.grouping import group_units
+from tswork.methods.embedding import embedding_table
 from tswork.metrics import classification
 from tswork.protocols.base import ROW_COLUMNS, Heads, Result, make_rows
 from tswork.protocols.group_level import GroupLevel
@@ -198,7 +199,5 @@ def item_columns(part: Part) -> dict[str, np.ndarray]:
 
 
 def embedding_frame(test: Part, embedded: Float[np.ndarray, "item dim"]) -> pd.DataFrame:
-    """The embeddings of the test items beside what identifies them: item, sequence, start, stop, and the table's columns."""
-    numbers = pd.DataFrame(embedded.astype(np.float32), columns=[f"e{column}" for column in range(embedded.shape[1])])
-    table = test.table.drop(columns=list(item_columns(test)), errors="ignore")
-    return pd.concat([pd.DataFrame(item_columns(test)), table, numbers], axis=1)
+    """The embeddings of the test items behind what identifies them: item, sequence, start, stop, and the table's columns."""
+    return embedding_table(test, embedded, places=item_columns(test))
