@@ -41,7 +41,7 @@ from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_
 from tswork.protocols.continual_rows import FIGURES, FORWARD, Judged, by_task
 from tswork.protocols.continual_samples import Samples
 from tswork.protocols.continual_texts import REPORTED, Texts
-from tswork.protocols.kept_answers import kept_numbers, kept_texts
+from tswork.protocols.kept_arrays import kept_numbers, kept_texts
 from tswork.protocols.labelled import label_problems
 from tswork.registry import register
 from tswork.text.collection_text import text_of, tokens_of

@@ -43,6 +43,7 @@ from tswork.metrics.classification import METRICS
 from tswork.metrics.probes import PROBES, ProbeName
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
+from tswork.protocols.kept_arrays import kept_embeddings, kept_features
 from tswork.protocols.labelled import (
     capped,
     group_codes,
@@ -54,7 +55,7 @@ from tswork.protocols.labelled import (
     refuse_horizon,
     without_group,
 )
-from tswork.protocols.plain_features import Features, defined, feature_problems, plain_features
+from tswork.protocols.plain_features import Features, defined, feature_problems
 from tswork.registry import register
 
 
@@ -118,8 +119,9 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         first = self.config.heads[0]
         table = ClassTable(test, truth, split.train.collection.classes, first)
         table.add("majority", "control", first, *majority(truth_train, len(truth), len(table.classes)))
+        parts = {"train": train, "test": test}
         if self.config.features != "none":
-            found = defined(*(plain_features(self.config.features, part) for part in (train, test)))
+            found = defined(*kept_features(context, self.config.features, parts))
             for head in self.config.heads:
                 arrays = probes.fit(head, found[0], truth_train, groups=groups)
                 table.add(
@@ -128,7 +130,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         heads: dict[str, dict[str, np.ndarray]] = {}
         embeddings: dict[str, pd.DataFrame] = {}
         for name, models in candidates.items():
-            x_train, x_test = (self._embedded(models[-1], part, context) for part in (train, test))
+            x_train, x_test = kept_embeddings(context, name, models, parts, pooling=self.config.pooling)
             for head in self.config.heads:
                 arrays = probes.fit(head, x_train, truth_train, groups=groups)
                 heads[f"{name}@{head}"] = arrays

@@ -47,6 +47,7 @@ from tswork.metrics.probes import ProbeName
 from tswork.protocols import variety_pictures as pictures
 from tswork.protocols.base import Heads, Protocol, Result, not_beaten, role_of
 from tswork.protocols.class_table import ClassTable, embedding_frame, item_columns
+from tswork.protocols.kept_arrays import kept_embeddings, kept_features
 from tswork.protocols.labelled import (
     capped,
     label_problems,
@@ -56,7 +57,7 @@ from tswork.protocols.labelled import (
     one_class_in_test,
     refuse_horizon,
 )
-from tswork.protocols.plain_features import defined, feature_problems, plain_features
+from tswork.protocols.plain_features import defined, feature_problems
 from tswork.protocols.space_tables import SpaceTables
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, VarietyAnalysisConfig, column_problems
@@ -141,14 +142,12 @@ class VarietyAnalysis(Protocol[VarietyAnalysisConfig]):
     def _spaces(
         self, candidates: Mapping[str, Sequence[Model]], train: Part, test: Part, context: Context
     ) -> Iterator[Space]:
+        parts = {"train": train, "test": test}
         if self.config.features != "none":
-            found = defined(*(plain_features(self.config.features, part) for part in (train, test)))
+            found = defined(*kept_features(context, self.config.features, parts))
             yield Space(self.config.features, "control", *found)
         for name, models in candidates.items():
-            embedded = (
-                embed_part(models[-1], part, context, pooling=self.config.pooling).double().numpy()
-                for part in (train, test)
-            )
+            embedded = kept_embeddings(context, name, models, parts, pooling=self.config.pooling)
             yield Space(name, role_of(name), *embedded)
 
     def _classified(

@@ -1,21 +1,29 @@
-"""A judgement of continual learning that is interrupted: models are not asked again, and no bit of the result differs."""
+"""A judgement that is interrupted: what models said, wrote and embedded is not asked again, and no bit of the result differs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from tests.protocols.test_continual import Recalls
 from tests.protocols.test_continual_texts import Classifies, Writer, mistaken, right, spoken
+from tests.protocols.toys import Filters
+from tests.protocols.varieties import toy_varieties
+from tswork.config import configure
 from tswork.context import Context
-from tswork.data.collection import DataInfo, Split
+from tswork.data.collection import DataInfo, Part, Split
+from tswork.encoders.base import Frames
 from tswork.errors import Interrupted
 from tswork.methods.model import Model
-from tswork.protocols.base import Result
+from tswork.protocols import kept_arrays
+from tswork.protocols.base import Protocol, Result
 from tswork.protocols.continual import Continual, ContinualProtocolConfig
+from tswork.protocols.plain_features import Features, plain_features
 from tswork.store import Store
 
 COUNTS = (4, 4, 4)
@@ -99,3 +107,47 @@ def test_rows_are_kept_apart(tmp_path: Path) -> None:
         assert_equal(judge(tmp_path, split, **models), whole)  # type: ignore[arg-type]
     assert whole.value("good", "last_accuracy_by_sample") == 1
     assert whole.value("bad", "last_accuracy_by_sample") == 0
+
+
+class Embeds(Filters):
+    """Counts what it embeds, and is interrupted at a part while it may not."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 5)
+        self.batches, self.allowed = 0, 1_000
+
+    def forward(self, *arguments: Any, **keywords: Any) -> Frames:
+        if self.batches >= self.allowed:
+            raise Interrupted("interrupted")
+        self.batches += 1
+        return super().forward(*arguments, **keywords)
+
+
+@pytest.mark.parametrize("protocol", ["probe_classify", "variety_analysis"])
+def test_embeddings_and_features_that_are_there_are_not_computed_again(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = toy_varieties(classes=2, clips=3)
+    options = {"features": "statistics"} if protocol == "probe_classify" else {"features": "mfcc_statistics"}
+    encoder, featured = Embeds(len(split.train.collection.channels)), list[str]()
+    model = Model(encoder, DataInfo.of(split.train))
+
+    def evaluated(folder: Path | None) -> Result:
+        judging: Protocol[Any] = configure("protocol", {"uses": protocol, **options}).build()
+        context = Context(pieces=None if folder is None else Store(folder))
+        return judging.evaluate({"one": [model], "two": [model]}, split, context)
+
+    def noted(features: Features, part: Part) -> np.ndarray:
+        featured.append(features)
+        return plain_features(features, part)
+
+    monkeypatch.setattr(kept_arrays, "plain_features", noted)
+    whole, a_row = evaluated(None), encoder.batches // 2
+    assert len(featured) == 2
+    encoder.batches, encoder.allowed = 0, a_row + a_row // 2
+    with pytest.raises(Interrupted):
+        evaluated(tmp_path)
+    encoder.batches, encoder.allowed = 0, 1_000
+    assert_equal(evaluated(tmp_path), whole)
+    assert encoder.batches == a_row - a_row // 2, "of the second row the test part was left"
+    assert len(featured) == 4, "features were kept"
