@@ -251,12 +251,12 @@ def test_a_teacher_that_writes_the_truth_teaches_the_loss_of_the_memory(
     """Where it came to no end, it teaches none."""
     method: Any = learner("sequence_kd", **options_of("text") | {"decoder": {**SMALL, "pooled": pooled}})
 
-    def truth(teacher: Model, part: Part, context: Context, read: Any) -> Any:
+    def truth(teacher: Model, part: Part, context: Context, read: Any, **bounds: Any) -> Any:
         def said(batch: Batch) -> Any:
             tokens = method.answer.tokens(batch)
             return tokens.targets() if ended else tokens
 
-        return in_batches(teacher, part, context, said)
+        return in_batches(teacher, part, context, said, **bounds)
 
     monkeypatch.setattr(sequence_teaching, "in_batches", truth)
     model, batches = later_task(method, told_waves())

@@ -127,9 +127,10 @@ class Method(ABC, Generic[C]):
         """Refuse a training part that does not suit (no such column, too few patients). Raises `DataInvalid`.
 
         Called when a plan is checked, before any stage trains, and again before the first step of each task. Default: a part in which
-        no target ever changes has nothing to learn.
+        no target ever changes has nothing to learn. (One without any sequence gives no batch, which is told where batches are made.)
         """
-        check_values(part)
+        if len(part):
+            check_values(part)
 
     def monitored(self, task: int) -> str | None:
         """The validation score that selects the best checkpoint of a task; default: `monitor` in every one."""
