@@ -61,3 +61,16 @@ def test_a_sequence_of_no_steps_spoils_nothing() -> None:
 def test_a_width_that_cannot_be_shared_among_heads_or_positions_is_refused(dim: int, heads: int) -> None:
     with pytest.raises(ModelUnfit, match=f"a width of {dim} does not fit {heads} heads. Choose an even multiple"):
         transformer(dim=dim, heads=heads)
+
+
+@pytest.mark.parametrize("name", ["transformer", "conformer_small"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_weights_of_attention_are_dropped_in_training_alone_and_where_it_is_asked_for(name: str, share: float) -> None:
+    front = {"front_end": "none"} if name == "conformer_small" else {}
+    block = {"uses": name, "dim": 16, "layers": 1, "heads": 2, "dropout": 0.0, "attention_dropout": share, **front}
+    encoder, x = build(block), torch.randn(3, 24, 3)
+    with torch.no_grad():
+        judged, again = encoder.eval()(x).values, encoder.eval()(x).values
+        first, second = encoder.train()(x).values, encoder.train()(x).values
+    torch.testing.assert_close(judged, again, rtol=0, atol=0)
+    assert torch.allclose(first, second) == torch.allclose(first, judged, atol=1e-6) == (share == 0.0)
