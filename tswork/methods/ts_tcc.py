@@ -114,7 +114,10 @@ class ContextEncoder(nn.Module):
     def __init__(self, dim: int, config: TSTCCConfig) -> None:
         super().__init__()
         width = config.context_dim
-        options = TransformerConfig(dim=width, heads=config.context_heads, widening=1, dropout=config.dropout)
+        share = config.dropout
+        options = TransformerConfig(
+            dim=width, heads=config.context_heads, widening=1, dropout=share, attention_dropout=share
+        )
         self.project = nn.Linear(dim, width)
         self.token = nn.Parameter(torch.randn(width))
         self.layers = nn.ModuleList(Layer(options) for _ in range(config.context_layers))
