@@ -19,7 +19,7 @@ from tests.reports.judged import finetuned, forecasts, judgement
 from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import compare
 from tswork.reports.record_file import RecordsInvalid, read_records, write_records
-from tswork.reports.records import Records, UnitRecord, judgement_of, record_of
+from tswork.reports.records import Records, UnitRecord, judgement_of, only, record_of
 from tswork.tracking.reading import Judgement, MemberRun
 
 FIGURES = {"majority": 0.5, "random": 0.75, "ts2vec": 0.875}
@@ -67,6 +67,17 @@ def test_scores_that_float32_tells_apart_stay_apart() -> None:
     for at, frame in back.groupby("at"):
         scores = units[units["at"] == at]["score/1"].nunique()
         assert frame["score/1"].nunique() == scores, at
+
+
+def test_a_record_for_a_page_of_accuracies_holds_no_scores_and_gives_the_same_test() -> None:
+    judged = finetuned({"random": 1.0, "comet": 2.0})
+    whole = record_of(judged, places=["10%"])
+    slim = only(whole, {"accuracy"})
+    assert {name for unit in slim.units for of_row in unit.columns.values() for name in of_row} == {"accuracy"}
+    (one,), (other,) = (compare([judgement_of(kept)], metric="accuracy", at="10%") for kept in (slim, whole))
+    pd.testing.assert_frame_equal(one.tests, other.tests)
+    assert only(whole, {"accuracy", "macro_auroc"}) == whole, "an area needs the scores"
+    assert only(slim, {"accuracy"}) == slim
 
 
 def test_a_record_says_what_the_judgement_says() -> None:

@@ -8,6 +8,7 @@ result for later tables is therefore small, and its tests are those of the units
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,9 @@ def metrics_of(units: pd.DataFrame) -> list[str]:
     return [str(name) for name in units if name not in KEYS and not str(name).startswith(SCORED)]
 
 
-def has_scores(units: pd.DataFrame) -> bool:
-    """Whether a test may need the items themselves."""
-    return any(str(name).startswith(SCORED) for name in units)
+def has_scores(columns: Iterable[object]) -> bool:
+    """Whether units with these columns hold scores, so that a test may need the items themselves."""
+    return any(str(name).startswith(SCORED) for name in columns)
 
 
 def longest_horizon(units: pd.DataFrame) -> int:

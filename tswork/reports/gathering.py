@@ -11,7 +11,7 @@ from tswork.errors import ComponentUnknown, UserError
 from tswork.reports.page import Material
 from tswork.reports.page_spec import PageSpec
 from tswork.reports.record_file import read_records, write_records
-from tswork.reports.records import Records, judgement_of, record_of
+from tswork.reports.records import Records, headline, judgement_of, only, record_of
 from tswork.reports.sources import experiment_of
 from tswork.tracking.client import NothingRecorded, Tracking
 from tswork.tracking.reading import experiments, judgements, member_runs
@@ -57,12 +57,26 @@ def gather(spec: PageSpec, page: Path, places: Places, *, more: Sequence[Path] =
     for name in wanted:
         if name not in known | found.experiments:
             raise ComponentUnknown("experiment", name, sorted(known | found.experiments))
+    found = _as_shown(found, spec, sections)
     if keep:
         write_records(own[0], found.without_replaced())
     materials = [
         Material([judgement_of(one) for one in found.newest_first(names)], found.hours(names)) for names in sections
     ]
     return Gathered(tuple(materials), found)
+
+
+def _as_shown(found: Records, spec: PageSpec, sections: Sequence[Sequence[str]]) -> Records:
+    """Results with what the page's tests have to know; of experiments that it does not name, as they are."""
+    shown: dict[str, set[str | None]] = {}
+    for section, names in zip(spec.sections, sections, strict=True):
+        for name in names:
+            shown.setdefault(name, set()).update(section.metrics or (None,))
+    results = {
+        (name, key): only(one, {metric or headline(one) for metric in shown[name]}) if name in shown else one
+        for (name, key), one in found.results.items()
+    }
+    return Records(found.runs, results)
 
 
 def _in_store(wanted: Sequence[str], places: Places, ats: Sequence[str], *, needed: bool) -> tuple[Records, set[str]]:

@@ -8,7 +8,7 @@ its records equals the page from the store. Of the units stay the means that the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +117,30 @@ class Records:
             run = self.runs[one.run]
             latest.setdefault((run.experiment, run.member, one.stage, one.made["digest"], one.made["seed"]), one)
         return latest
+
+
+def headline(one: ResultRecord) -> str:
+    """The metric of a result's protocol that counts where none is named."""
+    protocol: Any = registry.find("protocol", one.made["protocol"]["uses"]).target
+    return str(protocol.headline)
+
+
+def only(one: ResultRecord, metrics: Container[str]) -> ResultRecord:
+    """A record with what tests of these metrics have to know: their columns, and scores of items where one is no mean of a column.
+
+    A classifier's scores are by far the most of a record, and no test of an accuracy reads them.
+    """
+    shown = {metric for row in one.rows for metric in row.values if metric in metrics}
+    units = []
+    for unit in one.units:
+        names = {name for columns in unit.columns.values() for name in columns}
+        chosen = names if shown - names and has_scores(names) else names & shown
+        columns = {
+            row: {name: values for name, values in of_row.items() if name in chosen}
+            for row, of_row in unit.columns.items()
+        }
+        units.append(unit.model_copy(update={"columns": columns}))
+    return one.model_copy(update={"units": tuple(units)})
 
 
 def record_of(one: Judgement, *, places: Sequence[str] = ()) -> ResultRecord:
