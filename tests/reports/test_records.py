@@ -208,6 +208,13 @@ def test_without_what_was_replaced_a_page_says_the_same() -> None:
     assert short.without_replaced() == short
 
 
+def test_members_without_any_result_do_not_count_as_hours_of_a_table() -> None:
+    begun = member_run("begun", started=3, hours=7).model_copy(update={"member": "seed=2", "seed": 2})
+    earlier = member_run("interrupted", started=1, hours=1)
+    united = records(judgement(FIGURES), run=member_run("a", started=2)).union(records(run=begun))
+    assert united.union(records(run=earlier)).hours(["waves"]) == 1.5
+
+
 def test_a_result_of_two_experiments_counts_once_on_a_page_of_both() -> None:
     judged = judgement(FIGURES, key="k")
     united = records(judged, run=member_run("a")).union(

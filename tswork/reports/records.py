@@ -91,10 +91,11 @@ class Records:
         return list(once.values())
 
     def hours(self, experiments: Iterable[str]) -> float:
-        """What the runs of some experiments took by the clock, those apart whose results were replaced by newer ones."""
-        chosen = set(experiments)
-        current = self._current_runs(self._latest(chosen).values())
-        return math.fsum(one.hours for one in current.values() if one.experiment in chosen)
+        """What the runs of some experiments took by the clock: of members with a result, and not those that newer results replaced."""
+        latest = self._latest(set(experiments))
+        finished = {(experiment, member) for experiment, member, *_ in latest}
+        current = self._current_runs(latest.values())
+        return math.fsum(one.hours for one in current.values() if (one.experiment, one.member) in finished)
 
     def without_replaced(self) -> Records:
         """Those that pages are written from: no result that a newer one replaced, and no run of which none is left."""
