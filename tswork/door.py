@@ -31,6 +31,7 @@ from tswork.methods.base import build_encoder as build_configured
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
 from tswork.methods.saving import load_model
+from tswork.pipeline.finding import FinishedMember
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import Plan, make_plan
 from tswork.pipeline.predicting import embed_new as embed_file
@@ -97,10 +98,7 @@ def predict(
     `overrides` are those that the pipeline was run with. Raises `RunNotFound` where there is nothing finished, `DataInvalid` when
     the data do not fit.
     """
-    from tswork.tracking.finding import find_run
-
-    places = Places.here(root, data_root=data_root)
-    found = find_run(str(run), places=places, overrides=tuple(overrides), member=member)
+    found = _finished(run, member, overrides, root, data_root)
     return predict_new(found, Path(data).absolute(), stage=stage, horizon=horizon, ignore_unknown=ignore_unknown)
 
 
@@ -118,11 +116,16 @@ def embed_new(
 
     A line a sequence: what its table says of it, then `e0`, `e1`, ... Raises as `predict` does.
     """
+    return embed_file(_finished(run, member, overrides, root, data_root), Path(data).absolute(), stage=stage)
+
+
+def _finished(
+    run: str | Path, member: str | None, overrides: Sequence[str], root: Path | None, data_root: Path | None
+) -> FinishedMember:
     from tswork.tracking.finding import find_run
 
     places = Places.here(root, data_root=data_root)
-    found = find_run(str(run), places=places, overrides=tuple(overrides), member=member)
-    return embed_file(found, Path(data).absolute(), stage=stage)
+    return find_run(str(run), places=places, overrides=tuple(overrides), member=member)
 
 
 def open_collection(

@@ -44,12 +44,13 @@ def guard(
     collection = split.train.collection
     columns = [*groups, *([ORIGIN] if origins and ORIGIN in collection.table.columns else [])]
     shared = {text: column for column in dict.fromkeys(columns) for text in _shared_groups(split, column)}
-    unknown = [] if alone else [text for column in dict.fromkeys(groups) for text in _without_group(split, column)]
+    unknown = {} if alone else dict(one for column in dict.fromkeys(groups) for one in _without_group(split, column))
     found = [*shared, *unknown, *_shared_contents(split), *_shared_time(split)]
     if found and allow is None:
-        remedies = {text: NO_GROUP if text.startswith("no sequence") else NAME_THEM for text in unknown}
-        for text, column in shared.items():
-            remedies[text] = " ".join([REMEDY, *repeated(collection, [column], among=groups)])
+        leaks = {
+            text: " ".join([REMEDY, *repeated(collection, [column], among=groups)]) for text, column in shared.items()
+        }
+        remedies = unknown | leaks
         raise LeakFound([Problem(text, f"split {split.name}", remedy=remedies.get(text, REMEDY)) for text in found])
     return Split(split.train, split.validation, split.test, tuple(dict.fromkeys(groups)), split.name, tuple(found))
 
@@ -91,17 +92,17 @@ def _shared_groups(split: Split, column: str) -> Iterator[str]:
         yield f"{text}: {some(_known_as(split.train.collection, column, every))}"
 
 
-def _without_group(split: Split, column: str) -> Iterator[str]:
-    """Sequences of the parts whose cell of a group column is empty."""
+def _without_group(split: Split, column: str) -> Iterator[tuple[str, str]]:
+    """Sequences of the parts whose cell of a group column is empty, and what to do about it."""
     collection = split.train.collection
     used = torch.unique(torch.cat([part.spans[:, 0] for part in split.parts.values()]))
     empty = used[collection.codes(column)[used] < 0]
     if 0 < len(empty) == len(used):
-        yield f"no sequence has a {column!r}, so that nobody can tell which belong together"
+        yield f"no sequence has a {column!r}, so that nobody can tell which belong together", NO_GROUP
     elif len(empty):
         text = f"{counted(len(empty), 'sequence has', 'sequences have')} no {column!r}"
         text = f"{text}, so that nobody can tell whether it is in another part"
-        yield f"{text}: {named(collection, empty.tolist())}"
+        yield f"{text}: {named(collection, empty.tolist())}", NAME_THEM
 
 
 def _known_as(collection: Collection, column: str, codes: Sequence[int]) -> list[str]:

@@ -25,7 +25,7 @@ from tswork.config import Configured, Uses, configure
 from tswork.data.collection import DataInfo
 from tswork.encoders.base import Encoder, Frames, full_lengths, valid_steps
 from tswork.encoders.latent import project_visible
-from tswork.encoders.transformer import attended, positions
+from tswork.encoders.transformer import AttentionDropout, attended, positions
 from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
@@ -44,12 +44,7 @@ class ConformerSmallConfig(EncoderConfig):
     kernel: int = Field(default=15, ge=1, description="taps of the depthwise convolutions; odd")
     subsampling: Literal[1, 2, 4, 8] = Field(default=4, description="frames of the front end for one of the encoder")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout in training")
-    attention_dropout: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="dropout on the weights of attention in training; with 0 their matrix is never made, which is several times as fast",
-    )
+    attention_dropout: AttentionDropout = 0.0
 
 
 @register("encoder", "conformer_small", version=2, config=ConformerSmallConfig)

@@ -9,6 +9,7 @@ and missing steps are zero vectors after the projection.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,15 @@ from tswork.encoders.with_front_end import EncoderConfig
 from tswork.errors import ModelUnfit
 from tswork.registry import register
 
+AttentionDropout = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="dropout on the weights of attention in training; with 0 their matrix is never made, which is several times as fast",
+    ),
+]
+
 
 class TransformerConfig(EncoderConfig):
     dim: int = Field(default=128, ge=2, description="width of a frame; even, and a multiple of `heads`")
@@ -31,12 +41,7 @@ class TransformerConfig(EncoderConfig):
     widening: int = Field(default=4, ge=1, description="width of the feed-forward part as a multiple of `dim`")
     patch: int = Field(default=1, ge=1, description="steps a frame")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout in training")
-    attention_dropout: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="dropout on the weights of attention in training; with 0 their matrix is never made, which is several times as fast",
-    )
+    attention_dropout: AttentionDropout = 0.0
 
 
 @register("encoder", "transformer", version=2, config=TransformerConfig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -45,6 +46,11 @@ def tested(test: dict[Any, Any] | None) -> tuple[str, str]:
     if math.isnan(test["low"]):
         return f"{test['difference']:+.4f}", test["note"]
     return f"{test['difference']:+.4f} ({interval(test)})", "yes" if test["significant"] else "no"
+
+
+def remarks(notes: Iterable[str]) -> list[str]:
+    """Notes of comparisons as sentences below a table, each once."""
+    return [f"*{note[0].upper()}{note[1:]}.*" for note in dict.fromkeys(notes)]
 
 
 def interval(test: dict[Any, Any]) -> str:

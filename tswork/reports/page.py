@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tswork.reports.cells import best, by_row, interval, label, shown, spread, tested
+from tswork.reports.cells import best, by_row, interval, label, remarks, shown, spread, tested
 from tswork.reports.compare import Comparison, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
 from tswork.reports.section import compared, of_stage
@@ -59,7 +59,7 @@ def _tables(spec: SectionSpec, material: Material, judged: Sequence[Judgement]) 
             yield f"**{data}**" if len(sets) > 1 else ""
             yield _table(spec, by_metric, data)
             yield _training(spec, material, first, data)
-    yield from (f"*{note[0].upper()}{note[1:]}.*" for note in first.notes)
+    yield from remarks(first.notes)
 
 
 def _table(spec: SectionSpec, by_metric: Sequence[Comparison], data: str) -> str:

@@ -221,7 +221,7 @@ def _alike(units: pd.DataFrame, at: str) -> Iterator[UnitRecord]:
             int(frame["pieces"].iloc[0]) if drawn else None,
         )
         there = {
-            name: _values(frame[name], DIGITS if name.startswith("score") else CLUSTER_DIGITS)
+            name: _values(frame[name], DIGITS if has_scores([name]) else CLUSTER_DIGITS)
             for name in names
             if not frame[name].isna().all()
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tswork.reports.cells import best, by_row, label, shown, spread, tested
+from tswork.reports.cells import best, by_row, label, remarks, shown, spread, tested
 from tswork.reports.compare import Comparison
 from tswork.reports.page_spec import SectionSpec
 from tswork.reports.section import SectionEmpty, compared
@@ -26,7 +26,7 @@ def variant_tables(spec: SectionSpec, judged: Sequence[Judgement]) -> Iterator[s
     for data in sets:
         yield f"**{data}**" if len(sets) > 1 else ""
         yield _table(spec, lines, data)
-    yield from dict.fromkeys(f"*{note[0].upper()}{note[1:]}.*" for one in lines.values() for note in one.notes)
+    yield from remarks(note for one in lines.values() for note in one.notes)
 
 
 def _groups(spec: SectionSpec, judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tswork.data.cells import WHOLE_NUMBER
 from tswork.data.faults import fault, refuse
 from tswork.data.readers.decoders.signals import Signal, plain_unit
 from tswork.errors import DataInvalid, Location, Problem
@@ -28,7 +29,6 @@ one of the manual, 61, is not read by wfdb 4.3."""
 COMPRESSED = ("508", "516", "524")
 FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 GAIN = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\(([-+]?\d+)\))?(?:/(\S+))?")
-WHOLE = re.compile(r"[-+]?\d+")
 RECORD = re.compile(r"([^\s/]+)(?:/(\d+))?\s+(\d+)(?:\s+([\d.eE+-]+)(?:/\S+)?(?:\s+(\d+))?)?")
 
 
@@ -150,7 +150,7 @@ def _wave(text: str, place: int, rate: float, frames: int) -> Wave | str:
     cells = [*text.split(None, 8), *[""] * 9]
     form, gain = FORMAT.fullmatch(cells[1]), GAIN.fullmatch(cells[2] or "0")
     numbers = [_number(cell) if cell else 0.0 for cell in cells[3:8]]
-    whole = all(WHOLE.fullmatch(cell or "0") for cell in (cells[4], cells[6]))  # the zero level and the checksum
+    whole = all(WHOLE_NUMBER.fullmatch(cell or "0") for cell in (cells[4], cells[6]))  # the zero level and the checksum
     if form is None or form[2] == "0" or gain is None or math.isinf(float(gain[1])) or None in numbers or not whole:
         return f"{text!r} does not describe a signal"
     if "/" in cells[0] or "\\" in cells[0]:
