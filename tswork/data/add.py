@@ -14,7 +14,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from tswork.data.add_sound import describe_sound, layout_of
-from tswork.data.cells import DECIMAL_COMMA
+from tswork.data.cells import DATE_FORMATS, DECIMAL_COMMA, date_format_of
 from tswork.data.faults import fault, refuse
 from tswork.data.part_words import parts_by_word
 from tswork.data.places import Places
@@ -30,16 +30,6 @@ from tswork.source import Source
 TIME_NAMES = ("date", "time", "timestamp", "datetime", "stamp", "ds")
 PATH_NAMES = ("path", "file", "file_name", "filename", "audio", "recording", "wav")
 ID_NAMES = ("id", "unique_id", "series", "series_id")
-DATE_FORMATS = (
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d",
-)
 SAMPLE_ROWS = 200
 
 
@@ -218,16 +208,11 @@ def _unnamed_dates(path: Path, form: Form) -> bool:
 
 
 def _date_format(path: Path, form: Form, column: str, columns: dict[str, str]) -> str | None:
-    """The format in which all dates are read and rise in the most regular steps; None for ISO 8601 and for none that fits."""
+    """The format of the dates of a column; None for ISO 8601 and for none that fits."""
     cells = read_table(path, form, text="all", columns=columns).frame[column]
     if pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True).notna().all():
         return None
-    fitting: dict[str, int] = {}
-    for date_format in DATE_FORMATS:
-        read = pd.to_datetime(cells, format=date_format, errors="coerce")
-        if read.notna().all() and read.is_monotonic_increasing:
-            fitting[date_format] = int(read.diff().nunique())
-    return min(fitting, key=lambda one: fitting[one], default=None)
+    return date_format_of(cells)
 
 
 def _in_halves(path: Path) -> bool:

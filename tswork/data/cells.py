@@ -20,6 +20,12 @@ LEADING_ZERO = r"[+-]?0\d.*"
 EXACT = 2.0**53
 """From here on floating point leaves out whole numbers."""
 PLAIN = Form()
+DATE_FORMATS = tuple(
+    f"{day}{time}"
+    for day in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y")
+    for time in (" %H:%M", " %H:%M:%S", "")
+)
+"""What dates are looked for as where they are not ISO 8601."""
 
 
 def typed(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -84,16 +90,36 @@ def numbers(
 
 
 def stamps(table: Table, name: str, date_format: str | None, faults: list[Problem]) -> Int64[np.ndarray, "row"]:
-    """A column of dates as nanoseconds since 1970 (in UTC where they tell their offset); what is no date is a fault."""
+    """A column of dates as nanoseconds since 1970 (in UTC where they tell their offset); what is no date is a fault.
+
+    Dates that all stand in one other format are one fault, whose remedy is that format.
+    """
     column = table.frame[name]
     parsed = pd.to_datetime(column, format=date_format or "ISO8601", errors="coerce", utc=True)
+    wrong = np.flatnonzero(parsed.isna())
+    other = None if date_format or not len(wrong) else date_format_of(column.dropna())
     remedy = "" if date_format else "Give its format as `date_format: '%d.%m.%Y %H:%M'`."
 
     def problem(row: int) -> Problem:
         return Problem(f"{_shown(column.iloc[row])} is not a date", name, table.at(row), remedy)
 
-    faults += each(np.flatnonzero(parsed.isna()), problem, rest=f"cells of {name!r} that are not dates")
+    if other:
+        first = int(np.flatnonzero(column.notna())[0])
+        told = f"holds dates such as {_shown(column.iloc[first])}, which are not ISO 8601"
+        faults.append(Problem(told, name, table.at(first), f"Give `date_format: '{other}'`."))
+        wrong, remedy = np.flatnonzero(column.isna()), ""
+    faults += each(wrong, problem, rest=f"cells of {name!r} that are not dates")
     return np.asarray(parsed.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64))
+
+
+def date_format_of(cells: pd.Series[Any]) -> str | None:
+    """The one of `DATE_FORMATS` in which all cells are dates, best such that rise, in the most regular steps; None: none."""
+    fitting: dict[str, tuple[bool, int]] = {}
+    for date_format in DATE_FORMATS:
+        read = pd.to_datetime(cells.astype(str), format=date_format, errors="coerce")
+        if len(read) and read.notna().all():
+            fitting[date_format] = (not read.is_monotonic_increasing, int(read.diff().nunique()))
+    return min(fitting, key=lambda one: fitting[one], default=None)
 
 
 def order_faults(
