@@ -8,6 +8,9 @@ from dataclasses import replace
 from tswork.errors import Location, PipelineInvalid, Problem
 from tswork.source import KeyPath, Source, parse_yaml
 
+RESERVED = (",", "%", "@", "`", "*", "&", "!", "|", ">")
+"""What text in YAML cannot begin with unless it is quoted."""
+
 
 def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:
     """`stages.train.epochs=5` as a path and a value that is located as `-s argument N, column C`."""
@@ -19,8 +22,12 @@ def parse_override(text: str, number: int) -> tuple[KeyPath, Source]:
     try:
         source = parse_yaml(value, name)
     except PipelineInvalid as fault:
+        remedy = f"""Quote it: -s "{key}='{value}'".""" if value.startswith(RESERVED) else ""
         raise PipelineInvalid(
-            [replace(one, location=_shift(one.location, name, len(key) + 1)) for one in fault.problems]
+            [
+                replace(one, location=_shift(one.location, name, len(key) + 1), remedy=one.remedy or remedy)
+                for one in fault.problems
+            ]
         ) from fault
     marks = {path: _shift(place, name, len(key) + 1) for path, place in source.marks.items()}
     return tuple(key.split(".")), Source(source.data, marks)

@@ -130,6 +130,8 @@ OVERRIDES: dict[str, tuple[list[str], list[str]]] = {
     "no key": (["=3"], ["-s argument 1, column 1  '=3' is not an override. Write key.key=value."]),
     "an empty value": (["seed="], ["-s argument 1, column 6  is empty"]),
     "broken YAML": (["seed=[1"], ["-s argument 1, column 8  is not valid YAML: expected ',' or ']', but got '<stream end>'"]),
+    "text that YAML wants quoted": (["data.decimal=,"], ["""-s argument 1, column 14  is not valid YAML: expected the node content, but found ','. Quote it: -s "data.decimal=','"."""]),
+    "a format of dates": (["data.date_format=%d.%m.%Y"], ["""-s argument 1, column 21  is not valid YAML: expected alphabetic or numeric character, but found '%'. Quote it: -s "data.date_format='%d.%m.%Y'"."""]),
     "a wrong type": (["seed=x"], ["-s argument 1, column 6  seed: should be a valid integer, not 'x'"]),
     "a wrong value inside a block": (["stages.ts2vec.encoder={uses: dilated_conv, dim: -3}"], ["-s argument 1, column 49  stages.ts2vec.encoder.dim: should be greater than or equal to 1, not -3"]),
     "an unknown option": (["seed=1", "stages.ts2vec.iteration=3"], ["-s argument 2, column 25  stages.ts2vec.iteration: unknown key. Did you mean 'iterations'?"]),

@@ -242,3 +242,17 @@ def test_a_card_is_valid_yaml_of_the_one_schema(tmp_path: Path) -> None:
     pd.DataFrame({"größe": range(60)}).to_csv(tmp_path / "x.csv", index=False)
     path = write_card("mine", tmp_path / "x.csv", places=Places.here(tmp_path))
     assert isinstance(DataSpec.parse(read_yaml(path).data), DataSpec)
+
+
+def test_a_card_is_written_in_spite_of_bad_recordings_when_it_is_to_leave_them_out(tmp_path: Path) -> None:
+    for number in range(6):
+        np.save(tmp_path / f"{number}.npy", np.arange(4.0))
+    rows = [f"{number}.npy,{number % 2},p{number}" for number in range(7)]
+    (tmp_path / "all.csv").write_text("\n".join(["path,kind,person", *rows]) + "\n")
+    options = {"label": "kind", "groups": ["person"]}
+    assert told(tmp_path, tmp_path / "all.csv", **options) == [
+        "all.csv:8:1  6.npy: there is no such file beside the manifest or below a data root"
+    ]
+    card, found = add(tmp_path, tmp_path / "all.csv", **options, skip_bad=True)
+    assert card["skip_bad"] is True
+    assert len(found) == 6

@@ -437,3 +437,14 @@ def test_recordings_without_a_label_are_left_out_before_anything_is_opened(tmp_p
     assert faults(tmp_path, **BLOCK, label="kind", unlabelled="drop") == [
         "all.csv:1:1  kind: no row has a label. Name another column with `label:`."
     ]
+
+
+def test_a_path_that_is_written_as_windows_does_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "walks").mkdir()
+    save(tmp_path / "walks", "a.npy", [1.0])
+    manifest(tmp_path, "walks\\a.npy,1", "walks\\b.npy,2", head="path,k")
+    missing = "there is no such file beside the manifest or below a data root"
+    assert faults(tmp_path, **BLOCK) == [
+        f"all.csv:2:1  walks\\a.npy: {missing}, but there is one with '/' in place of '\\'",
+        f"all.csv:3:1  walks\\b.npy: {missing}",
+    ]

@@ -118,6 +118,12 @@ def test_a_single_point_of_a_curve_is_seen() -> None:
     assert line.get_marker() == ""
 
 
+def test_what_the_two_lines_of_a_curve_are_is_said_where_there_are_two() -> None:
+    points = [(step, 1.0) for step in range(100)]
+    notes = [training_curves({"loss": points[:count]}).axes[0].get_title(loc="right") for count in (3, 100)]
+    assert notes == ["", "thin: as recorded; thick: running median"]
+
+
 def test_forecasts_of_times_say_when_they_start_and_of_many_targets_that_there_are_more() -> None:
     table = predictions(origins=1, horizons=(4,), targets=("a", "b", "c", "d"))
     table["time"] = pd.Timestamp("2024-05-01 06:00") + pd.to_timedelta(table["step"], unit="h")

@@ -51,6 +51,7 @@ def test_every_class_of_a_space_has_a_look_of_its_own() -> None:
     figure = embedding_picture(np.arange(40.0).reshape(20, 2), names, axes=("first component", "second component"))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
     assert figure.axes[0].get_xlabel() == "first component"
+    assert figure.axes[0].get_aspect() == 1.0, "a distance is as long across as it is upwards"
 
 
 def test_axes_that_mean_nothing_carry_no_numbers() -> None:

@@ -66,11 +66,11 @@ def _all_tables(one: Comparison, width: int) -> Iterator[Table]:
     metric = f"{one.metric} at {one.at}" if one.at else one.metric
     yield from _scores(one, f"{one.protocol}, {metric} ({better})", width)
     for data, frame in one.tests.groupby("data", sort=False) if len(one.tests) else ():
-        yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, on {data}")
+        yield from _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, on {data}", width)
     for data, frame in one.over_splits.groupby("data", sort=False) if len(one.over_splits) else ():
-        yield _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, over splits of {data}")
+        yield from _tests(frame.drop(columns=["data", "p"]), f"{one.candidate} minus row, over splits of {data}", width)
     if one.over_sets is not None:
-        yield _tests(one.over_sets.drop(columns=["p"]), f"{one.candidate} minus row, over all data sets")
+        yield from _tests(one.over_sets.drop(columns=["p"]), f"{one.candidate} minus row, over all data sets", width)
 
 
 def _scores(one: Comparison, title: str, width: int) -> list[Table]:
@@ -95,26 +95,27 @@ def _spread(line: dict[Hashable, Any]) -> str:
     return text if line["seeds"] < 2 else f"{text} ± {line['std']:.4f} ({line['seeds']:.0f})"
 
 
-def _tests(frame: pd.DataFrame, title: str) -> Table:
+def _tests(frame: pd.DataFrame, title: str, width: int) -> list[Table]:
+    """The rows and what is known of each difference; in several tables where one would be cut at the width."""
     from rich.markup import escape
-    from rich.table import Table
 
     shown = [name for name in frame.columns if name != "row" and not (name == "note" and not frame["note"].any())]
-    heads = [HEADS.get(name, name) for name in shown]
-    table = Table(
-        "row", *heads, title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
-    for line in frame.to_dict("records"):
-        table.add_row(escape(str(line["row"])), *(_cell(line[name]) for name in shown))
-    return table
+    heads = ["row", *(HEADS.get(name, name) for name in shown)]
+    rows = [[str(line["row"]), *(_cell(line[name]) for name in shown)] for line in frame.to_dict("records")]
+    escaped = [list(map(escape, row)) for row in rows]
+    tables = [block_table(heads, escaped, block) for block in column_blocks(heads, rows, width)]
+    tables[0].title, tables[0].title_justify, tables[0].title_style = escape(title), "left", "bold"
+    return tables
 
 
 HEADS = {"low": "95 % from", "high": "to", "p_holm": "p (Holm)"}
 NOTHING = 1e-12
 """What rounding leaves of equal figures."""
-READING = """difference: candidate minus row, and its 95 % interval; interval, p and significant are corrected for the rows of a table
-(Holm); detectable: the smallest true difference that a test of this row alone would find in four of five cases; pairs: independent
-units"""
+READING = (
+    "difference: candidate minus row, and its 95 % interval; interval, p and significant are corrected for the rows of a table "
+    "(Holm); detectable: the smallest true difference that a test of this row alone would find in four of five cases; pairs: "
+    "independent units"
+)
 
 
 def _cell(value: object) -> str:

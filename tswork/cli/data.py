@@ -180,13 +180,18 @@ def add(
     group: Annotated[
         list[str] | None, typer.Option(help="Column never shared between parts; repeatable.", show_default=False)
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Write skip_bad into the card: recordings that cannot be used are left out."),
+    ] = False,
     root: Root = None,
 ) -> None:
     """Write data_cards/NAME.yaml for local files, guessing reader and columns, and print it."""
     from tswork.data.add import write_card
     from tswork.data.places import Places
 
-    written = write_card(name, path, label=label, groups=tuple(group or ()), places=Places.here(root))
+    groups = tuple(group or ())
+    written = write_card(name, path, label=label, groups=groups, skip_bad=skip_bad, places=Places.here(root))
     typer.echo(written.read_text(encoding="utf-8"), nl=False)
     typer.echo(f"wrote {written}", err=True)
 

@@ -33,9 +33,18 @@ ID_NAMES = ("id", "unique_id", "series", "series_id")
 SAMPLE_ROWS = 200
 
 
-def write_card(name: str, path: Path, *, label: str | None = None, groups: Sequence[str] = (), places: Places) -> Path:
+def write_card(
+    name: str,
+    path: Path,
+    *,
+    label: str | None = None,
+    groups: Sequence[str] = (),
+    skip_bad: bool = False,
+    places: Places,
+) -> Path:
     """Write `<root>/data_cards/NAME.yaml` and give its path; the card names the file relative to itself.
 
+    With `skip_bad` the card says so, and recordings that cannot be used do not keep it from being written.
     Raises `DataInvalid` when the file is not understood, a named column is not there, or the card exists already.
     """
     target = places.root / "data_cards" / f"{name}.yaml"
@@ -54,6 +63,7 @@ def write_card(name: str, path: Path, *, label: str | None = None, groups: Seque
     path = path.resolve()
     options = guess(path, label=label, groups=groups)
     if options["reader"] not in ("series_csv", "arrays", "comet_npy"):
+        options |= {"skip_bad": True} if skip_bad else {}
         options |= describe_sound({**options, "path": str(path)}, places)
     inside = path.is_relative_to(places.root.resolve())
     shown = os.path.relpath(path, target.parent.resolve()) if inside else str(path)

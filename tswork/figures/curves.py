@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tswork.figures.palette import COLOURS, TEXT, plain_axes
+from tswork.figures.palette import COLOURS, MUTED, TEXT, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ def training_curves(
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     panel = figure.subplots()
     plain_axes(panel)
+    smoothed = False
     for index, (name, points) in enumerate(curves.items()):
         colour = COLOURS[index % len(COLOURS)]
         step, height = (np.array(column, dtype=float) for column in zip(*points, strict=True))
@@ -35,6 +36,7 @@ def training_curves(
         padded = np.pad(height, width // 2, mode="reflect")
         smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
         if width > 1:
+            smoothed = True
             panel.plot(step, height, color=colour, linewidth=0.7, alpha=0.3)
         mark = "o" if len(step) <= FEW else ""
         panel.plot(step, smooth, color=colour, linewidth=1.7, marker=mark, markersize=3.5, label=name)
@@ -42,6 +44,8 @@ def training_curves(
     panel.set_ylabel(value, color=TEXT)
     panel.margins(x=0.01)
     panel.set_title(title, fontsize=10, color=TEXT, loc="left")
+    if smoothed:
+        panel.set_title("thin: as recorded; thick: running median", fontsize=8, color=MUTED, loc="right")
     if len(curves) > 1:
         figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     return figure

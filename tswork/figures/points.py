@@ -32,13 +32,14 @@ def embedding_picture(
     title: str = "",
     axes: tuple[str, str] = ("", ""),
 ) -> Figure:
-    """One point an item, coloured by its class; axes without a name carry no numbers."""
+    """One point an item, coloured by its class, both axes on one scale; axes without a name carry no numbers."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     panel = figure.subplots()
     _bare(panel)
     _classes(panel, points, np.asarray(classes, dtype=object), size=max(6.0, 30.0 - len(points) / 60))
+    panel.set_aspect("equal", adjustable="datalim")
     panel.set_xlabel(axes[0], color=TEXT)
     panel.set_ylabel(axes[1], color=TEXT)
     if not any(axes):

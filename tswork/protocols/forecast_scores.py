@@ -23,6 +23,8 @@ Forecaster = Callable[[Sample, Rows, int], Float[Tensor, "row output"]]
 NO_TIME = int(np.datetime64("NaT").astype(np.int64))
 MAX_UNITS = 100_000
 """Of more test origins than this an even selection stands in the units; all count in the means."""
+EXAMPLES = 8
+"""Origins whose past is kept for figures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +115,12 @@ class Scores:
         )
 
     def history(self) -> pd.DataFrame:
-        """The past values of the kept origins that the longest horizon uses, at most eight: sequence, origin, step (0 is
-        the origin), target, value in original units.
+        """The past values of the kept origins that the longest horizon uses, at most eight spread evenly over them:
+        sequence, origin, step (0 is the origin), target, value in original units.
         """
         test = self._test
-        rows = self._kept[self._kept < test.count(max(self._horizons))][:8]
+        rows = self._kept[self._kept < test.count(max(self._horizons))]
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), EXAMPLES)).round().astype(int))]
         past = test.lags(rows).reshape(len(rows), -1)
         frame = forecast_frame(test, rows, "", test.window, past).rename(columns={"prediction": "value"})
         return frame.assign(step=frame["step"] - test.window)[["sequence", "origin", "step", "target", "value"]]

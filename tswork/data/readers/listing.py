@@ -221,4 +221,6 @@ def _find(text: str, places: Places) -> tuple[Path | None, str]:
     except DataInvalid as fault:
         if any("environment" in one.message or "folder" in one.message for one in fault.problems):
             return None, fault.problems[0].message
-        return None, "there is no such file beside the manifest or below a data root"
+        missing = "there is no such file beside the manifest or below a data root"
+        slashes = "\\" in text and _find(text.replace("\\", "/"), places)[0] is not None
+        return None, f"{missing}, but there is one with '/' in place of '\\'" if slashes else missing
