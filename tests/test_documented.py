@@ -5,14 +5,17 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
+from tswork.data.collection import DataInfo
 from tswork.data.opening import open_splits, resolve_spec
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec
 from tswork.errors import DataInvalid
+from tswork.methods.base import Method, build_model
 from tswork.pipeline.loading import load_pipeline
 from tswork.source import read_yaml
 
@@ -96,9 +99,26 @@ def test_the_guide_to_sound_runs_on_what_it_writes(tmp_path: Path, monkeypatch: 
     ],
 )
 def test_every_pipeline_in_the_documentation_is_valid(page: Path, number: int, tmp_path: Path) -> None:
+    if page.name == "encoder.md":
+        runpy.run_path(str(page.with_name("moving_average.py")))
     file = tmp_path / "shown.yaml"
     file.write_text(blocks(page, "yaml")[number])
     assert load_pipeline(file, places=Places.here(tmp_path)).members
+
+
+@pytest.mark.parametrize("name", ["guides/sound", "guides/variety_analysis", "tutorials/dialects"])
+def test_models_of_documented_pipelines_for_sound_can_be_built(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "shown.yaml"
+    shown = next(text for text in blocks(ROOT / f"docs/{name}.md", "yaml") if "stages:" in text)
+    file.write_text(shown)
+    info = DataInfo(
+        ("sound",), classes=("a", "b", "c"), label="variety", max_length=16000, equal_lengths=False, rate=16000.0
+    )
+    (member,) = load_pipeline(file, places=Places.here(tmp_path)).members
+    for stage in member.stages:
+        method = stage.component.build()
+        if isinstance(method, Method):
+            assert build_model(method, info, seed=0).encoder.stride > 1
 
 
 @pytest.mark.parametrize(
