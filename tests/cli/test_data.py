@@ -149,6 +149,11 @@ def test_faults_of_a_set_end_with_2_and_are_all_in_one_document(project: Path, t
         (("data", "show", "aeon", "--set", "Arowhead"), "Did you mean 'ArrowHead'?"),
         (("data", "add", "new", "nowhere.csv"), "nowhere.csv  there is no such file"),
         (("data", "add", "gestures", "recordings.csv"), "there is a card already. Choose another name."),
+        (("data", "add", "new", "recordings.csv", "-o", "skip_bad"), "--option: 'skip_bad' should be NAME=VALUE"),
+        (
+            ("data", "add", "new", "recordings.csv", "-o", "skip_bed=true"),
+            "skip_bed: unknown key. Did you mean 'skip_bad'?",
+        ),
         (("data", "fetch", "gestures"), "the card names no files to fetch"),
     ],
 )

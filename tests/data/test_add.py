@@ -249,10 +249,24 @@ def test_a_card_is_written_in_spite_of_bad_recordings_when_it_is_to_leave_them_o
         np.save(tmp_path / f"{number}.npy", np.arange(4.0))
     rows = [f"{number}.npy,{number % 2},p{number}" for number in range(7)]
     (tmp_path / "all.csv").write_text("\n".join(["path,kind,person", *rows]) + "\n")
-    options = {"label": "kind", "groups": ["person"]}
+    options: dict[str, Any] = {"label": "kind", "groups": ["person"]}
     assert told(tmp_path, tmp_path / "all.csv", **options) == [
         "all.csv:8:1  6.npy: there is no such file beside the manifest or below a data root"
     ]
     card, found = add(tmp_path, tmp_path / "all.csv", **options, skip_bad=True)
     assert card["skip_bad"] is True
     assert len(found) == 6
+
+
+def test_options_that_cannot_be_guessed_are_given(tmp_path: Path) -> None:
+    for number in range(6):
+        frame = pd.DataFrame({"x": [0.5, number], "y": [1.5, 2.5]})
+        frame.to_csv(tmp_path / f"{number}.csv", index=False, sep=";", decimal=",")
+    rows = [f"{number}.csv,{number % 2},p{number}" for number in range(6)]
+    (tmp_path / "all.csv").write_text("\n".join(["path,kind,person", *rows]) + "\n")
+    described: dict[str, Any] = {"label": "kind", "groups": ["person"]}
+    assert "Give `decoders: [{uses: csv, separator: ';'}]`." in told(tmp_path, tmp_path / "all.csv", **described)[0]
+    written = {"decoders": [{"uses": "csv", "separator": ";", "decimal": ","}]}
+    card, found = add(tmp_path, tmp_path / "all.csv", **described, options=written)
+    assert card["decoders"] == written["decoders"]
+    assert found.values[:2].tolist() == [[0.5, 1.5], [0.0, 2.5]]

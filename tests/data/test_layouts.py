@@ -53,10 +53,13 @@ def test_more_levels_of_folders_have_names(tmp_path: Path) -> None:
     found = read(tmp_path, reader="audiofolder", path="set", folders=["label", "speaker"])
     assert table(found, "label", "speaker") == [("lig", "anna"), ("ven", "bruno")]
     assert faults(tmp_path, inspect, reader="audiofolder", path="set") == [
-        f"set/{name}  does not lie as <label>/file. Name the levels with `folders: [...]`, or describe the files in a"
-        " metadata.csv."
+        f"set/{name}  does not lie as <label>/file. Name the levels, outermost first, as `folders: [label, speaker]`, or describe"
+        " the files in a metadata.csv."
         for name in ("lig/anna/a.wav", "ven/bruno/b.wav")
     ]
+    clips(tmp_path / "set", "ven/carlo/c.wav", "ven/carlo/d.wav")
+    (told,) = faults(tmp_path, inspect, reader="audiofolder", path="set")
+    assert told.startswith("set/lig/anna/a.wav  does not lie as <label>/file, like all 4 files.")
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

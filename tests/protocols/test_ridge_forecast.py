@@ -483,7 +483,9 @@ def test_the_figure_shows_the_whole_test_part_and_not_its_beginning_alone() -> N
     split, recorder = toy_series(lengths=(800,)), MemoryRecorder()
     config = SMALL.model_copy(update={"keep_every": 4})
     RidgeForecast(config).evaluate({"ours": [toy_model(split.train)]}, split, Context(recorder=recorder))
-    starts = [panel.texts[0].get_text() for panel in recorder.figures["forecasts"].axes[::2]]
+    figure = recorder.figures["forecasts"]
+    assert not isinstance(figure, Path)
+    starts = [panel.texts[0].get_text() for panel in figure.axes[::2]]
     hours = [pd.Timestamp(text.removeprefix("from ")).value // 3_600_000_000_000 for text in starts]
     assert len(hours) == 3
     assert hours[0] < 620, "the test part is from step 600 to 800"

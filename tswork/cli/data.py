@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tswork.cli.data_import import import_layout
-from tswork.cli.options import DataRoot, Json, Root, SkipBad, print_json
+from tswork.cli.options import DataRoot, Json, ReaderOptions, Root, SkipBad, print_json, reader_options
 from tswork.wording import counted
 
 if TYPE_CHECKING:
@@ -184,14 +184,16 @@ def add(
         bool,
         typer.Option("--skip-bad", help="Write skip_bad into the card: recordings that cannot be used are left out."),
     ] = False,
+    option: ReaderOptions = None,
     root: Root = None,
 ) -> None:
     """Write data_cards/NAME.yaml for local files, guessing reader and columns, and print it."""
     from tswork.data.add import write_card
     from tswork.data.places import Places
 
-    groups = tuple(group or ())
-    written = write_card(name, path, label=label, groups=groups, skip_bad=skip_bad, places=Places.here(root))
+    groups, options = tuple(group or ()), reader_options(option or ())
+    places = Places.here(root)
+    written = write_card(name, path, label=label, groups=groups, skip_bad=skip_bad, options=options, places=places)
     typer.echo(written.read_text(encoding="utf-8"), nl=False)
     typer.echo(f"wrote {written}", err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,12 +34,28 @@ SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Leave out recordings that cannot be used (the same as -s data.skip_bad=true)."),
 ]
+ReaderOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", help="An option of the reader, as NAME=VALUE; repeatable.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def with_skip_bad(overrides: list[str] | None, skip_bad: bool) -> list[str]:
     """The overrides of a pipeline, with the one that `--skip-bad` stands for."""
     return [*(overrides or []), *(["data.skip_bad=true"] if skip_bad else [])]
+
+
+def reader_options(given: Sequence[str]) -> dict[str, Any]:
+    """Options as YAML values. Raises `DataInvalid` for what is not NAME=VALUE."""
+    from tswork.errors import DataInvalid, Problem
+    from tswork.source import parse_yaml
+
+    wrong = [text for text in given if "=" not in text]
+    if wrong:
+        raise DataInvalid([Problem(f"{text!r} should be NAME=VALUE", "--option") for text in wrong])
+    pairs = (text.split("=", 1) for text in given)
+    return {name.strip(): parse_yaml(value, f"--option {name.strip()}").data for name, value in pairs}
 
 
 def print_json(document: Any) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,13 @@ def write_card(
     label: str | None = None,
     groups: Sequence[str] = (),
     skip_bad: bool = False,
+    options: Mapping[str, Any] | None = None,
     places: Places,
 ) -> Path:
     """Write `<root>/data_cards/NAME.yaml` and give its path; the card names the file relative to itself.
 
-    With `skip_bad` the card says so, and recordings that cannot be used do not keep it from being written.
+    With `skip_bad` the card says so, and recordings that cannot be used do not keep it from being written. `options` stand in the card
+    beside what was guessed, and before it.
     Raises `DataInvalid` when the file is not understood, a named column is not there, or the card exists already.
     """
     target = places.root / "data_cards" / f"{name}.yaml"
@@ -61,17 +63,17 @@ def write_card(
         problems.append(Problem("there is no such file", location=Location(str(path))))
     refuse(problems)
     path = path.resolve()
-    options = guess(path, label=label, groups=groups)
-    if options["reader"] not in ("series_csv", "arrays", "comet_npy"):
-        options |= {"skip_bad": True} if skip_bad else {}
-        options |= describe_sound({**options, "path": str(path)}, places)
+    found = {**guess(path, label=label, groups=groups), **(options or {})}
+    if found["reader"] not in ("series_csv", "arrays", "comet_npy"):
+        found |= {"skip_bad": True} if skip_bad else {}
+        found |= describe_sound({**found, "path": str(path)}, places)
     inside = path.is_relative_to(places.root.resolve())
     shown = os.path.relpath(path, target.parent.resolve()) if inside else str(path)
     card: dict[str, Any] = {
         "title": f"{name}, from {path.name}",
-        "reader": options.pop("reader"),
+        "reader": found.pop("reader"),
         "path": shown,
-        **options,
+        **found,
     }
     _check({key: item for key, item in {**card, "path": str(path)}.items() if key != "split"}, places)
     text = io.StringIO()

@@ -58,7 +58,7 @@ def example_forecasts(
             where = where if predictions["sequence"].nunique() == 1 else f"{sequence}, {where}"
             panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
     for panel in panels[-1]:
-        panel.set_xlabel("steps after the forecast start", color=TEXT)
+        panel.set_xlabel("steps after the last known one", color=TEXT)
     of = f", {len(names)} of {counted(len(every), 'target')}" if len(names) < len(every) else ""
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(

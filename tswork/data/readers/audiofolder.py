@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import Field
 
 from tswork.config import Many
-from tswork.data.faults import each, fault, refuse
+from tswork.data.faults import each, fault, once, refuse
 from tswork.data.places import Places
 from tswork.data.readers.decoders.base import decoders_by_suffix, suffix_of
 from tswork.data.readers.gathering import Gathered, chained
@@ -65,12 +65,15 @@ class Audiofolder(Layout[AudiofolderConfig]):
                 row = {"path": str(file.relative_to(folder)), **dict(zip(levels, names, strict=True))}
                 rows.add({**row, "split": part} if part else row, Location(str(file)))
         wanted = "/".join([*(f"<{name}>" for name in levels), "file"])
-        remedy = "Name the levels with `folders: [...]`, or describe the files in a metadata.csv."
+        remedy = (
+            "Name the levels, outermost first, as `folders: [label, speaker]`, or describe the files in a metadata.csv."
+        )
 
         def problem(file: Path) -> Problem:
             return Problem(f"does not lie as {wanted}", location=Location(str(file)), remedy=remedy)
 
-        refuse(list(each(wrong, problem, rest="files at another depth")))
+        every = [] if rows.rows else once(list(map(problem, wrong)), of=len(wrong), what="files")
+        refuse(every if len(every) == 1 else list(each(wrong, problem, rest="files at another depth")))
         return rows.table(folder, columns=spec.options.columns)
 
 
