@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema
 
 from tswork.config import Config, Configured, FilePath
 from tswork.data.digests import file_digests
+from tswork.data.faults import refuse
 from tswork.data.files import expand
 from tswork.data.places import Places
 from tswork.errors import DataInvalid, Problem
@@ -171,8 +172,7 @@ def located_in(value: T, places: Places, *, verify: bool = False) -> T:
             return checkpoint
 
     result = changed(value, locate)
-    if problems:
-        raise DataInvalid(problems)
+    refuse(problems)
     return result
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from tswork.data.collection import Part
-from tswork.errors import DataInvalid, Problem
+from tswork.data.faults import refuse
+from tswork.errors import Problem
 
 
 def check_values(windows: Part) -> None:
     """Refuse training windows in which no target has a value, or none ever changes. Raises `DataInvalid`."""
-    if faults := value_faults(windows):
-        raise DataInvalid(faults)
+    refuse(value_faults(windows))
 
 
 def value_faults(windows: Part) -> list[Problem]:

@@ -67,7 +67,7 @@ def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
         remedy = f"Correct or remove the row of {data}, or predict with `--ignore-unknown`."
         return Problem(text, f"{called(collection, row)}, {label}", remedy=remedy)
 
-    refuse(list(each(wrong, problem, rest="rows of classes that the model does not know")))
+    refuse(each(wrong, problem, rest="rows of classes that the model does not know"))
 
 
 def _named(predicted: pd.DataFrame, part: Part) -> pd.DataFrame:

@@ -32,7 +32,8 @@ from pydantic import Field
 from tswork.config import Config
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
-from tswork.errors import DataInvalid, ModelUnfit
+from tswork.data.faults import refuse
+from tswork.errors import ModelUnfit
 from tswork.figures.accuracy_matrix import accuracy_map
 from tswork.methods.embedding import classify_part, transcribe_part
 from tswork.methods.model import Model
@@ -186,9 +187,7 @@ def _scores(model: Model, part: Part, context: Context) -> ClassScores:
 
 def _checked(split: Split) -> Mapping[str, Samples]:
     """The samples by the column of what may be told: the label, and the intent of texts. Raises `DataInvalid`."""
-    problems = list(label_problems(split))
-    if problems:
-        raise DataInvalid(problems)
+    refuse(label_problems(split))
     collection = split.train.collection
     assert collection.label is not None
     intents = [text_of(collection)[1]] if collection.text is not None else []

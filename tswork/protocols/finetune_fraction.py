@@ -38,6 +38,7 @@ import pandas as pd
 
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part, Split
+from tswork.data.faults import refuse
 from tswork.data.fractions import labelled_fraction
 from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
@@ -77,11 +78,8 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse data without labels, fractions that cannot hold two classes, and options that the data cannot serve."""
-        problems = list(label_problems(split))
-        if not problems:
-            problems = list(self._problems(split))
-        if problems:
-            raise DataInvalid(problems)
+        refuse(label_problems(split))
+        refuse(self._problems(split))
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Fine-tune the last model of each candidate on every fraction, and test it.

@@ -93,12 +93,12 @@ class Arrays(Reader[ArraysConfig]):
         if file.suffix == ".npz":
             with numpy_file(file) as opened, zipfile.ZipFile(opened) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
-            refuse(list(self._absent(names, file)))
+            refuse(self._absent(names, file))
 
     def read(self, spec: DataSpec, places: Places) -> Collection:
         files = self.files(spec, places)
         arrays = _load(files[0])
-        refuse(list(self._absent(arrays, files[0])))
+        refuse(self._absent(arrays, files[0]))
         if self._in_halves(arrays):
             read = [self._half(arrays, half, files[0]) for half in ("train", "test")]
         else:
