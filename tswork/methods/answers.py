@@ -31,7 +31,7 @@ from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pool_read, pooled_dim
 from tswork.errors import ModelUnfit
-from tswork.methods.model import Model
+from tswork.methods.model import Model, label_column
 from tswork.objectives.distillation import token_distillation
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.precision import wide
@@ -227,9 +227,3 @@ def frames_of(model: Model, batch: Batch, view: View) -> Frames:
     lengths = batch.unequal_lengths if view.lengths is batch.lengths else view.lengths
     frames: Frames = model.encoder(view.x, lengths, keep=view.keep)
     return frames
-
-
-def label_column(model: Model) -> str:
-    """The column of classes, which every model of a continual method has."""
-    assert model.info.label is not None
-    return model.info.label

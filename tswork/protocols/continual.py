@@ -188,10 +188,9 @@ def _scores(model: Model, part: Part, context: Context) -> ClassScores:
 def _checked(split: Split) -> Mapping[str, Samples]:
     """The samples by the column of what may be told: the label, and the intent of texts. Raises `DataInvalid`."""
     refuse(label_problems(split))
-    collection = split.train.collection
-    assert collection.label is not None
-    intents = [text_of(collection)[1]] if collection.text is not None else []
-    return Samples.by_column(split, sorted({collection.label, *intents}))
+    train = split.train
+    intents = [text_of(train.collection)[1]] if train.collection.text is not None else []
+    return Samples.by_column(split, sorted({train.label, *intents}))
 
 
 def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> str:

@@ -89,9 +89,7 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         """
         self.check(split)
         train, validation, test = (labelled(part) for part in (split.train, split.validation, split.test))
-        label = split.train.collection.label
-        assert label is not None
-        table = ClassTable(test, test.codes(label).numpy(), split.train.collection.classes, "network")
+        table = ClassTable(test, test.codes(test.label).numpy(), split.train.collection.classes, "network")
         info = DataInfo.of(split.train)
         rows = FractionRows(self.config, candidates, table, context, info=info, validation=validation, test=test)
         told = [*left_out(split), *one_class_in_test(test), *without_group(test)]

@@ -110,8 +110,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         """
         self.check(split)
         train, test = labelled(split.train), labelled(split.test)
-        label = split.train.collection.label
-        assert label is not None
+        label = train.label
         train = capped(train, label, self.config.max_train, context.seed)
         groups = group_codes(train) if self.config.folds == "groups" else None
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()
