@@ -77,11 +77,6 @@ class Checkpoint(Config):
         return self.located(Places.here())._found or Found(self.name)
 
     @property
-    def is_located(self) -> bool:
-        """Whether it was looked for."""
-        return self._found is not None
-
-    @property
     def loaded(self) -> bool:
         """Whether its weights are to be used, or its architecture alone."""
         return self._loaded

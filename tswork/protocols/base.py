@@ -123,6 +123,11 @@ class Protocol(ABC, Generic[C]):
         raise NotImplementedError(f"{type(self).__name__} has no predictions")
 
 
+def starts_of(stage: str) -> tuple[str, ...]:
+    """The controls that may be what a judged stage started from, the likeliest first."""
+    return (f"as_loaded.{stage}", "as_loaded", f"random.{stage}", "random")
+
+
 def role_of(row: str) -> str:
     """`control` for the names of controls that are models, `candidate` otherwise."""
     return "control" if row.partition(".")[0] in ENCODER_CONTROLS else "candidate"

@@ -38,7 +38,7 @@ from tswork.figures.accuracy_matrix import accuracy_map
 from tswork.methods.embedding import classify_part, transcribe_part
 from tswork.methods.model import Model
 from tswork.metrics.continual import forward_transfer
-from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of
+from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of, starts_of
 from tswork.protocols.continual_rows import FIGURES, FORWARD, Judged, by_task
 from tswork.protocols.continual_samples import Samples
 from tswork.protocols.continual_texts import REPORTED, Texts
@@ -138,7 +138,7 @@ class _Work:
                 yield self._written(name, models)
                 continue
             role = role_of(name)
-            start = next((scores[control][0] for control in _starts(name) if control in scores), None)
+            start = next((scores[control][0] for control in starts_of(name) if control in scores), None)
             yield self._chosen(name, role, scores[name], start=start if role == "candidate" else None)
 
     def _scores(self, row: str, models: Sequence[Model]) -> list[ClassScores]:
@@ -209,11 +209,6 @@ def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> 
 
 def _writes(models: Sequence[Model]) -> bool:
     return "transcribe" in models[0].provides
-
-
-def _starts(name: str) -> tuple[str, ...]:
-    """The controls that may be what a candidate started from, the one that is first."""
-    return (f"as_loaded.{name}", "as_loaded", f"random.{name}", "random")
 
 
 def _left_out(samples: Samples) -> tuple[str, ...]:
