@@ -19,7 +19,7 @@ def value_faults(windows: Part) -> list[Problem]:
     collection = windows.collection
     targets = list(collection.target_index)
     low, high = torch.full((len(targets),), torch.inf), torch.full((len(targets),), -torch.inf)
-    for sequence, start, stop in windows.spans.tolist():
+    for sequence, start, stop in windows.spans[windows.lengths > 0].tolist():
         values = collection.sequence(sequence)[start:stop, targets].float().cpu()
         missing = values.isnan()
         low = torch.minimum(low, torch.where(missing, torch.inf, values).amin(dim=0))
