@@ -13,7 +13,7 @@ from tswork.data.faults import each, refuse, some
 from tswork.data.ids import NUMERAL, WHOLE
 from tswork.data.locating import called
 from tswork.data.opening import open_new
-from tswork.data.readers.listing import ID
+from tswork.data.readers.canonical import ID
 from tswork.errors import Problem
 from tswork.methods.embedding import embed_part, embedding_table
 from tswork.pipeline.finding import FinishedMember, RunNotFound

@@ -22,10 +22,11 @@ from tswork.config import Config, FilePath, Many
 from tswork.data.cells import typed
 from tswork.data.collection import Collection
 from tswork.data.faults import fault, refuse, some
+from tswork.data.part_words import SPLIT
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.readers.codes import in_units, with_names
-from tswork.data.readers.halves import LABEL, SPLIT, pack_cases
+from tswork.data.readers.halves import LABEL, pack_cases
 from tswork.data.readers.numpy_files import check_numbers, numpy_file
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, read_table
