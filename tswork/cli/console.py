@@ -126,10 +126,11 @@ def result_table(found: Outcome) -> Table:
     return table
 
 
-def readable_bytes(count: float) -> str:
+def readable_bytes(count: int) -> str:
     """`1.5 GB`."""
+    size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
