@@ -39,11 +39,11 @@ def import_layout(
 
 def _options(given: Sequence[str]) -> dict[str, Any]:
     """Options as YAML values. Raises `DataInvalid` for what is not NAME=VALUE."""
-    from tswork.data.faults import refuse
-    from tswork.errors import Problem
+    from tswork.errors import DataInvalid, Problem
     from tswork.source import parse_yaml
 
     wrong = [text for text in given if "=" not in text]
-    refuse([Problem(f"{text!r} should be NAME=VALUE", "--option") for text in wrong])
+    if wrong:
+        raise DataInvalid([Problem(f"{text!r} should be NAME=VALUE", "--option") for text in wrong])
     pairs = (text.split("=", 1) for text in given)
     return {name.strip(): parse_yaml(value, f"--option {name.strip()}").data for name, value in pairs}

@@ -70,7 +70,7 @@ class Audiofolder(Layout[AudiofolderConfig]):
         def problem(file: Path) -> Problem:
             return Problem(f"does not lie as {wanted}", location=Location(str(file)), remedy=remedy)
 
-        refuse(each(wrong, problem, rest="files at another depth"))
+        refuse(list(each(wrong, problem, rest="files at another depth")))
         return rows.table(folder, columns=spec.options.columns)
 
 
