@@ -20,8 +20,8 @@ import argparse
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ from benchmarks import stand_ins
 
 ABSENT = stand_ins.provide()
 
-from benchmarks.timing import best_times, machine  # noqa: E402
+from benchmarks.timing import CLOCK, DEVICE, best_times, machine  # noqa: E402
 from tests.reference import encoders as plain  # noqa: E402
 from tswork.data.collection import DataInfo  # noqa: E402
 from tswork.encoders.base import with_steps_before  # noqa: E402
@@ -42,8 +42,6 @@ from tswork.training.averaging import WeightAverage  # noqa: E402
 
 CHANNELS = 8
 MEMORY_STEPS = 3
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
 
 Views = Callable[[CausalMixture, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -96,14 +94,8 @@ def compare_training(encoder: CausalMixture, batch: int, length: int, least: int
     def step(form: str) -> None:
         loss = loss_of(FORMS[form], encoder, *views)
         gradients[form] = list(torch.autograd.grad(loss, list(encoder.parameters())))
-        wait()
 
-    best = best_times(
-        {form: lambda form=form: step(form) for form in FORMS},  # type: ignore[misc]
-        seconds=0,
-        least=least,
-        clock=CLOCK,
-    )
+    best = best_times({form: partial(step, form) for form in FORMS}, seconds=0, least=least, clock=CLOCK)
     apart = max(relative(ours, theirs) for ours, theirs in zip(gradients["ours"], gradients["plain"], strict=True))
     print(f"\ntraining step, two views of {batch} windows of {length} x {CHANNELS}, forward and backward")
     for form, spent in best.items():
@@ -119,17 +111,7 @@ def compare_windows(encoder: CausalMixture, window: int, count: int, few: int, l
         "ours": lambda: encode_last_windows(encoder, series, window=window),
         "plain": lambda: passes(encoder, series[:few], window),
     }
-
-    def encode(form: str) -> None:
-        forms[form]()
-        wait()
-
-    best = best_times(
-        {form: lambda form=form: encode(form) for form in forms},  # type: ignore[misc]
-        seconds=0,
-        least=least,
-        clock=CLOCK,
-    )
+    best = best_times(forms, seconds=0, least=least, clock=CLOCK)
     ours, theirs = best["ours"] / count, best["plain"] / few
     print(f"\nlast frame of every window of {window} steps")
     print(f"ours, {count:7,} windows {1e3 * ours:8.3f} ms a window, {1 / ours:10,.0f} windows/s")
@@ -198,11 +180,6 @@ def noise(*shape: int) -> Tensor:
 
 def relative(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
-
-
-def wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

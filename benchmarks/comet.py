@@ -21,8 +21,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ ABSENT = stand_ins.provide()
 
 from benchmarks.causal_mixture import largest_resident  # noqa: E402
 from benchmarks.step import TrainingStep  # noqa: E402
-from benchmarks.timing import best_times, machine  # noqa: E402
+from benchmarks.timing import CLOCK, DEVICE, best_times, machine  # noqa: E402
 from tests.reference import comet as plain  # noqa: E402
 from tswork.augment.mask import draw_channel_mask, draw_mask  # noqa: E402
 from tswork.config import configure  # noqa: E402
@@ -47,8 +47,6 @@ from tswork.methods.base import Method, build_model  # noqa: E402
 from tswork.methods.model import Model  # noqa: E402
 from tswork.objectives.comet import contrast_groups, group_contrast  # noqa: E402
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
 DIM = 320
 MEMORY_STEPS = 2
 SAMPLES, TRIALS = 9, 2
@@ -107,18 +105,8 @@ FORMS: dict[str, type[TrainingStep] | type[Published]] = {"ours": TrainingStep, 
 def compare_steps(size: int, length: int, channels: int, least: int) -> None:
     """Whole steps of both forms, and the loss of both where nothing is drawn."""
     batch = noise(size, length, channels)
-    forms = {name: form(*untrained(channels)) for name, form in FORMS.items()}
-
-    def step(name: str) -> None:
-        forms[name](batch, Context(device=DEVICE))
-        wait()
-
-    best = best_times(
-        {name: lambda name=name: step(name) for name in forms},  # type: ignore[misc]
-        seconds=0,
-        least=least,
-        clock=CLOCK,
-    )
+    forms = {name: partial(form(*untrained(channels)), batch, Context(device=DEVICE)) for name, form in FORMS.items()}
+    best = best_times(forms, seconds=0, least=least, clock=CLOCK)
     method, model = untrained(channels, dropout=0.0, step_mask="all_true")
     with torch.no_grad():
         (update,) = method.updates(model, batch, Context(device=DEVICE))
@@ -155,13 +143,8 @@ def compare_losses(
 
     def step(form: Callable[..., Tensor]) -> None:
         torch.autograd.grad(form(*inputs, group), inputs)
-        wait()
 
-    best = best_times(
-        {name: lambda form=form: step(form) for name, form in forms.items()},  # type: ignore[misc]
-        seconds=1,
-        clock=CLOCK,
-    )
+    best = best_times({name: partial(step, form) for name, form in forms.items()}, seconds=1, clock=CLOCK)
     print(f"\ngroup loss of {len(group)} samples from {what}, forward and backward")
     show({name: 1e3 * spent for name, spent in best.items()}, unit="ms")
 
@@ -175,16 +158,7 @@ def compare_masks(size: int, length: int) -> None:
         "ours, channels": lambda: draw_channel_mask("channel_continuous", lengths, length, 64, generator=generator),
         "plain": lambda: plain.published_spans(size, length, generator=host),
     }
-
-    def draw(name: str) -> None:
-        rivals[name]()
-        wait()
-
-    best = best_times(
-        {name: lambda name=name: draw(name) for name in rivals},  # type: ignore[misc]
-        seconds=1,
-        clock=CLOCK,
-    )
+    best = best_times(rivals, seconds=1, clock=CLOCK)
     print(f"\nmask of spans for {size} samples of {length} steps")
     show({name: 1e3 * spent for name, spent in best.items()}, unit="ms")
 
@@ -241,11 +215,6 @@ def _encoder(model: Model) -> DilatedConv:
 def show(best: dict[str, float], *, unit: str) -> None:
     for name, spent in best.items():
         print(f"{name:15} {spent:10.3f} {unit}   plain / this {best['plain'] / spent:8.1f}")
-
-
-def wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

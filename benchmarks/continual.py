@@ -12,7 +12,6 @@ column of its own. On a CPU, times are processor seconds of all threads; on a GP
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ import pandas as pd
 import torch
 
 from benchmarks.step import TrainingStep
-from benchmarks.timing import best_times, machine
+from benchmarks.timing import CLOCK, DEVICE, best_times, machine, wait
 from tswork.config import configure
 from tswork.context import Context
 from tswork.data.batches import Batch
@@ -34,8 +33,6 @@ from tswork.methods.model import Model
 from tswork.text.tokenizer import END
 from tswork.text.writing import decoder_of
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
 RATE = 16_000
 CLASSES = 4
 WORDS = ["please", "turn", "the", "light", "of", "kitchen", "and", "hall", "on", "off", "now", "then", "up", "down"]
@@ -93,7 +90,6 @@ class LaterTask:
 
     def __call__(self) -> None:
         self._step(self.batch, self._context)
-        wait()
 
 
 def untrained(part: Part, given: dict[str, Any], options: argparse.Namespace) -> tuple[Method[Any], Model]:
@@ -142,12 +138,6 @@ def show(steps: dict[str, LaterTask], best: dict[str, float]) -> None:
     for name, spent in best.items():
         once = steps[name].once - steps["er"].once
         print(f"{name:20} step {spent:7.3f} s   this / er {spent / best['er']:5.2f}   once a task {once:7.3f} s more")
-
-
-def wait() -> None:
-    """Wait for what the device has to do."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Runs where only torch, numpy, scipy and scikit-learn are installed, as `benchmar
 from __future__ import annotations
 
 import argparse
-import time
 
 import torch
 
@@ -21,16 +20,13 @@ from benchmarks import stand_ins
 
 ABSENT = stand_ins.provide()
 
-from benchmarks.timing import best_times, machine  # noqa: E402
+from benchmarks.timing import CLOCK, DEVICE, best_times, machine  # noqa: E402
 from tests.reference import decoding as plain  # noqa: E402
 from tswork.encoders.base import Frames  # noqa: E402
 from tswork.random import seeded  # noqa: E402
 from tswork.text.decoder import TextDecoder, TextDecoderConfig  # noqa: E402
 from tswork.text.search import Written, beam_search  # noqa: E402
 from tswork.text.tokenizer import END  # noqa: E402
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
 
 
 def main() -> None:
@@ -53,10 +49,7 @@ def main() -> None:
     frames = noise(options.utterances, options.frames, options.dim)
 
     def ours() -> Written:
-        found = beam_search(decoder, frames, beams=options.beams, longest=options.steps)
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
-        return found
+        return beam_search(decoder, frames, beams=options.beams, longest=options.steps)
 
     def theirs() -> list[tuple[list[int], float]]:
         return plain.beam_search(decoder, frames, beams=options.beams, longest=options.steps)

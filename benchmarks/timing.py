@@ -13,6 +13,10 @@ from pathlib import Path
 
 import torch
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
+"""Of work on the device: on a CPU processor seconds of all threads, which what else runs hardly changes."""
+
 
 def best_times(
     rivals: Mapping[str, Callable[[], object]],
@@ -21,10 +25,7 @@ def best_times(
     least: int = 3,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Seconds of each rival's best run, of at least `least` runs each and as many as begin within `seconds`.
-
-    With `time.process_time` as clock they are processor seconds of all threads, which what else runs hardly changes.
-    """
+    """Seconds of each rival's best run, of at least `least` runs each and as many as begin within `seconds`."""
     best = dict.fromkeys(rivals, float("inf"))
     stop = time.perf_counter() + seconds
     runs = 0
@@ -32,9 +33,16 @@ def best_times(
         for name, run in rivals.items():
             started = clock()
             run()
+            wait()
             best[name] = min(best[name], clock() - started)
         runs += 1
     return best
+
+
+def wait() -> None:
+    """Until the device has done all that it was given."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def machine() -> str:

@@ -1,4 +1,4 @@
-"""Disk errors by one name: libraries that write for us report a full disk in words of their own."""
+"""Disk errors by one name, as libraries that write for us report a full disk in words of their own; and what must not be lost."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise
         number = int(found[1]) if found else errno.ENOSPC
         raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or what a folder lists, lies on the disk and not in the system's memory alone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tswork.disk import flush
 from tswork.errors import ResultAltered, StoreUnwritable
 
 DONE = "done.json"
@@ -218,13 +219,13 @@ class Store:
                     "files": files,
                 }
                 for name in files:
-                    _flush(temporary / name)
+                    flush(temporary / name)
                 (temporary / DONE).write_text(json.dumps(done, indent=1, sort_keys=True))
-                _flush(temporary / DONE)
+                flush(temporary / DONE)
                 if folder.exists():
                     shutil.rmtree(folder)
                 os.replace(temporary, folder)
-                _flush(folder.parent)
+                flush(folder.parent)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(self._beside(key, "work"), ignore_errors=True)
@@ -244,14 +245,6 @@ class Store:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG):
                 raise StoreUnwritable(str(path), error.strerror or str(error)) from error
             raise
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _acquire(path: Path) -> str:

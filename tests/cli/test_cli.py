@@ -13,35 +13,31 @@ from typing import Any
 
 import pytest
 
+from tests.cli.commands import Done, tswork
 from tests.encoders.speech_checkpoints import write_checkpoint
 from tests.pipeline.waves import PIPELINE, write_pipeline
 from tswork import door
 from tswork.cli.doctor import _decode_edf, _decode_wfdb, _encoders, _try
 
 
-def tswork(
-    folder: Path, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def as_a_process(folder: Path, *arguments: str) -> Done:
+    """The command as a shell starts it; what needs no process of its own is run in that of the tests."""
     script = "from tswork.cli.main import main; main()"
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-            "COLUMNS": "160",
-            **(environment or {}),
-        },
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "COLUMNS": "160"},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-def document(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def document(done: Done) -> Any:
+    assert done.code == 0, done.err
+    return done.document
 
 
 def references(value: Any) -> Iterator[str]:
@@ -61,9 +57,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose pipeline was run once."""
     folder = tmp_path_factory.mktemp("project")
     write_pipeline(folder)
-    done = tswork(folder, "run", "waves.yaml", "--json")
-    assert done.returncode == 0, done.stderr
-    (folder / "first.json").write_text(done.stdout)
+    done = as_a_process(folder, "run", "waves.yaml", "--json")
+    assert done.code == 0, done.err
+    (folder / "first.json").write_text(done.out)
     return folder
 
 
@@ -80,9 +76,9 @@ def test_the_second_run_says_cached_and_shows_the_same_table(project: Path) -> N
     assert [stage["status"] for stage in again["stages"]] == ["cached", "cached"]
     assert again["results"] == json.loads((project / "first.json").read_text())["results"]
     shown = tswork(project, "run", "waves.yaml")
-    assert shown.returncode == 0
+    assert shown.code == 0
     for part in ("cached", "majority", "random", "ts2vec", "tswork ui"):
-        assert part in shown.stdout
+        assert part in shown.out
 
 
 def test_mlflow_holds_parent_child_curves_data_figures_and_the_model(project: Path) -> None:
@@ -127,7 +123,7 @@ def test_plan_validate_and_list_print_json(project: Path) -> None:
 def test_report_writes_a_page_from_finished_runs(project: Path) -> None:
     (project / "page.yaml").write_text("title: Waves\nsections: [{title: Two classes, runs: [waves.yaml]}]\n")
     done = tswork(project, "report", "page.yaml", "--out", "results/waves.md")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     text = (project / "results/waves.md").read_text()
     assert "Written by `tswork report page.yaml`" in text
     assert "| majority |" in text
@@ -137,13 +133,13 @@ def test_report_keeps_results_beside_the_page(project: Path) -> None:
     page = "title: Waves\nrecords: [kept.jsonl]\nsections: [{title: Two classes, runs: [waves.yaml]}]\n"
     (project / "kept.yaml").write_text(page)
     kept = tswork(project, "report", "kept.yaml", "--keep")
-    assert kept.returncode == 0, kept.stderr
+    assert kept.code == 0, kept.err
     alone = tswork(project, "report", "kept.yaml", "--root", "empty")
-    assert alone.stdout == kept.stdout != ""
+    assert alone.out == kept.out != ""
     (project / "kept.jsonl").write_text((project / "kept.jsonl").read_text().replace('"seed":7', '"seed":8'))
     done = tswork(project, "report", "kept.yaml")
-    assert done.returncode == 2
-    assert "kept.jsonl:2:1  digest: this run was altered" in done.stderr
+    assert done.code == 2
+    assert "kept.jsonl:2:1  digest: this run was altered" in done.err
 
 
 def test_compare_prints_the_test_of_a_difference(project: Path) -> None:
@@ -155,19 +151,19 @@ def test_compare_prints_the_test_of_a_difference(project: Path) -> None:
 
 def test_predict_and_embed_use_the_finished_run(project: Path) -> None:
     done = tswork(project, "embed", "waves.yaml", "waves.npz", "--out", "e.csv")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert (project / "e.csv").read_text().count("\n") == 25
     predicted = tswork(project, "predict", "waves.yaml", "waves.npz")
-    assert predicted.returncode == 0, predicted.stderr
-    assert predicted.stdout.count("\n") >= 25
-    assert predicted.stdout.startswith("row,head,item,sequence,id,start,stop,predicted\n")
+    assert predicted.code == 0, predicted.err
+    assert predicted.out.count("\n") >= 25
+    assert predicted.out.startswith("row,head,item,sequence,id,start,stop,predicted\n")
     frame = door.predict(project / "waves.yaml", project / "waves.npz", root=project)
-    assert predicted.stdout == frame.to_csv(index=False, float_format="%.7g")
+    assert predicted.out == frame.to_csv(index=False, float_format="%.7g")
 
 
 def test_the_list_of_verbs_cuts_no_sentence(project: Path) -> None:
     for arguments in ((), ("data",)):
-        listed = tswork(project, *arguments, "--help").stdout.partition("Commands:")[2]
+        listed = tswork(project, *arguments, "--help").out.partition("Commands:")[2]
         assert "compare" in listed or "check" in listed
         assert "..." not in listed
 
@@ -176,55 +172,55 @@ def test_a_wrong_file_ends_with_2_its_places_and_no_traceback(project: Path) -> 
     (project / "wrong.yaml").write_text(
         PIPELINE.replace("seed: 7", "seed: x").replace("needs: ts2vec", "needs: ts2vek")
     )
-    done = tswork(project, "run", "wrong.yaml")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "wrong.yaml:3:7  seed: should be a valid integer, not 'x'" in done.stderr
-    assert "Did you mean 'ts2vec'?" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = as_a_process(project, "run", "wrong.yaml")
+    assert done.code == 2
+    assert done.out == ""
+    assert "wrong.yaml:3:7  seed: should be a valid integer, not 'x'" in done.err
+    assert "Did you mean 'ts2vec'?" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_an_unreachable_tracking_server_stops_the_run_before_training(project: Path) -> None:
     done = tswork(
         project, "run", "waves.yaml", "-s", "seed=1", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     )
-    assert done.returncode == 1
-    assert "the tracking server at http://127.0.0.1:9 cannot be reached" in done.stderr
-    assert "Nothing was trained" in done.stderr
+    assert done.code == 1
+    assert "the tracking server at http://127.0.0.1:9 cannot be reached" in done.err
+    assert "Nothing was trained" in done.err
 
 
 def test_an_old_mlruns_folder_changes_nothing(project: Path) -> None:
     (project / "mlruns").mkdir(exist_ok=True)
-    assert tswork(project, "run", "waves.yaml", "--json").returncode == 0
+    assert as_a_process(project, "run", "waves.yaml", "--json").code == 0
     assert list((project / "mlruns").iterdir()) == []
 
 
 def test_show_init_schema_and_gc_work(project: Path) -> None:
     shown = tswork(project, "show", "ts2vec")
-    assert "AAAI 2022" in shown.stdout
-    assert "max_train_length" in shown.stdout
-    assert "quickstart" in tswork(project, "init").stdout
-    assert tswork(project, "init", "quickstart").returncode == 0
-    assert tswork(project, "init", "quickstart").returncode == 2
-    assert tswork(project, "schema").returncode == 0
+    assert "AAAI 2022" in shown.out
+    assert "max_train_length" in shown.out
+    assert "quickstart" in tswork(project, "init").out
+    assert tswork(project, "init", "quickstart").code == 0
+    assert tswork(project, "init", "quickstart").code == 2
+    assert tswork(project, "schema").code == 0
     schema = json.loads((project / ".tswork" / "schema.json").read_text())
     assert set(references(schema)) <= {f"#/$defs/{name}" for name in schema["$defs"]}
     assert "max_train_length" in schema["$defs"]["method.ts2vec"]["properties"]
     assert {"$ref": "#/$defs/encoder.dilated_conv"} in schema["$defs"]["encoder"]["anyOf"]
-    assert "the store holds" in tswork(project, "gc", "--dry-run").stdout
+    assert "the store holds" in tswork(project, "gc", "--dry-run").out
 
 
 def test_data_verbs_tell_what_a_set_holds(project: Path) -> None:
-    assert "etth1" in tswork(project, "data", "list").stdout
+    assert "etth1" in tswork(project, "data", "list").out
     facts = document(tswork(project, "data", "show", "aeon", "--set", "ArrowHead", "--json"))["data"]
     assert facts["sequences"] == 211
     assert sum(facts["classes"].values()) == 211
-    assert tswork(project, "data", "check", "aeon", "--set", "ArrowHead").returncode == 0
-    assert tswork(project, "data", "check", "aeon", "--set", "Nowhere").returncode == 2
+    assert tswork(project, "data", "check", "aeon", "--set", "ArrowHead").code == 0
+    assert tswork(project, "data", "check", "aeon", "--set", "Nowhere").code == 2
 
 
 def test_doctor_really_trains_and_decodes(project: Path) -> None:
-    report = document(tswork(project, "doctor", "--json"))
+    report = document(as_a_process(project, "doctor", "--json"))
     assert report["healthy"]
     assert "two steps of ts2vec" in report["checks"]["training"]["detail"]
     assert "FLAC, Ogg Opus" in report["checks"]["sound"]["detail"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.reference import memory as plain
 from tswork.data.batches import Batches
 from tswork.data.collection import Collection, Part
-from tswork.data.exemplars import Selection, exemplars
+from tswork.data.exemplars import Selection, exemplars, herding, nearest_to_mean
 from tswork.data.memory import Memory, class_quota, reservoir_places
 from tswork.data.memory_files import load_memory, save_memory
 from tswork.data.rehearsal import MEMORY_ROW, Drawn, Rehearsal, RehearsalPart, rehearsal_sampler
@@ -40,8 +40,8 @@ def draw(seed: int = 0) -> torch.Generator:
 
 def test_herding_and_nearest_to_mean_of_points_on_a_line() -> None:
     line = torch.tensor([[0.0], [1.0], [2.0], [3.0], [10.0]])
-    assert exemplars(line, 5, selection="herding", normalise=False).tolist() == [3, 2, 1, 4, 0]
-    assert exemplars(line, 5, selection="nearest_to_mean", normalise=False).tolist() == [3, 2, 1, 0, 4]
+    assert herding(line, 5).tolist() == [3, 2, 1, 4, 0]
+    assert nearest_to_mean(line, 5).tolist() == [3, 2, 1, 0, 4]
 
 
 def test_herding_of_directions() -> None:

@@ -14,7 +14,7 @@ from tests.methods.toys import BATCH_NORM, method_of, model_of, nothing, waves
 from tests.training.tiny import bits
 from tswork.context import Context
 from tswork.data.batches import Batch
-from tswork.data.collection import DataInfo
+from tswork.data.collection import DataInfo, Part
 from tswork.errors import DataInvalid, ModelUnfit
 from tswork.methods.base import Method, MethodConfig, Update
 from tswork.methods.model import Model
@@ -48,6 +48,15 @@ def test_inherited_batches_are_shared_among_processes() -> None:
     model = model_of(method_of("contrastive"), part)
     shares = [Silent(MethodConfig()).batches(model, part, Context(rank=rank, world_size=2)).at(0, 0) for rank in (0, 1)]
     assert sorted(torch.cat([share.span[:, 0] for share in shares]).tolist()) == list(range(8))
+
+
+def test_a_sequence_without_steps_does_not_hide_that_others_have_values() -> None:
+    """`IndexError` escaped where training data began with an empty sequence."""
+    part = waves([20, 20])
+    empty_first = Part(part.collection, torch.tensor([[0, 0, 0], [1, 0, 20]]))
+    Silent(MethodConfig()).check(empty_first)
+    with pytest.raises(DataInvalid, match="no step of it has a value"):
+        Silent(MethodConfig()).check(Part(part.collection, empty_first.spans[:1]))
 
 
 def test_a_single_series_is_not_contrasted_with_nothing() -> None:

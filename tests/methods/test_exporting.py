@@ -48,12 +48,6 @@ def test_a_saved_program_computes_the_same(tmp_path: Any) -> None:
         torch.testing.assert_close(loaded(x), encoder(x).values, rtol=1e-4, atol=1e-5)
 
 
-def test_the_encoder_keeps_its_mode() -> None:
-    encoder = build(DILATED_CONV).train()
-    export_encoder(encoder, channels=3)
-    assert encoder.training
-
-
 @pytest.mark.parametrize("block", [LSTM, BOTH_WAYS], ids=["lstm", "gru both ways"])
 def test_a_recurrent_encoder_says_why_it_is_not_exported(block: dict[str, Any]) -> None:
     with pytest.raises(

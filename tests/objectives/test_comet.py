@@ -16,7 +16,6 @@ from tswork.objectives.comet import (
     Variant,
     comparable,
     contrast_groups,
-    cosines,
     group_contrast,
     mean_over_scales,
     observation_contrast,
@@ -24,6 +23,7 @@ from tswork.objectives.comet import (
     sample_contrast,
     scales_of,
 )
+from tswork.objectives.cosines import cosines
 
 SIMILARITIES: list[Similarity] = ["flattened", "pooled", "time"]
 VARIANTS: list[Variant] = ["paper", "reference"]

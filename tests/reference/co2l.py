@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tests.reference.cosines import cosine
+
 
 def asymmetric_contrast(z: Tensor, labels: list[int], is_memory: list[bool], *, temperature: float) -> Tensor:
     """Supervised contrast of new samples against all others; a label of -1 takes no part."""
@@ -14,7 +16,7 @@ def asymmetric_contrast(z: Tensor, labels: list[int], is_memory: list[bool], *, 
         positives = [p for p in members if p != i and labels[p] == labels[i]]
         if is_memory[i] or not positives:
             continue
-        exponentials = {j: torch.exp(_cosine(z[i], z[j]) / temperature) for j in members if j != i}
+        exponentials = {j: torch.exp(cosine(z[i], z[j]) / temperature) for j in members if j != i}
         total = torch.stack(list(exponentials.values())).sum()
         of_anchors.append(torch.stack([-torch.log(exponentials[p] / total) for p in positives]).mean())
     return torch.stack(of_anchors).mean() if of_anchors else z.sum() * 0
@@ -29,12 +31,7 @@ def relation_distillation(
         others = [j for j in range(len(student)) if j != i]
         if not others:
             continue
-        wanted = torch.softmax(torch.stack([_cosine(teacher[i], teacher[j]) / teacher_temperature for j in others]), 0)
-        found = torch.softmax(torch.stack([_cosine(student[i], student[j]) / temperature for j in others]), 0)
+        wanted = torch.softmax(torch.stack([cosine(teacher[i], teacher[j]) / teacher_temperature for j in others]), 0)
+        found = torch.softmax(torch.stack([cosine(student[i], student[j]) / temperature for j in others]), 0)
         rows.append(-(wanted * torch.log(found)).sum())
     return torch.stack(rows).mean() if rows else student.sum() * 0
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    similarity: Tensor = (a @ b) / (a.norm() * b.norm())
-    return similarity

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tests.reference.cosines import cosine
+
 
 def distilled(
     student: Tensor,
@@ -37,8 +39,8 @@ def distilled(
         for p in batch:
             if not alike(p) or (p == k and not own_positive):
                 continue
-            positive = torch.exp(_cosine(student[k], teacher[p]) / temperature)
-            parts = [torch.exp(_cosine(student[k], others[i]) / temperature) for i in repelled]
+            positive = torch.exp(cosine(student[k], teacher[p]) / temperature)
+            parts = [torch.exp(cosine(student[k], others[i]) / temperature) for i in repelled]
             if denominator == "with_positive":
                 parts.append(positive)
             if parts:
@@ -55,7 +57,7 @@ def across(
     members = [i for i in range(len(anchors)) if chosen[i]]
     of_anchors = []
     for k in members:
-        exponentials = {i: torch.exp(_cosine(anchors[k], candidates[i]) / temperature) for i in members}
+        exponentials = {i: torch.exp(cosine(anchors[k], candidates[i]) / temperature) for i in members}
         total = torch.stack(list(exponentials.values())).sum()
         positives = [i for i in members if i == k or (labels[i] is not None and labels[i] == labels[k])]
         of_anchors.append(torch.stack([-torch.log(exponentials[p] / total) for p in positives]).mean())
@@ -100,8 +102,3 @@ def token_cross_entropy(logits: Tensor, targets: Tensor, lengths: Sequence[int],
 def _softmax(values: Sequence[float]) -> list[float]:
     exponentials = [math.exp(value - max(values)) for value in values]
     return [value / sum(exponentials) for value in exponentials]
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    similarity: Tensor = (a @ b) / (a.norm() * b.norm())
-    return similarity

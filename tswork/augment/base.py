@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tswork.config import Config
+from tswork.config import Config, Configured, Uses
+
+ViewSpec = Annotated[Configured, Uses("view")]
+"""A view in a config: a name, or a block with `uses:` and its options."""
 
 C = TypeVar("C", bound=Config)
 

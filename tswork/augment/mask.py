@@ -79,12 +79,11 @@ def draw_channel_mask(
     channels: int,
     *,
     generator: torch.Generator,
-    probability: float = 0.5,
 ) -> Bool[Tensor, "batch time channel"]:
     """A mask of single channels of projected rows, as `draw_mask`; of an odd number of channels, spans hide the smaller half."""
     if mask == "channel_binomial":
         shape = (len(lengths), time, channels)
-        return torch.rand(shape, generator=generator, device=generator.device) < probability
+        return torch.rand(shape, generator=generator, device=generator.device) < 0.5
     start, width, drawn = _places(lengths.to(generator.device), generator)
     draw = torch.rand(len(lengths), SPANS, channels, generator=generator, device=generator.device)
     half = (draw.argsort(dim=2).argsort(dim=2) < channels // 2) & drawn[..., None]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field, field_validator
 
-from tswork.augment.base import Augmentation, View
-from tswork.config import Config, Configured, Uses
+from tswork.augment.base import Augmentation, View, ViewSpec
+from tswork.config import Config, Configured
 from tswork.registry import register
 
 
 class SometimesConfig(Config):
-    view: Annotated[Configured, Uses("view")] = Field(description="the change; it must keep the length of a sequence")
+    view: ViewSpec = Field(description="the change; it must keep the length of a sequence")
     probability: float = Field(default=0.5, ge=0, le=1, description="share of sequences that are changed")
 
     @field_validator("view")

@@ -29,13 +29,37 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=140)
 
 
+class Bar:
+    """A progress bar that is there from the first step that is shown until it is closed."""
+
+    def __init__(self, screen: Console, *, indent: int = 0) -> None:
+        self._screen, self._indent = screen, " " * indent
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def show(self, text: str, done: int, total: int) -> None:
+        """How far the work is."""
+        if self._bar is None:
+            label = TextColumn(f"{self._indent}{{task.description}}")
+            columns = (label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._screen, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(text, total=total)
+        self._bar.update(self._task, completed=done, total=total, description=text)
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
 class ConsoleObserver:
     """Shows a run as it goes."""
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._bar = Bar(screen, indent=4)
 
     def member_started(self, member: Member, number: int, count: int) -> None:
         if count > 1:
@@ -48,16 +72,9 @@ class ConsoleObserver:
         )
 
     def stage_progress(self, stage: PlannedStage, done: int, total: int, values: Mapping[str, float]) -> None:
-        if not self._screen.is_terminal:
-            return
-        if self._bar is None:
-            columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=self._screen, transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task(stage.spec.name, total=total)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        assert self._task is not None
-        self._bar.update(self._task, completed=done, total=total, description=f"{stage.spec.name} {shown}".rstrip())
+        if self._screen.is_terminal:
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._bar.show(f"{stage.spec.name} {shown}".rstrip(), done, total)
 
     def stage_finished(self, stage: PlannedStage, seconds: float) -> None:
         self.close()
@@ -69,9 +86,7 @@ class ConsoleObserver:
 
     def close(self) -> None:
         """Take the progress bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
+        self._bar.close()
 
 
 def plan_table(plan: Plan) -> Table:
@@ -111,10 +126,11 @@ def result_table(found: Outcome) -> Table:
     return table
 
 
-def readable_bytes(count: float) -> str:
+def readable_bytes(count: int) -> str:
     """`1.5 GB`."""
+    size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

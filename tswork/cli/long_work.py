@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from tswork.cli.console import Bar
 
 EVERY_SECONDS = 10.0
 
@@ -18,8 +18,7 @@ class LongWork:
     """Hears of long work (`tswork.progress`) and shows it on stderr."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._bar: Bar | None = None
         self._told = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -31,21 +30,14 @@ class LongWork:
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
+            self._bar.close()
 
     def _draw(self, what: str, done: int, total: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        from tswork.cli.console import console
+        from tswork.cli.console import Bar, console
 
         if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=console(stderr=True), transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task(what, total=total)
-        assert self._task is not None
-        self._bar.update(self._task, completed=done, total=total, description=what)
+            self._bar = Bar(console(stderr=True))
+        self._bar.show(what, done, total)
         if done == total:
             self.close()
 

@@ -87,9 +87,7 @@ def _single_class(split: Split) -> Iterator[Finding]:
 
 
 def _class_counts(part: Part) -> dict[str, int]:
-    label = part.collection.label
-    assert label is not None
-    codes = part.codes(label)
+    codes = part.codes(part.label)
     found = torch.bincount(codes[codes >= 0], minlength=len(part.collection.classes)).tolist()
     return {name: count for name, count in zip(part.collection.classes, found, strict=True) if count}
 

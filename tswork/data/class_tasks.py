@@ -36,7 +36,7 @@ class ClassTasks:
 
         Raises `DataInvalid` for classes that are unknown, in no task, or in two, and for empty tasks.
         """
-        refuse(list(_faults(column, known, classes)))
+        refuse(_faults(column, known, classes))
         return ClassTasks(column, tuple(tuple(names) for names in classes))
 
     @staticmethod

@@ -240,6 +240,12 @@ class Part:
         """The table rows of the spans' sequences, one row a span."""
         return self.collection.table.iloc[self.spans[:, 0].numpy()].reset_index(drop=True)
 
+    @property
+    def label(self) -> str:
+        """The column of classes, asked of data that have one."""
+        assert self.collection.label is not None
+        return self.collection.label
+
     def codes(self, column: str) -> Int[Tensor, "span"]:
         """A column's integer codes, one a span."""
         return self.collection.codes(column)[self.spans[:, 0]]

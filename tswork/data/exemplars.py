@@ -36,19 +36,17 @@ def exemplars(
     *,
     selection: Selection,
     generator: torch.Generator | None = None,
-    normalise: bool = True,
 ) -> Int[Tensor, "chosen"]:
-    """The first `count` samples (or as many as there are) of the selection's order.
+    """The first `count` samples (or as many as there are) of the selection's order; directions are compared.
 
-    `normalise` compares directions; `random` looks at the number of samples alone and needs a generator.
+    `random` looks at the number of samples alone and needs a generator.
     """
     wanted = min(count, len(features))
     if selection == "random":
         if generator is None:
             raise ValueError("a random selection needs a generator")
         return torch.randperm(len(features), generator=generator)[:wanted]
-    compared = functional.normalize(wide(features), dim=1) if normalise else wide(features)
-    return ORDERS[selection](compared, wanted).cpu()
+    return ORDERS[selection](functional.normalize(wide(features), dim=1), wanted).cpu()
 
 
 def nearest_to_mean(features: Float[Tensor, "sample dim"], count: int) -> Int[Tensor, "chosen"]:

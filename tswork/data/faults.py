@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -44,10 +44,10 @@ def once(problems: Sequence[Problem], *, of: int, what: str) -> list[Problem]:
     return told
 
 
-def refuse(problems: Sequence[Problem]) -> None:
+def refuse(problems: Iterable[Problem]) -> None:
     """Raises `DataInvalid` when there is any problem."""
-    if problems:
-        raise DataInvalid(problems)
+    if found := list(problems):
+        raise DataInvalid(found)
 
 
 def fault(path: Path, message: str, remedy: str = "", *, line: int | None = None) -> DataInvalid:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tswork.data.archives import unpack
+from tswork.data.faults import refuse
 from tswork.data.places import Places
 from tswork.data.spec import DataFile, DataSpec
 from tswork.errors import DataInvalid, Location, Problem
@@ -50,8 +51,7 @@ def fetch_files(spec: DataSpec, places: Places, *, progress: Progress | None = N
     finally:
         for archive in archives.values():
             archive.unlink(missing_ok=True)
-    if problems:
-        raise DataInvalid(problems)
+    refuse(problems)
     return written
 
 

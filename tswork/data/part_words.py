@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PARTS = ("train", "validation", "test")
+SPLIT = "split"
+"""The column of a table that names the part of each row."""
 WORDS = {
     "train": "train", "training": "train",
     "validation": "validation", "val": "validation", "valid": "validation", "dev": "validation",

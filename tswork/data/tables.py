@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tswork.data.faults import each, fault
+from tswork.data.faults import each, fault, refuse
 from tswork.data.json_rows import array_objects, line_objects
 from tswork.errors import DataInvalid, Location, Problem
 from tswork.wording import counted
@@ -205,8 +205,7 @@ def _parsed(path: Path, form: Form, names: list[str], as_text: list[bool], rows:
         raise (DataInvalid(ragged) if ragged else fault(path, f"is not a CSV table: {error}")) from error
     if len(frame) and frame.iloc[:, -1].isna().any():
         ragged = list(_ragged(path, form, len(names)))
-        if ragged:
-            raise DataInvalid(ragged)
+        refuse(ragged)
     return frame
 
 

@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema
 
 from tswork.config import Config, Configured, FilePath
 from tswork.data.digests import file_digests
+from tswork.data.faults import refuse
 from tswork.data.files import expand
 from tswork.data.places import Places
 from tswork.errors import DataInvalid, Problem
@@ -74,11 +75,6 @@ class Checkpoint(Config):
     def found(self) -> Found:
         """What was found; looked for from the working directory where nobody did it before."""
         return self.located(Places.here())._found or Found(self.name)
-
-    @property
-    def is_located(self) -> bool:
-        """Whether it was looked for."""
-        return self._found is not None
 
     @property
     def loaded(self) -> bool:
@@ -171,8 +167,7 @@ def located_in(value: T, places: Places, *, verify: bool = False) -> T:
             return checkpoint
 
     result = changed(value, locate)
-    if problems:
-        raise DataInvalid(problems)
+    refuse(problems)
     return result
 
 

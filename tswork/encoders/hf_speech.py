@@ -31,7 +31,6 @@ from tswork.encoders.hf_checkpoint import HfCheckpoint, folders_on_this_machine
 from tswork.encoders.speech import SpeechBody, SpeechConfig, SpeechEncoder
 from tswork.errors import ModelUnfit, PackageMissing
 from tswork.registry import register
-from tswork.wording import counted
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 """Values of `model_type` in config.json that were tried."""
@@ -123,13 +122,7 @@ class HfBody(SpeechBody):
         if getattr(config, "add_adapter", False):
             raise ModelUnfit(self.name, "has an adapter, which shortens its frames", "Choose a checkpoint without one.")
         count = config.num_hidden_layers
-        wanted = options.layers if isinstance(options.layers, int) else count
-        if wanted > count:
-            raise ModelUnfit(
-                self.name,
-                f"has {counted(count, 'layer')}, and the state after {wanted} is asked for",
-                "Lower `layers`.",
-            )
+        wanted = options.built_layers(self.name, count)
         self._cut = wanted < count
         hides = options.mask_share > 0
         config.update({"num_hidden_layers": wanted, "layerdrop": 0.0, "apply_spec_augment": hides})

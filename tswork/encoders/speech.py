@@ -69,6 +69,14 @@ class SpeechConfig(EncoderConfig):
         description="keep no activations inside trained layers: less memory, a third more time",
     )
 
+    def built_layers(self, name: str, count: int) -> int:
+        """How many of a model's layers are built. Raises `ModelUnfit` for more than it has."""
+        wanted = self.layers if isinstance(self.layers, int) else count
+        if wanted > count:
+            reason = f"has {counted(count, 'layer')}, and the state after {wanted} is asked for"
+            raise ModelUnfit(name, reason, "Lower `layers`.")
+        return wanted
+
 
 class SpeechBody(nn.Module, ABC):
     """A speech model behind one interface, whatever library it comes from."""

@@ -41,7 +41,6 @@ from tswork.encoders.torchaudio_checkpoint import (
 )
 from tswork.errors import ModelUnfit, did_you_mean
 from tswork.registry import register
-from tswork.wording import counted
 
 FACTORIES = (
     *("wav2vec2_model", "wav2vec2_base", "wav2vec2_large", "wav2vec2_large_lv60k"),
@@ -168,13 +167,7 @@ class TorchaudioBody(SpeechBody):
     def _cut(self, config: TorchaudioSpeechConfig) -> None:
         """Leave out layers that are not used."""
         count = len(self.layers)
-        wanted = config.layers if isinstance(config.layers, int) else count
-        if wanted > count:
-            raise ModelUnfit(
-                self.name,
-                f"has {counted(count, 'layer')}, and the state after {wanted} is asked for",
-                "Lower `layers`.",
-            )
+        wanted = config.built_layers(self.name, count)
         self._transformer.layers = self.layers[:wanted]
         self._ends_in_norm = wanted == count and not self._transformer.layer_norm_first
 

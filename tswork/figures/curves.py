@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEW = 12
+SMOOTHED = 25
 
 
-def training_curves(
-    curves: Mapping[str, Sequence[tuple[int, float]]], *, smoothing: int = 25, value: str = "loss", title: str = ""
-) -> Figure:
-    """Each curve faintly as recorded and strongly as a running median over at most `smoothing` points and an eighth of them.
+def training_curves(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str = "") -> Figure:
+    """Each curve faintly as recorded and strongly as a running median over at most `SMOOTHED` points and an eighth of them.
 
     `curves` maps names to (step, value) points, as `MemoryRecorder.curves` gives them. A few points are marked as such, so that
     a single one is seen.
@@ -32,7 +31,7 @@ def training_curves(
     for index, (name, points) in enumerate(curves.items()):
         colour = COLOURS[index % len(COLOURS)]
         step, height = (np.array(column, dtype=float) for column in zip(*points, strict=True))
-        width = min(smoothing, len(height) // 8) // 2 * 2 + 1
+        width = min(SMOOTHED, len(height) // 8) // 2 * 2 + 1
         padded = np.pad(height, width // 2, mode="reflect")
         smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
         if width > 1:
@@ -41,7 +40,7 @@ def training_curves(
         mark = "o" if len(step) <= FEW else ""
         panel.plot(step, smooth, color=colour, linewidth=1.7, marker=mark, markersize=3.5, label=name)
     panel.set_xlabel("step", color=TEXT)
-    panel.set_ylabel(value, color=TEXT)
+    panel.set_ylabel("loss", color=TEXT)
     panel.margins(x=0.01)
     panel.set_title(title, fontsize=10, color=TEXT, loc="left")
     if smoothed:

@@ -31,7 +31,8 @@ from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Encoder, Frames, valid_steps
 from tswork.encoders.pooling import Pooling, pool_read, pooled_dim
 from tswork.errors import ModelUnfit
-from tswork.methods.model import Model
+from tswork.methods.model import Model, label_column
+from tswork.methods.sequence_contrast import padding_of
 from tswork.objectives.distillation import token_distillation
 from tswork.objectives.token_cross_entropy import token_cross_entropy
 from tswork.precision import wide
@@ -224,12 +225,5 @@ def read(model: Model, batch: Batch, view: View) -> tuple[Frames, Float[Tensor, 
 
 def frames_of(model: Model, batch: Batch, view: View) -> Frames:
     """The frames of a view of a batch."""
-    lengths = batch.unequal_lengths if view.lengths is batch.lengths else view.lengths
-    frames: Frames = model.encoder(view.x, lengths, keep=view.keep)
+    frames: Frames = model.encoder(view.x, padding_of(view, batch), keep=view.keep)
     return frames
-
-
-def label_column(model: Model) -> str:
-    """The column of classes, which every model of a continual method has."""
-    assert model.info.label is not None
-    return model.info.label

@@ -40,8 +40,9 @@ from tswork.config import PERSONS, VariantConfig
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo, Part
+from tswork.data.faults import refuse
 from tswork.encoders.pooling import pooled
-from tswork.errors import DataInvalid, Problem, did_you_mean
+from tswork.errors import Problem, did_you_mean
 from tswork.methods.base import Update, build_encoder
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import SequenceContrast, SequenceContrastConfig
@@ -91,9 +92,7 @@ class Clocs(SequenceContrast[ClocsConfig]):
         return (self.config.patient,)
 
     def check(self, part: Part) -> None:
-        faults = [*_patient_faults(part, self.config.patient), *_length_faults(part), *value_faults(part)]
-        if faults:
-            raise DataInvalid(faults)
+        refuse([*_patient_faults(part, self.config.patient), *_length_faults(part), *value_faults(part)])
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         first, second = map(gather_with_gradient, self.views(model, batch, context))

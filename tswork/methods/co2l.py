@@ -35,8 +35,8 @@ from tswork.data.batches import Batch
 from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW, PART_ROW, RehearsalPart
 from tswork.encoders.pooling import pooled_dim
-from tswork.methods.answers import label_column, read
-from tswork.methods.model import Model
+from tswork.methods.answers import read
+from tswork.methods.model import Model, label_column
 from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
 from tswork.methods.sequence_contrast import changed_view, projection
 from tswork.methods.teacher import looked_up

@@ -45,6 +45,7 @@ from tswork.config import PERSONS, Configured, Uses, VariantConfig, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
 from tswork.data.collection import DataInfo, Part
+from tswork.data.faults import refuse
 from tswork.data.trial_blocks import Shuffle, TrialBlocks
 from tswork.encoders.pooling import Pooling, pool
 from tswork.errors import DataInvalid, ModelUnfit, Problem
@@ -179,9 +180,7 @@ class COMET(Method[COMETConfig]):
     # Batches
 
     def check(self, part: Part) -> None:
-        faults = [*group_faults(self._known(part, self._groups)), *value_faults(part)]
-        if faults:
-            raise DataInvalid(faults)
+        refuse([*group_faults(self._known(part, self._groups)), *value_faults(part)])
 
     def _known(self, part: Part, levels: Sequence[str]) -> dict[str, Int[Tensor, "sample"]]:
         """The codes of a part's samples at some levels of groups. Raises `DataInvalid` without their columns."""
@@ -237,8 +236,7 @@ class COMET(Method[COMETConfig]):
             message = f"samples of {shortest} to {longest} steps cannot be compared over {context.world_size} processes"
             remedy = "Cut the data with the preparation `segment`, or train in one process."
             faults.append(Problem(message, path="train", remedy=remedy))
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
 
     def default_steps(self, part: Part, batches: Batches) -> int:
         return steps_by_size(part)

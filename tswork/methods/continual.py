@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tswork.augment.base import Augmentation, View
+from tswork.augment.base import Augmentation, View, ViewSpec
 from tswork.config import Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches
@@ -32,7 +32,7 @@ from tswork.errors import DataInvalid, Problem
 from tswork.methods.answers import Answer, AnswerKind, ClassAnswer, Heard, TextAnswer
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, need_classes, sequence_batches
 from tswork.methods.model import Model
-from tswork.methods.sequence_contrast import ViewSpec, changed_view
+from tswork.methods.sequence_contrast import changed_view
 from tswork.methods.window_contrast import draws
 from tswork.text.decoder import TextDecoderConfig
 from tswork.training.schedules import Schedule, schedules

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from tswork.augment.base import Augmentation, View, changed_by
+from tswork.augment.base import Augmentation, View, ViewSpec, changed_by
 from tswork.config import Config, Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
@@ -29,12 +29,12 @@ from tswork.errors import ModelUnfit
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, check_company, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
+from tswork.methods.sequence_contrast import projection
 from tswork.methods.window_contrast import draws
 from tswork.objectives.base import Objective
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 
-ViewSpec = Annotated[Configured, Uses("view")]
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -95,8 +95,7 @@ class Contrastive(Method[ContrastiveConfig]):
         wide = pooled_dim(encoder, config.pooling)
         heads: dict[str, nn.Module] = {}
         if config.head is not None:
-            hidden, dim = config.head.hidden, config.head.dim
-            heads["project"] = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+            heads["project"] = projection(wide, config.head.hidden, config.head.dim)
         if config.queue:
             heads["queue"] = Queue(config.queue, config.head.dim if config.head else wide)
         model = Model(encoder, info, heads=heads, pooling=config.pooling)

@@ -41,7 +41,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from tswork.augment.base import Augmentation, View, changed_by
+from tswork.augment.base import Augmentation, View, ViewSpec, changed_by
 from tswork.config import Configured, Many, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
@@ -62,6 +62,7 @@ from tswork.methods.base import (
 )
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
+from tswork.methods.sequence_contrast import projection
 from tswork.methods.values import check_values
 from tswork.methods.window_contrast import draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
@@ -69,8 +70,6 @@ from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import SGD
 from tswork.wording import counted
-
-ViewSpec = Annotated[Configured, Uses("view")]
 
 
 def _published_views() -> tuple[Configured, ...]:
@@ -118,7 +117,7 @@ class Cost(Method[CostConfig]):
             reason = f"{config.encoder.name} gives one frame for {counted(encoder.stride, 'step')}, so it has no course in time"
             raise ModelUnfit("cost", reason, "Use an encoder that gives frames, such as trend_seasonal.")
         wide = encoder.half_dim if isinstance(encoder, TrendSeasonal) else encoder.dim
-        project = nn.Sequential(nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, wide))
+        project = projection(wide, wide, wide)
         model = Model(
             encoder, info, heads={"project": project, "queue": Queue(config.queue, wide)}, pooling=config.pooling
         )

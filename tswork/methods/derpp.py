@@ -34,10 +34,10 @@ from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import Part
 from tswork.data.rehearsal import MEMORY_ROW
-from tswork.methods.answers import Heard, label_column
+from tswork.methods.answers import Heard
 from tswork.methods.er import ErConfig, Rehearsal
 from tswork.methods.kept_logits import KeptLogits
-from tswork.methods.model import Model
+from tswork.methods.model import Model, label_column
 from tswork.methods.teacher import in_batches
 from tswork.registry import register
 

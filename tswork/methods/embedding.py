@@ -61,12 +61,10 @@ def classify_part(
     return _read(model, part, context, model.classify, len(model.info.classes), steps)
 
 
-def transcribe_part(
-    model: Model, part: Part, context: Context, *, beams: int = 1, longest: int = 130, steps: int | None = None
-) -> list[str]:
+def transcribe_part(model: Model, part: Part, context: Context, *, beams: int = 1, longest: int = 130) -> list[str]:
     """What a model writes of a part's spans, in their order; by one beam greedily. Raises `ModelUnfit` when it cannot."""
     found = [""] * len(part)
-    for rows, batch in by_length(model, part, context, steps=steps, most=written_at_once(beams)):
+    for rows, batch in by_length(model, part, context, most=written_at_once(beams)):
         texts = model.transcribe(batch.x.float(), batch.lengths, beams=beams, longest=longest)
         for row, text in zip(rows.tolist(), texts, strict=True):
             found[row] = text

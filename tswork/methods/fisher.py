@@ -27,8 +27,8 @@ from tswork.context import Context
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
 from tswork.data.samplers import Uniform
-from tswork.methods.answers import Answer, Heard, label_column
-from tswork.methods.model import Model, evaluating
+from tswork.methods.answers import Answer, Heard
+from tswork.methods.model import Model, evaluating, label_column
 from tswork.text.tokens import Tokens
 
 Truth = Literal["answers", "labels"]

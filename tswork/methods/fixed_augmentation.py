@@ -12,22 +12,20 @@ differs, set `augment_covariates: true` here, or `gate_covariates: false` and `a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 
-from tswork.augment.base import Augmentation, View, changed_by
+from tswork.augment.base import Augmentation, View, ViewSpec, changed_by
 from tswork.augment.channels import ChangedChannels
-from tswork.config import Configured, Many, Uses, configure
+from tswork.config import Many, configure
 from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
 from tswork.methods.model import Model
 from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
 from tswork.registry import register
-
-ViewSpec = Annotated[Configured, Uses("view")]
 
 USUAL: tuple[dict[str, Any], ...] = (
     {"uses": "jitter"},

@@ -32,8 +32,8 @@ from tswork.data.collection import Part
 from tswork.data.memory import Growth
 from tswork.data.rehearsal import PART_ROW, RehearsalPart
 from tswork.encoders.pooling import pooled_dim
-from tswork.methods.answers import label_column, read
-from tswork.methods.model import Model
+from tswork.methods.answers import read
+from tswork.methods.model import Model, label_column
 from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
 from tswork.methods.teacher import looked_up
 from tswork.objectives.icarl import yes_or_no

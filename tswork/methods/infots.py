@@ -41,7 +41,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.optim import Optimizer
 
-from tswork.augment.base import View
+from tswork.augment.base import View, ViewSpec
 from tswork.augment.channels import ChangedChannels
 from tswork.augment.mixture import Mixture
 from tswork.config import Configured, Many, Uses, VariantConfig, configure
@@ -58,8 +58,6 @@ from tswork.objectives.infots import leave_one_out
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
 from tswork.training.optimisers import AdamW
-
-ViewSpec = Annotated[Configured, Uses("view")]
 
 SEVEN: tuple[dict[str, Any], ...] = (
     {"uses": "subsequence", "elsewhere": "zero"},

@@ -22,6 +22,7 @@ from torch import Tensor
 from tswork.context import Context
 from tswork.data.batches import Batches, Crop
 from tswork.data.collection import Part
+from tswork.data.faults import refuse
 from tswork.data.samplers import Buckets, ClassBalanced, Sampler
 from tswork.encoders.base import Encoder
 from tswork.errors import DataInvalid, Problem, TsworkWarning, did_you_mean
@@ -96,9 +97,7 @@ def _rate(part: Part) -> float:
 def check_labelled(part: Part, label: str, config: SupervisedConfig) -> None:
     """Refuse a training part that does not suit (`DataInvalid`), and warn of what would mislead (`TsworkWarning`)."""
     chosen = part.known(label)
-    faults = list(_faults(chosen, label, config))
-    if faults:
-        raise DataInvalid(faults)
+    refuse(_faults(chosen, label, config))
     for text in _doubts(chosen, label, config):
         warnings.warn(text, TsworkWarning, stacklevel=3)
 

@@ -137,3 +137,9 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         """Where its parameters are."""
         return next(self.parameters()).device
+
+
+def label_column(model: Model) -> str:
+    """The column of the classes that a model tells apart."""
+    assert model.info.label is not None
+    return model.info.label

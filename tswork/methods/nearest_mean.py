@@ -23,11 +23,11 @@ from tswork.context import Context
 from tswork.data.collection import DataInfo, Part
 from tswork.encoders.base import Encoder
 from tswork.encoders.pooling import pooled_dim
-from tswork.methods.answers import ClassAnswer, label_column
+from tswork.methods.answers import ClassAnswer
 from tswork.methods.continual import label_of
 from tswork.methods.embedding import embed_part
 from tswork.methods.er import ErConfig
-from tswork.methods.model import Model
+from tswork.methods.model import Model, label_column
 from tswork.methods.taught import Taught
 from tswork.precision import wide
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tswork.data.batches import Batches
 from tswork.data.collection import Part
+from tswork.data.faults import refuse
 from tswork.errors import DataInvalid, Problem, TsworkWarning, did_you_mean
 from tswork.wording import counted, worded
 
@@ -96,5 +97,4 @@ def check_batches(batches: Batches, levels: Mapping[str, Int[Tensor, "sample"]])
         else:
             text = f"comet: {message}, where equal representations are best. {remedy}"
             warnings.warn(text, TsworkWarning, stacklevel=4)
-    if faults:
-        raise DataInvalid(faults)
+    refuse(faults)

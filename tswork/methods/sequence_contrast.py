@@ -28,8 +28,6 @@ from tswork.methods.base import Method, MethodConfig, check_company, parameter_g
 from tswork.methods.model import Model
 from tswork.training.optimisers import Adam
 
-ViewSpec = Annotated[Configured, Uses("view")]
-
 
 class SequenceContrastConfig(MethodConfig):
     encoder: Annotated[Configured, Uses("encoder")] = Field(

@@ -18,8 +18,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tswork.augment.base import ViewSpec
 from tswork.config import Configured, Many, Uses, configure
-from tswork.methods.contrastive import Contrastive, ContrastiveConfig, HeadConfig, ViewSpec
+from tswork.methods.contrastive import Contrastive, ContrastiveConfig, HeadConfig
 from tswork.registry import register
 
 VIEWS: tuple[dict[str, Any], ...] = (

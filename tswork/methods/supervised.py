@@ -43,7 +43,7 @@ from tswork.data.samplers import ByLength
 from tswork.encoders.pooling import pooled, pooled_dim
 from tswork.methods.base import Method, Update, budget, build_encoder, need_classes, parameter_groups
 from tswork.methods.labelled_batches import check_labelled, labelled_batches
-from tswork.methods.model import Model, evaluating
+from tswork.methods.model import Model, evaluating, label_column
 from tswork.methods.sequence_contrast import changed_view, padding_of, projection
 from tswork.methods.supervised_config import Stage, SupervisedConfig
 from tswork.methods.window_contrast import draws
@@ -105,11 +105,11 @@ class Supervised(Method[SupervisedConfig]):
 
     def begin(self, model: Model, task: int, part: Part, context: Context) -> None:
         self._stage = self.config.stages[task]
-        codes = part.known(_label(model)).codes(_label(model))
+        codes = part.known(label_column(model)).codes(label_column(model))
         self._class_weights = class_weights(codes, len(model.info.classes)).to(context.device)
 
     def batches(self, model: Model, part: Part, context: Context) -> Batches:
-        self._batches = labelled_batches(part, _label(model), self.config, encoder=model.encoder, context=context)
+        self._batches = labelled_batches(part, label_column(model), self.config, encoder=model.encoder, context=context)
         return self._batches
 
     def steps(self, part: Part, batches: Batches) -> int:
@@ -143,7 +143,7 @@ class Supervised(Method[SupervisedConfig]):
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         vectors = self._seen(model, batch, draws(context, "views"))
-        labels = batch.codes[_label(model)].repeat(len(vectors))
+        labels = batch.codes[label_column(model)].repeat(len(vectors))
         embedded, labels = torch.cat(vectors) if len(vectors) > 1 else vectors[0], gather_with_gradient(labels)
         if self._stage == "contrast":
             contrast = self._contrast(model, embedded, labels)
@@ -213,14 +213,14 @@ class Supervised(Method[SupervisedConfig]):
     def _validation_batches(self, model: Model, validation: Part, context: Context) -> Batches:
         """The batches of a validation part, made once for all epochs."""
         if self._validation is None or self._validation[0] is not validation:
-            part = validation.known(_label(model))
+            part = validation.known(label_column(model))
             sampler = ByLength(
                 part.lengths,
                 steps=VALIDATION_STEPS,
                 most=VALIDATION_BATCH,
                 equal=not model.encoder.padding_invariant,
             )
-            found = Batches(part, sampler=sampler, device=context.device, columns=(_label(model),))
+            found = Batches(part, sampler=sampler, device=context.device, columns=(label_column(model),))
             self._validation = (validation, found)
         return self._validation[1]
 
@@ -245,13 +245,8 @@ def _observed(contrast: LabelledLoss) -> Mapping[str, Float[Tensor, ""]]:
 def _predictions(model: Model, batches: Batches) -> tuple[Tensor, Tensor]:
     """Labels and predicted classes of one pass."""
     pairs = [
-        (batch.codes[_label(model)], model.classify(batch.x, batch.unequal_lengths).argmax(dim=1))
+        (batch.codes[label_column(model)], model.classify(batch.x, batch.unequal_lengths).argmax(dim=1))
         for batch in (batches.at(0, step) for step in range(batches.steps(0)))
     ]
     truth, predicted = (torch.cat(side) for side in zip(*pairs, strict=True))
     return truth, predicted
-
-
-def _label(model: Model) -> str:
-    assert model.info.label is not None
-    return model.info.label

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tswork.augment.base import ViewSpec
 from tswork.config import ADDED_LATER, Configured, Many, Uses, configure
 from tswork.encoders.pooling import Pooling
 from tswork.methods.base import MethodConfig
-from tswork.methods.contrastive import HeadConfig, ViewSpec
+from tswork.methods.contrastive import HeadConfig
 from tswork.training.schedules import Schedule
 
 Mode = Literal["ce", "ce_plus_contrast", "contrast_then_probe", "contrast_then_ce"]

@@ -38,7 +38,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.optim import Optimizer
 
-from tswork.augment.base import Augmentation, View
+from tswork.augment.base import Augmentation, View, ViewSpec
 from tswork.augment.spectrum import changed_spectrum
 from tswork.config import Configured, Many, Uses, VariantConfig, configure
 from tswork.context import Context
@@ -51,7 +51,6 @@ from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import (
     SequenceContrast,
     SequenceContrastConfig,
-    ViewSpec,
     adam,
     changed_view,
     padding_of,

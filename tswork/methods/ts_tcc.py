@@ -44,7 +44,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from tswork.augment.base import Augmentation
+from tswork.augment.base import Augmentation, ViewSpec
 from tswork.config import Many, VariantConfig, configure
 from tswork.context import Context
 from tswork.data.batches import Batch
@@ -57,7 +57,6 @@ from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import (
     SequenceContrast,
     SequenceContrastConfig,
-    ViewSpec,
     adam,
     changed_view,
     padding_of,

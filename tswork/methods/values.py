@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from tswork.data.collection import Part
-from tswork.errors import DataInvalid, Problem
+from tswork.data.faults import refuse
+from tswork.errors import Problem
 
 
 def check_values(windows: Part) -> None:
     """Refuse training windows in which no target has a value, or none ever changes. Raises `DataInvalid`."""
-    if faults := value_faults(windows):
-        raise DataInvalid(faults)
+    refuse(value_faults(windows))
 
 
 def value_faults(windows: Part) -> list[Problem]:
@@ -19,7 +19,7 @@ def value_faults(windows: Part) -> list[Problem]:
     collection = windows.collection
     targets = list(collection.target_index)
     low, high = torch.full((len(targets),), torch.inf), torch.full((len(targets),), -torch.inf)
-    for sequence, start, stop in windows.spans.tolist():
+    for sequence, start, stop in windows.spans[windows.lengths > 0].tolist():
         values = collection.sequence(sequence)[start:stop, targets].float().cpu()
         missing = values.isnan()
         low = torch.minimum(low, torch.where(missing, torch.inf, values).amin(dim=0))

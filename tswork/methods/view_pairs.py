@@ -20,7 +20,8 @@ from tswork.data.batches import Batch
 from tswork.encoders.base import Frames
 from tswork.errors import ModelUnfit
 from tswork.methods.model import Model, draws_nothing
-from tswork.objectives.comet import Scale, Similarity, comparable, cosines, scales_of
+from tswork.objectives.comet import Scale, Similarity, comparable, scales_of
+from tswork.objectives.cosines import cosines
 from tswork.training.distributed import gather_with_gradient
 
 

@@ -95,11 +95,11 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file(stored, path, metadata={ALIASES: json.dumps(aliases, sort_keys=True)})
 
 
-def read_weights(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by `write_weights`; aliases are the very tensor they stand for."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt", device=str(device)) as file:
+    with safe_open(path, framework="pt") as file:
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         aliases: dict[str, str] = json.loads((file.metadata() or {}).get(ALIASES, "{}"))
     return {**tensors, **{name: tensors[first] for name, first in aliases.items()}}

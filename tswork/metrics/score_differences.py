@@ -14,7 +14,7 @@ resample without any group of a class says nothing of that class and leaves it o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from tswork.metrics.classification import METRICS
-from tswork.metrics.significance import MIN_PAIRS, RESAMPLES, TOO_FEW, Difference, table_of
+from tswork.metrics.significance import MIN_PAIRS, RESAMPLES, TOO_FEW, Difference, others_than, table_of
 from tswork.random import derive
 
 CELL = ("seed", "split", "at")
@@ -63,12 +63,11 @@ def compare_scores(
     metric: str,
     *,
     candidate: str,
-    against: Sequence[str] | None = None,
     at: str = "",
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The candidate against other rows in any metric of a classification, corrected over the rows.
+    """The candidate against all other rows in any metric of a classification, corrected over the rows.
 
     `at=""` takes units as a whole; where there are only those of several shares of the labels, all of them. Columns as of
     `significance.compare_rows`. Raises `ValueError` for an unknown row or metric.
@@ -76,10 +75,7 @@ def compare_scores(
     named = ScoredMetric.required(metric, units)
     chosen = units[units["at"] == at] if at in set(units["at"]) or at else units
     rows = _cells_of_rows(chosen, named)
-    others = [row for row in rows if row != candidate] if against is None else against
-    for row in (candidate, *others):
-        if row not in rows:
-            raise ValueError(f"no row is called {row!r}; there are {', '.join(rows)}")
+    others = others_than(candidate, rows)
     resampled = resampled_rows(chosen, named, seed=seed, resamples=resamples)
     return table_of({row: _difference(resampled[candidate], resampled[row], rows[candidate]) for row in others})
 

@@ -17,7 +17,7 @@ rule asks of this row, so that it excludes 0 exactly when the row is called sign
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,12 +133,11 @@ def compare_rows(
     *,
     candidate: str,
     kind: Kind,
-    against: Sequence[str] | None = None,
     at: str = "",
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The candidate against other rows (all, or those named by `against`) of one protocol's units, corrected over the rows.
+    """The candidate against all other rows of one protocol's units, corrected over the rows.
 
     `at=""` takes the units as a whole; where there are only units of several horizons, their mean over the horizons, for
     the forecast starts that all horizons have. Columns: row, difference (candidate - row), low, high, p, p_holm,
@@ -146,15 +145,12 @@ def compare_rows(
     """
     chosen = clusters(units if at == "" else units[units["at"] == at], kind=kind)
     rows = {str(name): frame for name, frame in chosen.groupby("row", sort=False)}
-    others = [name for name in rows if name != candidate] if against is None else against
-    for name in (candidate, *others):
-        if name not in rows:
-            raise ValueError(f"no row is called {name!r}; there are {', '.join(rows)}")
-    found = {
-        name: paired_difference(rows[candidate], rows[name], metric, kind=kind, seed=seed, resamples=resamples)
-        for name in others
-    }
-    return table_of(found)
+    return table_of(
+        {
+            name: paired_difference(rows[candidate], rows[name], metric, kind=kind, seed=seed, resamples=resamples)
+            for name in others_than(candidate, rows)
+        }
+    )
 
 
 def compare_sets(scores: pd.DataFrame, *, candidate: str) -> pd.DataFrame:
@@ -191,6 +187,14 @@ def compare_sets(scores: pd.DataFrame, *, candidate: str) -> pd.DataFrame:
     frame.insert(list(frame).index("p") + 1, "p_holm", adjusted)
     frame.insert(list(frame).index("p_holm") + 1, "significant", adjusted < 1 - LEVEL)
     return frame
+
+
+def others_than(candidate: str, rows: Iterable[str]) -> list[str]:
+    """The rows that a candidate is compared with. Raises `ValueError` when it is none of them itself."""
+    names = list(rows)
+    if candidate not in names:
+        raise ValueError(f"no row is called {candidate!r}; there are {', '.join(names)}")
+    return [name for name in names if name != candidate]
 
 
 def holm(p: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row"]:

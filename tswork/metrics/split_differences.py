@@ -9,28 +9,22 @@ Student's t has J - 1 degrees of freedom. Wilcoxon's signed ranks are left to in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, Difference, table_of
+from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, Difference, others_than, table_of
 
 
-def compare_splits(
-    scores: pd.DataFrame, *, candidate: str, test_to_train: float, against: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """The candidate against other rows, paired over splits, corrected over the rows.
+def compare_splits(scores: pd.DataFrame, *, candidate: str, test_to_train: float) -> pd.DataFrame:
+    """The candidate against all other rows, paired over splits, corrected over the rows.
 
     `scores` has columns split, row, value (averaged over seeds here); splits in which one of two rows has no figure are left
     out of that pair. Columns as of `significance.compare_rows`, with wins, ties and losses of the candidate where greater is
     better. Raises `ValueError` for an unknown row.
     """
     table = scores.groupby(["split", "row"], sort=False)["value"].mean().unstack("row", sort=False)
-    others = [str(row) for row in table.columns if row != candidate] if against is None else list(against)
-    for row in (candidate, *others):
-        if row not in table:
-            raise ValueError(f"no row is called {row!r}; there are {', '.join(map(str, table))}")
+    others = others_than(candidate, map(str, table))
     pairs = {row: (table[candidate] - table[row]).dropna().to_numpy() for row in others}
     frame = table_of({row: split_difference(pairs[row], test_to_train=test_to_train) for row in others})
     for name, count in (("losses", np.less), ("ties", np.equal), ("wins", np.greater)):

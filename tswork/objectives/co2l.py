@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tswork.objectives.comet import cosines
+from tswork.objectives.cosines import cosines
 from tswork.objectives.supervised import supervised_contrast
 from tswork.precision import wide
 

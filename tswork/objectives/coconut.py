@@ -32,7 +32,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tswork.objectives.comet import cosines
+from tswork.objectives.cosines import cosines
 from tswork.precision import wide
 
 Denominator = Literal["all", "no_self", "with_positive"]

@@ -36,6 +36,7 @@ from torch.autograd.function import once_differentiable
 
 from tswork.encoders.base import Frames, valid_steps
 from tswork.encoders.pooling import pool
+from tswork.objectives.cosines import cosines, inverse_norm
 from tswork.objectives.ts2vec import halved, instance_contrast, temporal_contrast
 from tswork.precision import wide
 
@@ -143,15 +144,8 @@ def comparable(
     if lengths is not None:
         h = torch.where(valid_steps(lengths, h.shape[1])[..., None], h, 0.0)
     if similarity == "time":
-        h = h * _inverse_norm(h, dim=1)[:, None, :]
+        h = h * inverse_norm(h)[:, None, :]
     return h.flatten(start_dim=1)
-
-
-def cosines(a: Float[Tensor, "rows size"], b: Float[Tensor, "columns size"]) -> Float[Tensor, "rows columns"]:
-    """The cosine of every pair; 0, and without a gradient, for a vector of zeros."""
-    with torch.autocast(a.device.type, enabled=False):
-        found: Tensor = _Cosines.apply(a, b)  # type: ignore[no-untyped-call]
-    return found
 
 
 def contrast_groups(
@@ -172,31 +166,6 @@ def contrast_groups(
         similarities, _pair_weights(group, similarities.dtype, variant), temperature, differentiate
     )
     return loss
-
-
-class _Cosines(torch.autograd.Function):
-    """Products divided by norms, which spares normalised copies of vectors that may be whole maps.
-
-    With C the cosines, d_i and e_j the norms and G the gradient, that of row i is `sum_j G_ij b_j / (d_i e_j) - a_i sum_j G_ij
-    C_ij / d_i^2`.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        of_a, of_b = _inverse_norm(a, dim=1), _inverse_norm(b, dim=1)
-        found = (a @ b.T).mul_(of_a[:, None]).mul_(of_b)
-        ctx.save_for_backward(a, b, of_a, of_b, found)
-        return found
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
-        a, b, of_a, of_b, found = ctx.saved_tensors
-        along = upstream * found
-        across = upstream * of_a[:, None] * of_b
-        for_a = torch.addcmul(across @ b, a, (along.sum(dim=1) * of_a.square())[:, None], value=-1)
-        for_b = torch.addcmul(across.T @ a, b, (along.sum(dim=0) * of_b.square())[:, None], value=-1)
-        return for_a, for_b
 
 
 class _Contrast(torch.autograd.Function):
@@ -228,10 +197,3 @@ def _pair_weights(group: Int[Tensor, "batch"], dtype: torch.dtype, variant: Vari
     positives = alike.fill_diagonal_(False).sum(dim=1)
     anchors = (positives > 0).sum()
     return alike.to(dtype) / (positives.clamp(min=1)[:, None] * anchors.clamp(min=1))
-
-
-def _inverse_norm(values: Tensor, *, dim: int) -> Tensor:
-    """1 over the norm; 0 for zeros, whose gradient would be infinite."""
-    squares = values.square().sum(dim=dim)
-    tiny = torch.finfo(values.dtype).tiny
-    return torch.where(squares > tiny, squares.clamp(min=tiny).rsqrt(), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -38,7 +39,7 @@ class _Search:
         """A member with its checkpoints found; the very same where it has none."""
         stages = tuple(self._stage(stage, member) for stage in member.stages)
         prepare = self._located(member.data.options.prepare, ("data", "prepare"), member)
-        if prepare is member.data.options.prepare and all(map(_same, stages, member.stages)):
+        if prepare is member.data.options.prepare and all(map(operator.is_, stages, member.stages)):
             return member
         options = member.data.options.model_copy(update={"prepare": prepare})
         return replace(member, stages=stages, data=replace(member.data, options=options))
@@ -71,7 +72,3 @@ def _place(source: Source, at: KeyPath) -> tuple[KeyPath, Location | None]:
     if at not in source.marks and at[:1] == ("stages",) and inherited in source.marks:
         return inherited, source.marks[inherited]
     return at, source.locate(at)
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other

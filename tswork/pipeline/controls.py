@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tswork.config import Configured
 from tswork.data.collection import DataInfo, Split
 from tswork.encoders.base import is_loaded
 from tswork.encoders.checkpoints import untrained
-from tswork.methods.base import Method, build_model
+from tswork.methods.base import build_model
 from tswork.methods.model import Model
 from tswork.pipeline.spec import Member, StageSpec
-from tswork.protocols.base import Protocol
 
 
 def controls(member: Member, stage: StageSpec, split: Split) -> dict[str, tuple[Model, ...]]:
@@ -37,13 +34,10 @@ def encoders_agree(member: Member, stage: StageSpec) -> bool:
 
 def answers_agree(member: Member, stage: StageSpec) -> bool:
     """Whether untrained models of all stages would answer alike, where the protocol judges what models answer themselves."""
-    protocol: type[Protocol[Any]] = stage.component.component.target  # type: ignore[assignment]
-    if not protocol.judges_answers:
+    if not stage.protocol.judges_answers:
         return True
-    blocks = [member.stage(name).component for name in stage.needs]
-    methods: list[type[Method[Any]]] = [block.component.target for block in blocks]  # type: ignore[misc]
-    answers = [method.answers_by(block.config) for method, block in zip(methods, blocks, strict=True)]
-    return len({repr(answer) for answer in answers}) <= 1
+    judged = [member.stage(name) for name in stage.needs]
+    return len({repr(one.method.answers_by(one.component.config)) for one in judged}) <= 1
 
 
 def _starts(block: Configured, info: DataInfo, *, seed: int) -> dict[str, Model]:

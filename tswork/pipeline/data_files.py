@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tswork.data.digests import source_digest
+from tswork.data.faults import refuse
 from tswork.data.readers.base import Reader
 from tswork.errors import DataInvalid, Problem
 from tswork.pipeline.spec import Member, Pipeline
@@ -57,8 +58,7 @@ def _of_every_member(pipeline: Pipeline, find: Callable[[Member], T]) -> list[T]
             found[way] = find(member)
         except DataInvalid as fault:
             problems.update(dict.fromkeys(located(problem, member.source) for problem in fault.problems))
-    if problems:
-        raise DataInvalid(list(problems))
+    refuse(problems)
     return [found[way] for way in ways]
 
 

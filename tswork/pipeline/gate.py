@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from tswork.errors import Problem, did_you_mean
 from tswork.pipeline.spec import Gate, StageSpec
@@ -30,8 +29,7 @@ def _metric_fault(gate: Gate, stages: Sequence[StageSpec]) -> tuple[str, str] | 
     name, *rest = gate.metric.split("/")
     if name not in protocols:
         return f"there is no protocol stage {name!r}", did_you_mean(name, protocols)
-    protocol, needs = protocols[name], protocols[name].needs
-    target: Any = protocol.component.component.target
+    needs, target = protocols[name].needs, protocols[name].protocol
     if gate.stage not in needs:
         return f"{name!r} does not judge {gate.stage!r}", f"It judges {', '.join(needs)}."
     own = f"Write {name}/{gate.stage}/{target.headline}."
@@ -45,5 +43,5 @@ def _metric_fault(gate: Gate, stages: Sequence[StageSpec]) -> tuple[str, str] | 
     if row.partition("+")[0] != gate.stage:
         return f"it is the figure of {row!r}, and the model of {gate.stage!r} would be registered", own
     if metric not in target.metrics:
-        return f"{protocol.component.name} has no metric {metric!r}", did_you_mean(metric, target.metrics)
+        return f"{protocols[name].component.name} has no metric {metric!r}", did_you_mean(metric, target.metrics)
     return None

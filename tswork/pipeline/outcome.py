@@ -74,8 +74,7 @@ def outcomes(stages: Sequence[StageSpec], members: Sequence[MemberReport]) -> It
             groups.setdefault(rest, []).append(member.results[stage.name].rows)
         for rest, frames in groups.items():
             of = f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else ""
-            protocol: type[Protocol[Any]] = stage.component.component.target  # type: ignore[assignment]
-            yield outcome(f"{stage.name} {rest}".strip() + of, pd.concat(frames, ignore_index=True), protocol)
+            yield outcome(f"{stage.name} {rest}".strip() + of, pd.concat(frames, ignore_index=True), stage.protocol)
 
 
 def remarks(results: Mapping[str, Result]) -> list[str]:

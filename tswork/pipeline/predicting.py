@@ -13,7 +13,7 @@ from tswork.data.faults import each, refuse, some
 from tswork.data.ids import NUMERAL, WHOLE
 from tswork.data.locating import called
 from tswork.data.opening import open_new
-from tswork.data.readers.listing import ID
+from tswork.data.readers.canonical import ID
 from tswork.errors import Problem
 from tswork.methods.embedding import embed_part, embedding_table
 from tswork.pipeline.finding import FinishedMember, RunNotFound
@@ -67,7 +67,7 @@ def refuse_unknown_classes(part: Part, info: DataInfo, data: Path) -> None:
         remedy = f"Correct or remove the row of {data}, or predict with `--ignore-unknown`."
         return Problem(text, f"{called(collection, row)}, {label}", remedy=remedy)
 
-    refuse(list(each(wrong, problem, rest="rows of classes that the model does not know")))
+    refuse(each(wrong, problem, rest="rows of classes that the model does not know"))
 
 
 def _named(predicted: pd.DataFrame, part: Part) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from tswork.pipeline.provenance import provenance
 from tswork.pipeline.records import replay
 from tswork.pipeline.reporting import MemberReporter, RunReporter
 from tswork.pipeline.results import load_result, metrics_of
-from tswork.protocols.base import Protocol, Result
+from tswork.protocols.base import Result
 from tswork.store import Store
 from tswork.training.runtime import Runtime, open_runtime, own_rank, process_count, release_memory
 from tswork.wording import counted, worded
@@ -207,9 +207,8 @@ class _MemberRun:
         self._reporter.stage_done(stage, status, folder)
         if not stage.spec.trains:
             result = load_result(folder)
-            protocol: type[Protocol[Any]] = stage.spec.component.component.target  # type: ignore[assignment]
             report.results[stage.spec.name] = result
-            report.metrics.update(metrics_of(stage.spec.name, result, protocol, stage.spec.needs))
+            report.metrics.update(metrics_of(stage.spec.name, result, stage.spec.protocol, stage.spec.needs))
             for text in result.warnings:
                 self._observer.warning(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -13,6 +13,10 @@ from tswork.config import NOT_KEYED, Config, Configured, Many
 from tswork.data.places import Places
 from tswork.data.spec import DataSpec
 from tswork.source import Source
+
+if TYPE_CHECKING:
+    from tswork.methods.base import Method
+    from tswork.protocols.base import Protocol
 
 STAGE_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
@@ -85,6 +89,18 @@ class StageSpec:
     def trains(self) -> bool:
         """Whether it is a method."""
         return self.component.component.kind == "method"
+
+    @property
+    def method(self) -> type[Method[Any]]:
+        """The class of one that trains."""
+        found: type[Method[Any]] = self.component.component.target  # type: ignore[assignment]
+        return found
+
+    @property
+    def protocol(self) -> type[Protocol[Any]]:
+        """The class of one that judges."""
+        found: type[Protocol[Any]] = self.component.component.target  # type: ignore[assignment]
+        return found
 
 
 @dataclass(frozen=True)

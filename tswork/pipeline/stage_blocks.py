@@ -151,11 +151,10 @@ class StageBlocks:
     def _can_be_judged(self, stage: StageSpec, stages: Mapping[str, StageSpec]) -> None:
         if stage.trains:
             return
-        requires: frozenset[str] = getattr(stage.component.component.target, "requires", frozenset())
+        requires = stage.protocol.requires
         for need in stage.needs:
             judged = stages[need]
-            target, config = judged.component.component.target, judged.component.config
-            provides: frozenset[str] = target.provided(config) if judged.trains else frozenset()  # type: ignore[attr-defined]
+            provides = judged.method.provided(judged.component.config) if judged.trains else frozenset()
             if not judged.trains:
                 self._fault(f"{need!r} is a protocol and has no model to judge", ("stages", stage.name, "needs"))
             elif not requires <= provides:

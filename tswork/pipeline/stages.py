@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from tswork.protocols.base import Protocol
 from tswork.recorder import Recorder, Tee
 from tswork.store import PIECES, Store
 from tswork.training.checkpoints import Checkpoints
+from tswork.training.curves import Progress
 from tswork.training.loop import train
 from tswork.training.runtime import Runtime
-
-Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)

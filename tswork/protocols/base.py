@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from tswork import registry
 from tswork.config import Config
 from tswork.context import Context
 from tswork.data.collection import Part, Split
 from tswork.methods.model import Model
+from tswork.metrics.significance import Kind
 
 MODEL_CONTROLS = ("random", "as_loaded")
 """Controls that are models: the runner adds them to the candidates (`random.STAGE` where encoders, or answers that are judged, differ)."""
@@ -78,7 +80,7 @@ class Protocol(ABC, Generic[C]):
     """Metrics of which the other direction is the better one."""
     summary: ClassVar[tuple[str, ...]] = ()
     """Metrics of the table at the end of a run; none: all."""
-    unit_kind: ClassVar[str] = "group"
+    unit_kind: ClassVar[Kind] = "group"
     """How `units` are resampled in a test of a difference: `time` (blocks) or `group`."""
 
     def __init__(self, config: C) -> None:
@@ -121,6 +123,17 @@ class Protocol(ABC, Generic[C]):
         the number of steps to forecast, where the protocol forecasts. Raises `DataInvalid` when the data do not fit.
         """
         raise NotImplementedError(f"{type(self).__name__} has no predictions")
+
+
+def protocol_named(name: str) -> type[Protocol[Any]]:
+    """The evaluation that is registered under a name. Raises `ComponentUnknown`."""
+    found: type[Protocol[Any]] = registry.find("protocol", name).target  # type: ignore[assignment]
+    return found
+
+
+def starts_of(stage: str) -> tuple[str, ...]:
+    """The controls that may be what a judged stage started from, the likeliest first."""
+    return (f"as_loaded.{stage}", "as_loaded", f"random.{stage}", "random")
 
 
 def role_of(row: str) -> str:

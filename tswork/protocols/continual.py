@@ -32,12 +32,13 @@ from pydantic import Field
 from tswork.config import Config
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
-from tswork.errors import DataInvalid, ModelUnfit
+from tswork.data.faults import refuse
+from tswork.errors import ModelUnfit
 from tswork.figures.accuracy_matrix import accuracy_map
 from tswork.methods.embedding import classify_part, transcribe_part
 from tswork.methods.model import Model
 from tswork.metrics.continual import forward_transfer
-from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of
+from tswork.protocols.base import Protocol, Result, make_rows, not_beaten, role_of, starts_of
 from tswork.protocols.continual_rows import FIGURES, FORWARD, Judged, by_task
 from tswork.protocols.continual_samples import Samples
 from tswork.protocols.continual_texts import REPORTED, Texts
@@ -137,7 +138,7 @@ class _Work:
                 yield self._written(name, models)
                 continue
             role = role_of(name)
-            start = next((scores[control][0] for control in _starts(name) if control in scores), None)
+            start = next((scores[control][0] for control in starts_of(name) if control in scores), None)
             yield self._chosen(name, role, scores[name], start=start if role == "candidate" else None)
 
     def _scores(self, row: str, models: Sequence[Model]) -> list[ClassScores]:
@@ -186,13 +187,10 @@ def _scores(model: Model, part: Part, context: Context) -> ClassScores:
 
 def _checked(split: Split) -> Mapping[str, Samples]:
     """The samples by the column of what may be told: the label, and the intent of texts. Raises `DataInvalid`."""
-    problems = list(label_problems(split))
-    if problems:
-        raise DataInvalid(problems)
-    collection = split.train.collection
-    assert collection.label is not None
-    intents = [text_of(collection)[1]] if collection.text is not None else []
-    return Samples.by_column(split, sorted({collection.label, *intents}))
+    refuse(label_problems(split))
+    train = split.train
+    intents = [text_of(train.collection)[1]] if train.collection.text is not None else []
+    return Samples.by_column(split, sorted({train.label, *intents}))
 
 
 def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> str:
@@ -211,11 +209,6 @@ def _told(candidates: Mapping[str, Sequence[Model]], collection: Collection) -> 
 
 def _writes(models: Sequence[Model]) -> bool:
     return "transcribe" in models[0].provides
-
-
-def _starts(name: str) -> tuple[str, ...]:
-    """The controls that may be what a candidate started from, the one that is first."""
-    return (f"as_loaded.{name}", "as_loaded", f"random.{name}", "random")
 
 
 def _left_out(samples: Samples) -> tuple[str, ...]:

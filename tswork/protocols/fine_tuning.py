@@ -26,7 +26,7 @@ from tswork.encoders.base import Encoder, Frames, full_lengths
 from tswork.encoders.pooling import Pooling, pooled, pooled_dim
 from tswork.methods.base import Method, MethodConfig, Update, sequence_batches
 from tswork.methods.embedding import embed_part
-from tswork.methods.model import Model, evaluating
+from tswork.methods.model import Model, evaluating, label_column
 from tswork.metrics import classification
 from tswork.protocols.classifier_heads import HeadName, classifier_head
 from tswork.random import seeded
@@ -120,14 +120,14 @@ class FineTuning(Method[MethodConfig]):
             encoder=model.encoder,
             context=context,
             batch_size=self.config.batch_size,
-            columns=(_label(model.info),),
+            columns=(label_column(model),),
         )
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         x, lengths = batch.x.float(), batch.unequal_lengths
         embedded = pooled(model.encoder, x, lengths, pooling=model.pooling, keep=self._kept(batch, context))
         logits = model.heads["classify"](embedded).float()
-        truth = self._classes[batch.codes[_label(model.info)]]
+        truth = self._classes[batch.codes[label_column(model)]]
         yield Update("model", {"loss": torch.nn.functional.cross_entropy(logits, truth)})
 
     def validate(self, model: Model, validation: Part, context: Context) -> Mapping[str, float]:
@@ -136,7 +136,7 @@ class FineTuning(Method[MethodConfig]):
             self._validation = Scored(validation, model.encoder, context)
         predicted = self._validation.probabilities(model).argmax(axis=1)
         positions = class_positions(validation.collection, model.info)
-        truth = positions[validation.codes(_label(model.info))].numpy()
+        truth = positions[validation.codes(label_column(model))].numpy()
         counts = classification.confusion(truth, predicted, len(model.info.classes))
         return {"accuracy": classification.accuracy(counts), "macro_f1": classification.macro_f1(counts)}
 
@@ -237,8 +237,3 @@ class OnlyCurves(Tee):
 
     def page(self, name: str, html: str) -> None:
         pass
-
-
-def _label(info: DataInfo) -> str:
-    assert info.label is not None
-    return info.label

@@ -38,6 +38,7 @@ import pandas as pd
 
 from tswork.context import Context
 from tswork.data.collection import DataInfo, Part, Split
+from tswork.data.faults import refuse
 from tswork.data.fractions import labelled_fraction
 from tswork.errors import DataInvalid, Problem
 from tswork.figures.confusion import confusion_matrix
@@ -77,11 +78,8 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse data without labels, fractions that cannot hold two classes, and options that the data cannot serve."""
-        problems = list(label_problems(split))
-        if not problems:
-            problems = list(self._problems(split))
-        if problems:
-            raise DataInvalid(problems)
+        refuse(label_problems(split))
+        refuse(self._problems(split))
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Fine-tune the last model of each candidate on every fraction, and test it.
@@ -91,9 +89,7 @@ class FinetuneFraction(Protocol[FinetuneFractionConfig]):
         """
         self.check(split)
         train, validation, test = (labelled(part) for part in (split.train, split.validation, split.test))
-        label = split.train.collection.label
-        assert label is not None
-        table = ClassTable(test, test.codes(label).numpy(), split.train.collection.classes, "network")
+        table = ClassTable(test, test.codes(test.label).numpy(), split.train.collection.classes, "network")
         info = DataInfo.of(split.train)
         rows = FractionRows(self.config, candidates, table, context, info=info, validation=validation, test=test)
         told = [*left_out(split), *one_class_in_test(test), *without_group(test)]

@@ -55,7 +55,7 @@ class FractionRows:
 
     def add(self, part: Part, at: str, position: int) -> None:
         """Everything that learns from these items."""
-        truth = part.codes(_label(part)).numpy()
+        truth = part.codes(part.label).numpy()
         self._labels.append(self._drawn(part, truth, at))
         shares = majority(truth, len(self._test), len(self._table.classes))
         self._table.add("majority", "control", "network", *shares, at=at)
@@ -179,8 +179,3 @@ def stored_probabilities(
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
     load_weights(model, weights, source="the stored network")
     return Scored(part, model.encoder, context).probabilities(model.to(context.device).eval())
-
-
-def _label(part: Part) -> str:
-    assert part.collection.label is not None
-    return part.collection.label

@@ -31,13 +31,13 @@ def places_table(centroids: Centroids, test: Part, columns: Columns) -> pd.DataF
     return found[PLACES]
 
 
-def principal_components(x: np.ndarray, count: int = 2) -> np.ndarray:
-    """Coordinates on the first principal components, zeros where there are fewer; the largest loading of each is positive."""
+def principal_components(x: np.ndarray) -> np.ndarray:
+    """Coordinates on the first two principal components, zeros where there are fewer; the largest loading of each is positive."""
     centred = x - x.mean(axis=0)
     u, scale, axes = np.linalg.svd(centred, full_matrices=False)
     sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]) if axes.size else np.ones(0)
-    found = np.zeros((len(x), count))
-    kept = min(count, len(scale))
+    found = np.zeros((len(x), 2))
+    kept = min(2, len(scale))
     found[:, :kept] = (u * scale * np.where(sign == 0, 1, sign))[:, :kept]
     return found
 

@@ -17,9 +17,7 @@ from tswork.wording import counted, worded
 
 def labelled(part: Part) -> Part:
     """The spans that have a label."""
-    label = part.collection.label
-    assert label is not None
-    return part.known(label)
+    return part.known(part.label)
 
 
 def capped(part: Part, label: str, limit: int, seed: int) -> Part:
@@ -66,12 +64,10 @@ def left_out(split: Split) -> tuple[str, ...]:
 
 def one_class_in_test(test: Part) -> tuple[str, ...]:
     """A sentence where the test part has one class only, so that some figures are not defined."""
-    collection = test.collection
-    assert collection.label is not None
-    found = sorted(set(test.codes(collection.label).tolist()))
+    found = sorted(set(test.codes(test.label).tolist()))
     if len(found) > 1:
         return ()
-    name = collection.classes[found[0]]
+    name = test.collection.classes[found[0]]
     return (f"the test part has one class only ({name}), so macro_auroc is not defined and stands as NaN",)
 
 

@@ -37,7 +37,7 @@ from tswork.data.collection import Part
 from tswork.data.grouping import group_units
 from tswork.metrics import classification, probes
 from tswork.protocols import recording_features
-from tswork.protocols.plain_features import defined, is_sound
+from tswork.protocols.plain_features import defined, may_be_sound
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, VarietyAnalysisConfig
 
@@ -121,7 +121,7 @@ class LeakProbes:
         asked: dict[str, Callable[[Part], np.ndarray]] = {
             "metadata": lambda part: recording_features.metadata(part, columns.recording)
         }
-        if is_sound(self._train.collection):
+        if may_be_sound(self._train.collection):
             asked |= {
                 "bandwidth": recording_features.bandwidth,
                 "beginning": lambda part: recording_features.beginning(part, seconds),

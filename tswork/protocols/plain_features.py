@@ -38,7 +38,7 @@ def feature_problems(features: Features, collection: Collection) -> Iterator[Pro
             "features",
             remedy="Give `rate` in the data block, or `features: statistics`.",
         )
-    elif features == "mfcc_statistics" and not is_sound(collection):
+    elif features == "mfcc_statistics" and not may_be_sound(collection):
         yield Problem(
             f"mfcc_statistics describe sound, and the data have {collection.rate:g} samples a second",
             "features",
@@ -46,7 +46,7 @@ def feature_problems(features: Features, collection: Collection) -> Iterator[Pro
         )
 
 
-def is_sound(collection: Collection) -> bool:
+def may_be_sound(collection: Collection) -> bool:
     """Whether the data have enough samples a second to be sound."""
     return collection.rate is not None and collection.rate >= LEAST_RATE
 

@@ -33,8 +33,8 @@ from pydantic import Field, field_validator
 from tswork.config import Config, Many
 from tswork.context import Context
 from tswork.data.collection import Part, Split
+from tswork.data.faults import refuse
 from tswork.encoders.pooling import Pooling
-from tswork.errors import DataInvalid
 from tswork.figures.confusion import confusion_matrix
 from tswork.methods.embedding import embed_part
 from tswork.methods.model import Model
@@ -99,9 +99,8 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse data without labels, with fewer than two classes, or with test classes never trained on."""
-        problems = list(label_problems(split)) or list(feature_problems(self.config.features, split.train.collection))
-        if problems:
-            raise DataInvalid(problems)
+        refuse(label_problems(split))
+        refuse(feature_problems(self.config.features, split.train.collection))
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge the last model of each candidate; figures of the confusion matrices go to the recorder.
@@ -111,8 +110,7 @@ class ProbeClassify(Protocol[ProbeClassifyConfig]):
         """
         self.check(split)
         train, test = labelled(split.train), labelled(split.test)
-        label = split.train.collection.label
-        assert label is not None
+        label = train.label
         train = capped(train, label, self.config.max_train, context.seed)
         groups = group_codes(train) if self.config.folds == "groups" else None
         truth_train, truth = train.codes(label).numpy(), test.codes(label).numpy()

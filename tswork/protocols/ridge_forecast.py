@@ -47,6 +47,7 @@ from tswork import random
 from tswork.config import ADDED_LATER, Config, Many
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
+from tswork.data.faults import refuse
 from tswork.errors import DataInvalid, ModelUnfit, Problem
 from tswork.figures.forecasts import example_forecasts
 from tswork.methods.model import Model
@@ -124,9 +125,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
 
     def check(self, split: Split) -> None:
         """Refuse horizons that do not fit into a part, and missing values. Raises `DataInvalid`."""
-        problems = [*self._length_problems(split), *_missing_problems(split.train.collection)]
-        if problems:
-            raise DataInvalid(problems)
+        refuse([*self._length_problems(split), *_missing_problems(split.train.collection)])
 
     def longest_input(self, split: Split) -> int:
         """The window."""
@@ -184,8 +183,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
             raise DataInvalid([Problem(problem, "horizon", remedy=remedy)])
         _refuse_other_channels(models, data.collection)
         chosen = next(length for length in fitted if length >= steps)
-        if problems := list(_missing_problems(data.collection)):
-            raise DataInvalid(problems)
+        refuse(_missing_problems(data.collection))
         origins = Origins.at_the_end(data)
         rows = [row for row in self.ridge_rows(models) if f"{row.name}@h{chosen}" in heads]
         needed = {row.model: models[row.model] for row in rows if row.model is not None}

@@ -38,7 +38,7 @@ from jaxtyping import Float, Int
 
 from tswork.context import Context
 from tswork.data.collection import Part, Split
-from tswork.errors import DataInvalid
+from tswork.data.faults import refuse
 from tswork.methods.embedding import classify_part, embed_part
 from tswork.methods.model import Model
 from tswork.metrics import probes
@@ -82,10 +82,8 @@ class VarietyAnalysis(Protocol[VarietyAnalysisConfig]):
     def check(self, split: Split) -> None:
         """Refuse data without labels, options that the data cannot serve, and columns that are not there."""
         collection = split.train.collection
-        problems = [*label_problems(split), *column_problems(self.config, collection)]
-        problems += list(feature_problems(self.config.features, collection))
-        if problems:
-            raise DataInvalid(problems)
+        features = feature_problems(self.config.features, collection)
+        refuse([*label_problems(split), *column_problems(self.config, collection), *features])
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
         """Judge the last model of each candidate; figures, and the page where one is asked for, go to the recorder.

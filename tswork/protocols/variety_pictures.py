@@ -17,7 +17,7 @@ from tswork.figures.point_page import point_page, sound_address
 from tswork.figures.points import embedding_picture, place_map
 from tswork.figures.similarity import similarity_map
 from tswork.protocols.geography import principal_components
-from tswork.protocols.plain_features import is_sound
+from tswork.protocols.plain_features import may_be_sound
 from tswork.protocols.space_geometry import Tree
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, Picture, VarietyAnalysisConfig
@@ -116,7 +116,7 @@ def _page(
     shown = dict.fromkeys([columns.label, *known])
     rows = table[list(shown)].astype(str).to_dict("records")
     about = [{str(name): str(value) for name, value in row.items()} for row in rows]
-    sounds = _sounds(test, config) if config.page == "sounds" and is_sound(test.collection) else None
+    sounds = _sounds(test, config) if config.page == "sounds" and may_be_sound(test.collection) else None
     note = (
         ""
         if sounds is None

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tswork import registry
 from tswork.errors import UserError, did_you_mean
 from tswork.metrics.clusters import KEYS, clusters, metrics_of
 from tswork.metrics.score_differences import ScoredMetric, compare_scores
 from tswork.metrics.significance import MIN_PAIRS, TOO_FEW, Kind, compare_rows, compare_sets
 from tswork.metrics.split_differences import compare_splits
-from tswork.protocols.base import ENCODER_CONTROLS
+from tswork.protocols.base import ENCODER_CONTROLS, protocol_named
 from tswork.reports.naming import names_of
 from tswork.reports.splits import relative_test_size, split_index, split_of
 from tswork.wording import counted
@@ -107,7 +106,10 @@ def compare(
     tables = {
         title: [one for one, its in zip(judged, titles, strict=True) if its == title] for title in dict.fromkeys(titles)
     }
-    figures = {title: _figures(group, metric or _protocol(group).headline, at) for title, group in tables.items()}
+    figures = {
+        title: _figures(group, metric or protocol_named(group[0].protocol).headline, at)
+        for title, group in tables.items()
+    }
     figures = {title: found for title, found in figures.items() if found}
     if not figures:
         raise NothingToCompare(_absent(judged, metric, at))
@@ -116,7 +118,7 @@ def compare(
         rows = {one.row for found in figures.values() for one in found}
         raise NothingToCompare(f"there is no row {candidate!r}. {did_you_mean(str(candidate), rows)}")
     return [
-        _comparison(title, found, metric or _protocol(tables[title]).headline, row)
+        _comparison(title, found, metric or protocol_named(tables[title][0].protocol).headline, row)
         for title, found in figures.items()
         if (row := chosen[title]) is not None
     ]
@@ -129,10 +131,6 @@ def _absent(judged: Sequence[Judgement], metric: str | None, at: str) -> str:
         return f"there is no metric {metric!r}. {did_you_mean(metric, metrics)}"
     places = {str(place) for one in judged for place in one.rows["at"]} - {""}
     return f"there is nothing at {at!r}. {did_you_mean(at, places)}"
-
-
-def _protocol(group: Sequence[Judgement]) -> Any:
-    return registry.find("protocol", group[0].protocol).target
 
 
 def _figures(group: Sequence[Judgement], metric: str, at: str) -> list[_Figure]:
@@ -187,7 +185,7 @@ def _candidate(figures: Sequence[_Figure], wanted: str | None) -> str | None:
 
 
 def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: str) -> Comparison:
-    protocol = _protocol([figures[0].judged])
+    protocol = protocol_named(figures[0].judged.protocol)
     greater = protocol.greater_is_better_in(metric)
     columns = ["row", "role", "data", "seed", "split", "value"]
     table = pd.DataFrame([[getattr(one, name) for name in columns] for one in figures], columns=columns)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tswork.protocols.base import starts_of
 from tswork.reports.cells import best, by_row, interval, label, remarks, shown, spread, tested
 from tswork.reports.compare import Comparison, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
@@ -131,8 +132,7 @@ def _training(spec: SectionSpec, material: Material, one: Comparison, data: str)
 def _untrained(row: str, scores: dict[str, dict[Any, Any]]) -> str | None:
     """The encoder that a judged row began as, its own or the one that all share: as loaded where it is pretrained."""
     controls = {name.partition(" (")[0]: name for name in reversed(scores) if scores[name]["role"] == "control"}
-    stage = row.partition(" (")[0]
-    wanted = (f"as_loaded.{stage}", "as_loaded", f"random.{stage}", "random")
+    wanted = starts_of(row.partition(" (")[0])
     return next((controls[name] for name in wanted if name in controls), None)
 
 

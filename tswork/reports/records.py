@@ -15,10 +15,9 @@ from typing import Any
 import pandas as pd
 from pydantic import Field, model_validator
 
-from tswork import registry
 from tswork.config import Config, Many
 from tswork.metrics.clusters import KEYS, clusters, has_scores
-from tswork.protocols.base import make_rows
+from tswork.protocols.base import make_rows, protocol_named
 from tswork.tracking.reading import Judgement, MemberRun
 
 DIGITS, CLUSTER_DIGITS = 9, 7
@@ -122,8 +121,7 @@ class Records:
 
 def headline(one: ResultRecord) -> str:
     """The metric of a result's protocol that counts where none is named."""
-    protocol: Any = registry.find("protocol", one.made["protocol"]["uses"]).target
-    return str(protocol.headline)
+    return protocol_named(one.made["protocol"]["uses"]).headline
 
 
 def only(one: ResultRecord, metrics: Container[str]) -> ResultRecord:
@@ -201,11 +199,11 @@ def _unit_records(one: Judgement, places: Sequence[str]) -> Iterator[UnitRecord]
         for at, frame in one.units.groupby("at", sort=False):
             yield from _alike(frame, str(at))
         return
-    protocol: Any = registry.find("protocol", one.protocol).target
+    kind = protocol_named(one.protocol).unit_kind
     for at in dict.fromkeys(("", *places)):
         there = one.units if at == "" else one.units[one.units["at"] == at]
         if len(there):
-            yield from _alike(clusters(there, kind=protocol.unit_kind), at)
+            yield from _alike(clusters(there, kind=kind), at)
 
 
 def _alike(units: pd.DataFrame, at: str) -> Iterator[UnitRecord]:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from tswork.data.faults import each, refuse
 from tswork.data.text_spec import Punctuation, TextSpec
-from tswork.errors import DataInvalid, Problem
+from tswork.errors import Problem
 from tswork.metrics.slu import Entity
 
 SEPARATOR = "_SEP"
@@ -94,10 +94,7 @@ def read_targets(
         reasons = [problem] if problem else list(_reasons(target, transcribed=spec.transcript is not None))
         faults += [(row, reason) for reason in reasons]
         targets.append(target)
-    if faults:
-        raise DataInvalid(
-            list(each(faults, lambda fault: _at_row(table, *fault), rest="faults of rows of the same table"))
-        )
+    refuse(each(faults, lambda fault: _at_row(table, *fault), rest="faults of rows of the same table"))
     return targets
 
 

@@ -244,11 +244,7 @@ def _stage_tag(stage: PlannedStage, status: str) -> dict[str, str]:
 
 
 def _headlines(member: Member) -> set[tuple[str, str]]:
-    return {
-        (stage.name, stage.component.component.target.headline)  # type: ignore[attr-defined]
-        for stage in member.stages
-        if not stage.trains
-    }
+    return {(stage.name, stage.protocol.headline) for stage in member.stages if not stage.trains}
 
 
 def _identity(plan: Plan, member: Member) -> str:

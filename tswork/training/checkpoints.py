@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tswork.disk import disk_errors
+from tswork.disk import disk_errors, flush
 from tswork.errors import TsworkWarning
 from tswork.methods.weights import read_weights, write_weights
 from tswork.store import file_digest
@@ -71,7 +71,7 @@ class Checkpoints:
             if place.exists():
                 shutil.rmtree(place)
             os.replace(draft, place)
-            _flush(self.folder)
+            flush(self.folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         self._prune(snapshot.step)
@@ -112,8 +112,8 @@ class Checkpoints:
                 known = _record(draft / file)
             files[file] = known
         (draft / MANIFEST).write_text(json.dumps({"files": files}, indent=1, sort_keys=True))
-        _flush(draft / MANIFEST)
-        _flush(draft)
+        flush(draft / MANIFEST)
+        flush(draft)
 
     def _link_known(self, file: str, draft: Path) -> dict[str, Any] | None:
         """Link the file of an earlier checkpoint, with its recorded digest; None when there is none."""
@@ -168,13 +168,5 @@ def _fault(path: Path) -> str | None:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    _flush(path)
+    flush(path)
     return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -72,18 +72,17 @@ def of_all(count: Int[Tensor, ""]) -> Tensor:
 class FabricRuntime(Runtime):
     """One of several processes, or one process in mixed precision."""
 
-    def __init__(self, device: torch.device, *, precision: Precision, devices: int, launched: bool) -> None:
+    def __init__(self, device: torch.device, *, precision: Precision, launched: bool) -> None:
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
-        several = devices > 1 or launched
-        count = int(os.environ.get("LOCAL_WORLD_SIZE", devices)) if launched else devices
         single = [device.index or 0] if device.type == "cuda" else 1
+        count = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         self._fabric = Fabric(
             accelerator=device.type,
-            devices=count if several else single,
+            devices=count if launched else single,
             num_nodes=int(os.environ.get("WORLD_SIZE", count)) // count if launched else 1,
-            strategy=DDPStrategy(timeout=TIMEOUT) if several else "auto",
+            strategy=DDPStrategy(timeout=TIMEOUT) if launched else "auto",
             precision=precision,
         )
         self._fabric.launch()

@@ -117,8 +117,8 @@ def parameters_of(optimiser: Optimizer) -> list[Tensor]:
     return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
-def open_runtime(device: torch.device, *, precision: Precision = "32-true", devices: int = 1) -> Runtime:
-    """The runtime for a device, a precision, and so many devices (or as many processes as torchrun started).
+def open_runtime(device: torch.device, *, precision: Precision = "32-true") -> Runtime:
+    """The runtime for a device and a precision, in as many processes as torchrun started.
 
     Raises `InvalidInput` for 16-bit floats on a CPU.
     """
@@ -126,8 +126,8 @@ def open_runtime(device: torch.device, *, precision: Precision = "32-true", devi
         fault = Problem("16-bit floats do not train on a CPU", path="precision", remedy="Use bf16-mixed or 32-true.")
         raise InvalidInput([fault])
     launched = _launched()
-    if precision == "32-true" and devices == 1 and not launched:
+    if precision == "32-true" and not launched:
         return Runtime(device)
     from tswork.training.distributed import FabricRuntime
 
-    return FabricRuntime(device, precision=precision, devices=devices, launched=launched)
+    return FabricRuntime(device, precision=precision, launched=launched)

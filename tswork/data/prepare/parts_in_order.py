@@ -21,13 +21,11 @@ from torch import Tensor
 from tswork.config import Config, Many
 from tswork.data.collection import Collection
 from tswork.data.faults import refuse, some
+from tswork.data.part_words import PARTS, SPLIT
 from tswork.data.prepare.base import Preparation
 from tswork.errors import Problem, did_you_mean
 from tswork.registry import register
 from tswork.wording import counted, worded
-
-SPLIT = "split"
-PARTS = np.array(["train", "validation", "test"], dtype=object)
 
 
 class PartsInOrderConfig(Config):
@@ -67,7 +65,7 @@ class PartsInOrder(Preparation[PartsInOrderConfig]):
             bounds = torch.tensor(self._bounds(name, len(groups)))
             place = torch.searchsorted(groups, codes[labels == code])
             part[(labels == code).numpy()] = torch.searchsorted(bounds, place, right=True).numpy()
-        return collection.replaced(table=collection.table.assign(**{SPLIT: PARTS[part]}))
+        return collection.replaced(table=collection.table.assign(**{SPLIT: np.array(PARTS, dtype=object)[part]}))
 
     def _bounds(self, name: str, count: int) -> tuple[int, int]:
         """Where validation and test begin among the groups of a class."""

@@ -17,9 +17,10 @@ from pydantic import Field
 
 from tswork.config import NOT_KEYED, Config
 from tswork.data.collection import Collection
+from tswork.data.part_words import SPLIT
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
-from tswork.data.readers.halves import LABEL, SPLIT, pack_cases, true_length
+from tswork.data.readers.halves import LABEL, pack_cases, true_length
 from tswork.data.spec import DataSpec
 from tswork.errors import DataInvalid, Location, PackageMissing, Problem, did_you_mean
 from tswork.registry import register

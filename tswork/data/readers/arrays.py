@@ -22,10 +22,11 @@ from tswork.config import Config, FilePath, Many
 from tswork.data.cells import typed
 from tswork.data.collection import Collection
 from tswork.data.faults import fault, refuse, some
+from tswork.data.part_words import SPLIT
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.readers.codes import in_units, with_names
-from tswork.data.readers.halves import LABEL, SPLIT, pack_cases
+from tswork.data.readers.halves import LABEL, pack_cases
 from tswork.data.readers.numpy_files import check_numbers, numpy_file
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Form, read_table
@@ -93,12 +94,12 @@ class Arrays(Reader[ArraysConfig]):
         if file.suffix == ".npz":
             with numpy_file(file) as opened, zipfile.ZipFile(opened) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
-            refuse(list(self._absent(names, file)))
+            refuse(self._absent(names, file))
 
     def read(self, spec: DataSpec, places: Places) -> Collection:
         files = self.files(spec, places)
         arrays = _load(files[0])
-        refuse(list(self._absent(arrays, files[0])))
+        refuse(self._absent(arrays, files[0]))
         if self._in_halves(arrays):
             read = [self._half(arrays, half, files[0]) for half in ("train", "test")]
         else:

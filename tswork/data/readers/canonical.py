@@ -11,13 +11,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tswork.data.faults import each, some
-from tswork.data.part_words import PARTS, parts_by_word
+from tswork.data.part_words import PARTS, SPLIT, parts_by_word
 from tswork.data.spec import DataOptions
 from tswork.data.tables import Table
 from tswork.errors import Problem
 
 ID = "id"
-SPLIT = "split"
 KEEPING = ("bandpass", "calendar", "drop_channels", "log_mel", "resample", "standard_score", "standardize")
 """Preparations that leave every sequence and the table as they are."""
 

@@ -15,7 +15,6 @@ from tswork.data.spec import DataOptions
 from tswork.errors import Location
 
 LABEL = "label"
-SPLIT = "split"
 
 
 def pack_cases(

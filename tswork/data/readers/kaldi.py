@@ -159,5 +159,5 @@ def _lines(path: Path) -> dict[str, tuple[str, int]]:
         text = f"{one[0]!r} stands in line {found[one[0]][1]} already"
         return Problem(text, location=Location(str(path), one[1]))
 
-    refuse(list(each(twice, problem, rest="keys that stand twice")))
+    refuse(each(twice, problem, rest="keys that stand twice"))
     return found

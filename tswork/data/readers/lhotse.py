@@ -18,23 +18,12 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from tswork.config import ADDED_LATER
-from tswork.data.faults import each, fault, refuse
+from tswork.data.faults import fault, refuse
 from tswork.data.places import Places
+from tswork.data.readers import lhotse_fields as fields
 from tswork.data.readers.gathering import Gathered, read_each
 from tswork.data.readers.layouts import Layout, LayoutConfig, by_part
 from tswork.data.readers.lhotse_cuts import CUTS, RowsOf, add_cuts
-from tswork.data.readers.lhotse_fields import (
-    FIELDS,
-    SAVE,
-    cells,
-    changes,
-    channels_of,
-    custom,
-    file_of,
-    left_channels,
-    misshapen,
-    nested,
-)
 from tswork.data.readers.listing import Listing
 from tswork.data.spec import DataSpec
 from tswork.data.tables import Table, read_json_lines
@@ -65,13 +54,13 @@ class Lhotse(Layout[LhotseConfig]):
         if cuts:
             sources = list(cuts)
             for path, table in read_each(cuts, read_json_lines).items():
-                faults += misshapen(table) or add_cuts(rows, table, cuts[path], rows_of=self.config.rows)
+                faults += fields.misshapen(table) or add_cuts(rows, table, cuts[path], rows_of=self.config.rows)
         else:
             sources = []
             for recordings, supervisions, part in _pairs(beginning):
                 sources += [recordings, supervisions]
                 tables = read_each((recordings, supervisions), read_json_lines)
-                shapes = [fault for table in tables.values() for fault in misshapen(table)]
+                shapes = [fault for table in tables.values() for fault in fields.misshapen(table)]
                 faults += shapes or _added(rows, tables[recordings], tables[supervisions], part)
         refuse(faults)
         table = rows.table(beginning, columns=spec.options.columns)
@@ -120,45 +109,36 @@ class _File(NamedTuple):
 def _recordings(table: Table) -> tuple[dict[str, _File], list[Problem]]:
     """The file of each recording, and what is wrong with them."""
     known: dict[str, _File] = {}
-    wrong: list[tuple[int, str, str]] = []
-    columns = zip(*(cells(table, name) for name in ("id", "sources", "transforms")), strict=True)
+    wrong: list[fields.Wrong] = []
+    columns = zip(*(fields.cells(table, name) for name in ("id", "sources", "transforms")), strict=True)
     for row, (name, sources, transforms) in enumerate(columns):
-        file, why = file_of(nested(sources))
+        file, why = fields.file_of(fields.nested(sources))
         if file is None:
-            wrong.append((row, "sources", why))
+            wrong.append((row, "sources", why, fields.SAVE))
             continue
-        known[str(name)] = _File(file, channels_of(nested(sources)))
-        if why := changes(nested(transforms)):
-            wrong.append((row, "transforms", why))
-
-    def problem(one: tuple[int, str, str]) -> Problem:
-        row, column, text = one
-        return Problem(text, column, table.at(row), SAVE)
-
-    return known, list(each(wrong, problem, rest="recordings that are not read"))
+        known[str(name)] = _File(file, fields.channels_of(fields.nested(sources)))
+        if why := fields.changes(fields.nested(transforms)):
+            wrong.append((row, "transforms", why, fields.SAVE))
+    return known, fields.told(table, wrong, rest="recordings that are not read")
 
 
 def _add(rows: Gathered, table: Table, known: Mapping[str, _File], part: str | None) -> list[Problem]:
     """The supervisions of one file as rows; a problem for each whose recording is not there, or of which it is not the whole."""
-    names = [str(name) for name in cells(table, "recording_id")]
-    own = [custom(nested(text)) for text in cells(table, "custom")]
-    fields = {name: cells(table, name) for name in ("id", "start", "duration", *FIELDS) if name in table.columns}
-    wrong: list[tuple[int, str, str, str]] = []
-    for row, (name, channel) in enumerate(zip(names, cells(table, "channel"), strict=True)):
+    names = [str(name) for name in fields.cells(table, "recording_id")]
+    own = [fields.custom(fields.nested(text)) for text in fields.cells(table, "custom")]
+    kept = [name for name in ("id", "start", "duration", *fields.FIELDS) if name in table.columns]
+    columns = {name: fields.cells(table, name) for name in kept}
+    wrong: list[fields.Wrong] = []
+    for row, (name, channel) in enumerate(zip(names, fields.cells(table, "channel"), strict=True)):
         file = known.get(name)
         if file is None:
             wrong.append((row, "recording_id", f"there is no recording {name!r}", ""))
-        elif why := left_channels(_numbers(channel), file.channels):
-            wrong.append((row, "channel", why, SAVE))
+        elif why := fields.left_channels(_numbers(channel), file.channels):
+            wrong.append((row, "channel", why, fields.SAVE))
         else:
-            said = {field: found[row] for field, found in fields.items()}
+            said = {field: found[row] for field, found in columns.items()}
             rows.add({**own[row], **said, "path": file.path, **({"split": part} if part else {})}, table.at(row))
-
-    def problem(one: tuple[int, str, str, str]) -> Problem:
-        row, column, text, remedy = one
-        return Problem(text, column, table.at(row), remedy)
-
-    return list(each(wrong, problem, rest="supervisions that are not read"))
+    return fields.told(table, wrong, rest="supervisions that are not read")
 
 
 def _numbers(channel: Any) -> list[int]:

@@ -12,19 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tswork.data.faults import each
+from tswork.data.readers import lhotse_fields as fields
 from tswork.data.readers.gathering import Gathered
-from tswork.data.readers.lhotse_fields import (
-    FIELDS,
-    SAVE,
-    cells,
-    changes,
-    channels_of,
-    custom,
-    file_of,
-    left_channels,
-    nested,
-)
 from tswork.data.readers.listing import PATH
 from tswork.data.tables import Table
 from tswork.errors import Problem
@@ -53,17 +42,17 @@ class _Cut:
     def fault(self, rows_of: RowsOf) -> tuple[str, str, str] | None:
         """Column, message and remedy of what is wrong with it."""
         if self.kind not in MONO:
-            return "type", f"is a {self.kind or 'line without a type'}, and only MonoCut is read", SAVE
+            return "type", f"is a {self.kind or 'line without a type'}, and only MonoCut is read", fields.SAVE
         if not self.recording:
             return "recording", "has no recording", "Make the cuts from recordings, not from features alone."
-        file, why = file_of(self.recording.get("sources"))
+        file, why = fields.file_of(self.recording.get("sources"))
         if file is None:
-            return "sources", why, SAVE
-        if why := changes(self.recording.get("transforms")):
-            return "transforms", why, SAVE
-        every = channels_of(self.recording["sources"])
-        if why := left_channels(every[:1], every):
-            return "channel", why, SAVE
+            return "sources", why, fields.SAVE
+        if why := fields.changes(self.recording.get("transforms")):
+            return "transforms", why, fields.SAVE
+        every = fields.channels_of(self.recording["sources"])
+        if why := fields.left_channels(every[:1], every):
+            return "channel", why, fields.SAVE
         if rows_of == "cuts" and len(self.supervisions) > 1:
             text = f"has {counted(len(self.supervisions), 'supervision')}, and a row has one"
             return "supervisions", text, "Give `rows: supervisions`, and each of them is a row."
@@ -71,7 +60,7 @@ class _Cut:
 
     def rows(self, rows_of: RowsOf) -> Iterator[dict[str, Any]]:
         """Its rows, without a part."""
-        path = file_of(self.recording.get("sources"))[0]
+        path = fields.file_of(self.recording.get("sources"))[0]
         if rows_of == "cuts":
             said = self.supervisions[0] if self.supervisions else {}
             yield {**self._said(said), "id": self.id, PATH: path, "start": self.start, "duration": self.duration}
@@ -83,13 +72,13 @@ class _Cut:
             yield {**self._said(said), "id": said.get("id"), PATH: path, **piece}
 
     def _said(self, supervision: dict[str, Any]) -> dict[str, Any]:
-        fields = {name: supervision[name] for name in FIELDS if supervision.get(name) is not None}
-        return {**self.own, **custom(supervision.get("custom")), **fields}
+        said = {name: supervision[name] for name in fields.FIELDS if supervision.get(name) is not None}
+        return {**self.own, **fields.custom(supervision.get("custom")), **said}
 
 
 def add_cuts(rows: Gathered, table: Table, part: str | None, *, rows_of: RowsOf) -> list[Problem]:
     """The cuts of one file as rows; a problem for each that cannot be one."""
-    wrong: list[tuple[int, str, str, str]] = []
+    wrong: list[fields.Wrong] = []
     for cut in _cuts(table):
         fault = cut.fault(rows_of)
         if fault is not None:
@@ -97,17 +86,12 @@ def add_cuts(rows: Gathered, table: Table, part: str | None, *, rows_of: RowsOf)
             continue
         for row in cut.rows(rows_of):
             rows.add({**row, **({"split": part} if part else {})}, table.at(cut.row))
-
-    def problem(one: tuple[int, str, str, str]) -> Problem:
-        row, column, text, remedy = one
-        return Problem(text, column, table.at(row), remedy)
-
-    return list(each(wrong, problem, rest="cuts that are not read"))
+    return fields.told(table, wrong, rest="cuts that are not read")
 
 
 def _cuts(table: Table) -> Iterator[_Cut]:
     names = ("type", "id", "start", "duration", "supervisions", "recording", "custom")
-    columns = zip(*(cells(table, name) for name in names), strict=True)
+    columns = zip(*(fields.cells(table, name) for name in names), strict=True)
     for row, (kind, name, start, duration, supervisions, recording, own) in enumerate(columns):
         yield _Cut(
             row,
@@ -115,7 +99,7 @@ def _cuts(table: Table) -> Iterator[_Cut]:
             name,
             float(start or 0.0),
             float(duration or 0.0),
-            nested(supervisions) or [],
-            nested(recording) or {},
-            custom(nested(own)),
+            fields.nested(supervisions) or [],
+            fields.nested(recording) or {},
+            fields.custom(fields.nested(own)),
         )

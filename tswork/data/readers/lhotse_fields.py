@@ -19,6 +19,9 @@ SAVE = "Save it as a file (in Lhotse: `save_audio`)."
 HARMLESS = frozenset({"Resample"})
 """Changes of a recording that need not be made: sound is brought to the data block's rate anyway."""
 
+Wrong = tuple[int, str, str, str]
+"""A row, a column, what is wrong there, and a remedy."""
+
 
 def cells(table: Table, column: str) -> list[Any]:
     """A column row by row; None where it, or the whole column, is missing."""
@@ -36,16 +39,21 @@ def nested(cell: Any) -> Any:
 def misshapen(table: Table) -> list[Problem]:
     """Rows in which a field that is read is something else than Lhotse writes there, also inside of blocks."""
     columns = {name: cells(table, name) for name in SHAPES if name in table.columns}
-    wrong: list[tuple[int, str, str]] = []
+    wrong: list[Wrong] = []
     for row in range(len(table)):
         block = {name: _parsed(found[row]) if name in NESTED else found[row] for name, found in columns.items()}
-        wrong += [(row, *fault) for fault in _shape_faults(block)]
+        wrong += [(row, name, f"should be {what}", "") for name, what in _shape_faults(block)]
+    return told(table, wrong, rest="fields of another kind")
 
-    def problem(one: tuple[int, str, str]) -> Problem:
-        row, name, what = one
-        return Problem(f"should be {what}", name, table.at(row))
 
-    return list(each(wrong, problem, rest="fields of another kind"))
+def told(table: Table, wrong: Sequence[Wrong], *, rest: str) -> list[Problem]:
+    """What is wrong in a table's rows, each with its place."""
+
+    def problem(one: Wrong) -> Problem:
+        row, column, message, remedy = one
+        return Problem(message, column, table.at(row), remedy)
+
+    return list(each(wrong, problem, rest=rest))
 
 
 def _shape_faults(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,6 @@ from tswork.registry import Component
 from tswork.wording import counted
 
 PATH = "path"
-ID = "id"
 ROOT = "{root}/"
 
 T = TypeVar("T")

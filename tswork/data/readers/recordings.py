@@ -28,9 +28,10 @@ from tswork.data.leaks import ORIGIN
 from tswork.data.places import Places
 from tswork.data.readers.agreement import Common, agree
 from tswork.data.readers.base import FileOutline, Reader
+from tswork.data.readers.canonical import ID
 from tswork.data.readers.cutting import PIECES, Unit, cut_rows
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording
-from tswork.data.readers.listing import ID, PATH, Listing, Rows, line_of
+from tswork.data.readers.listing import PATH, Listing, Rows, line_of
 from tswork.data.readers.packing import packed, piece_of
 from tswork.data.readers.remarks import gathered
 from tswork.data.spec import DataOptions, DataSpec

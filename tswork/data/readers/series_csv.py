@@ -25,7 +25,7 @@ from tswork.config import Config, FilePath
 from tswork.data.cells import numbers, order_faults, stamps, typed, typed_names
 from tswork.data.channels import choose_channels, column_problems, renaming_problems
 from tswork.data.collection import Collection
-from tswork.data.faults import each, some
+from tswork.data.faults import each, refuse, some
 from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.spec import DataOptions, DataSpec
@@ -87,8 +87,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
         if times is not None and not faults:
             faults += order_faults(table, times)
         values = numbers(table, roles.channels, faults, form=self._form)
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
         name = table.path.name.split(".")[0]
         return _packed(values, np.array([0, len(values)]), pd.DataFrame({"id": [name]}), roles, options, times)
 
@@ -117,8 +116,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
         if times is not None and not faults:
             times = times[order]
             faults += order_faults(table, times, rows=order, series=codes[order])
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
         return _packed(values[order], np.cumsum([0, *np.bincount(codes)]), rows, roles, options, times)
 
     def _rows(self, tables: Sequence[Table], roles: _Roles, options: DataOptions) -> Collection:
@@ -134,8 +132,7 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
             other = sorted(set(names[0]) ^ set(names[1]))
             place = Location(str(tables[1].path))
             faults.append(Problem(f"the two files do not name the same series: {some(other)}", location=place))
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
         rows = pd.DataFrame({"id": typed_names(names[0])})
         for column in roles.described:
             rows[column] = typed(tables[0].frame[column])

@@ -52,7 +52,7 @@ def read_sentences(table: Table) -> pd.DataFrame:
             rows.append(_sentence(named, lists))
     remedy = "Mend the line, or leave it out of the file."
     place = "lines with such faults"
-    refuse(list(each(faults, lambda one: Problem(one[1], location=table.at(one[0]), remedy=remedy), rest=place)))
+    refuse(each(faults, lambda one: Problem(one[1], location=table.at(one[0]), remedy=remedy), rest=place))
     return pd.DataFrame(rows)
 
 

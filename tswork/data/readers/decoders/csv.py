@@ -11,11 +11,11 @@ from pydantic import Field
 from tswork.config import Config
 from tswork.data.cells import numbers, order_faults, stamps
 from tswork.data.channels import choose_channels
-from tswork.data.faults import fault
+from tswork.data.faults import fault, refuse
 from tswork.data.readers.decoders.base import Decoder, Outline, Recording, called
 from tswork.data.spec import DataOptions
 from tswork.data.tables import Form, read_header, read_table
-from tswork.errors import DataInvalid, did_you_mean
+from tswork.errors import did_you_mean
 from tswork.registry import register
 
 
@@ -40,14 +40,12 @@ class Csv(Decoder[CsvConfig]):
         """Only the channels that the block asks for, so that other columns may hold text."""
         table = read_table(path, self._form, text=[options.time] if options.time else [], columns=options.columns)
         channels, faults = choose_channels(_without_time(path, table.columns, options), options, place=table.head)
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
         times = stamps(table, options.time, self.config.date_format, faults) if options.time else None
         if times is not None and not faults:
             faults += order_faults(table, times)
         values = numbers(table, channels, faults, form=self._form)
-        if faults:
-            raise DataInvalid(faults)
+        refuse(faults)
         return Recording(values, tuple(channels), times=times)
 
     @property
