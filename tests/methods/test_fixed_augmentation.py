@@ -149,3 +149,42 @@ def test_training_lowers_the_loss() -> None:
     _, recorder = trained(method, waves([200, 200], classes=2))
     losses = [loss for _, loss in recorder.curves["terms/global"]]
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("lengths", [[20] * 4, [20, 9, 14, 2]])
+def test_with_segments_the_global_loss_is_the_mean_over_resolutions(lengths: list[int]) -> None:
+    """Two steps are compared whole and in halves, not in quarters."""
+    method = fixed(views=[JITTER], segments=5, local_weight=0, temperature=0.5)
+    part = waves(lengths)
+    model = model_of(method, part)
+    batch = method.batches(model, part, Context()).at(0, 0)
+    view = method.changed(model, batch, Context(), purpose="view")
+    frames = [model.encoder(x, batch.lengths).values for x in (batch.x, view.x)]
+    expected = []
+    for count in (1, 2, 4):
+        x, v = (
+            [
+                torch.stack([steps.amax(dim=0) for steps in _segments(row[: int(real)], count)])
+                for row, real in zip(values, batch.lengths, strict=True)
+                if real >= count
+            ]
+            for values in frames
+        )
+        expected.append(plain.global_info_nce(torch.cat(x)[:, None], torch.cat(v)[:, None], temperature=0.5))
+    (update,) = method.updates(model, batch, Context())
+    torch.testing.assert_close(update.loss, torch.stack(expected).mean(), rtol=1e-5, atol=1e-6)
+
+
+def test_segments_finer_than_every_window_change_nothing() -> None:
+    part = waves([6] * 4)
+    losses = []
+    for segments in (4, 64):
+        method = fixed(views=[JITTER], segments=segments, local_weight=0)
+        model = model_of(method, part)
+        (update,) = method.updates(model, method.batches(model, part, Context()).at(0, 0), Context())
+        losses.append(update.loss)
+    torch.testing.assert_close(*losses)
+
+
+def _segments(row: torch.Tensor, count: int) -> list[torch.Tensor]:
+    return [row[[t for t in range(len(row)) if t * count // len(row) == s]] for s in range(count)]

@@ -6,8 +6,9 @@ shorter serve as windows. Both the windows and their views are encoded, with ran
 
     loss = global InfoNCE + local_weight * local InfoNCE
 
-(`tswork.objectives.autotcl`). AdamW; what is judged is the mean of the initial weights and all iterates. Without a budget it
-takes as many steps as TS2Vec.
+(`tswork.objectives.autotcl`). With `segments` the global one is the mean over several resolutions, at which segments of windows
+are compared in place of whole windows (`tswork.objectives.segments`). AdamW; what is judged is the mean of the initial weights
+and all iterates. Without a budget it takes as many steps as TS2Vec.
 
 | data | what happens |
 | --- | --- |
@@ -17,6 +18,7 @@ takes as many steps as TS2Vec.
 | missing values | stay missing in every view; steps without any value at both ends of a window are left out |
 | windows, or frames of an encoder, all fewer than `blocks` | refused, unless `local_weight` is 0 |
 | some windows shorter than `blocks` | take no part in the local loss |
+| windows shorter than `segments` | are compared in no more segments than they have frames |
 
 In several processes the global loss compares the windows of all; the local one is the mean over the processes.
 """
@@ -35,7 +37,7 @@ from torch import Tensor, nn
 
 from tswork.augment.base import View
 from tswork.augment.mask import Mask, draw_mask
-from tswork.config import Configured, Uses, configure
+from tswork.config import ADDED_LATER, Configured, Uses, configure
 from tswork.context import Context
 from tswork.data.batches import Batch, Batches, Crop
 from tswork.data.collection import DataInfo, Part
@@ -56,6 +58,7 @@ from tswork.methods.base import (
 from tswork.methods.model import Model, evaluating
 from tswork.methods.values import check_values
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce, local_info_nce
+from tswork.objectives.segments import doublings, largest_of_segments, segment_info_nce
 from tswork.training.distributed import gather_with_gradient
 from tswork.wording import counted
 
@@ -72,6 +75,12 @@ class WindowContrastConfig(MethodConfig):
     max_train_length: int = Field(default=257, ge=2, description="training window, in steps")
     mask: Mask = Field(default="binomial", description="which steps of a window and of its view are hidden in training")
     temperature: float = Field(default=1.0, gt=0, description="divides similarities in the global loss")
+    segments: int = Field(
+        default=1,
+        ge=1,
+        description="global loss: compares whole windows, and windows cut in 2, 4, ... up to so many segments",
+        json_schema_extra=ADDED_LATER,
+    )
     local_weight: float = Field(default=0.3, ge=0, description="weight of the local loss; 0: none")
     local_windows: Literal["all", "first"] = Field(
         default="all", description="local loss: of every window, or of the first of a batch only"
@@ -141,8 +150,7 @@ class WindowContrast(Method[C]):
         """The terms of the encoder's loss for a batch and its view."""
         config = self.config
         window, other = self._pair(model, batch, view, draws(context, "masks"))
-        z_x, z_v = (gather_with_gradient(pool(frames, "max"))[:, None] for frames in (window, other))
-        terms = {"global": global_info_nce(z_x, z_v, temperature=config.temperature)}
+        terms = {"global": self._global(window, other)}
         if config.local_weight:
             terms["local"] = config.local_weight * local_info_nce(
                 window.values,
@@ -152,6 +160,22 @@ class WindowContrast(Method[C]):
                 lengths=None if batch.unequal_lengths is None else window.lengths,
             )
         return terms
+
+    def _global(self, window: Frames, other: Frames) -> Float[Tensor, ""]:
+        temperature = self.config.temperature
+        if self.config.segments == 1:
+            z_x, z_v = (gather_with_gradient(pool(frames, "max"))[:, None] for frames in (window, other))
+            return global_info_nce(z_x, z_v, temperature=temperature)
+        frames = gather_with_gradient(window.lengths.minimum(other.lengths))
+        losses, used = [], []
+        for count in doublings(self.config.segments):
+            x, v = (
+                gather_with_gradient(largest_of_segments(one.values, count, lengths=one.lengths))
+                for one in (window, other)
+            )
+            losses.append(segment_info_nce(x, v, temperature=temperature, takes_part=frames >= count))
+            used.append((frames >= count).any())
+        return torch.stack(losses).sum() / torch.stack(used).sum().clamp(min=1)
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
         view = self.changed(model, batch, context, purpose="panel")
