@@ -114,10 +114,16 @@ def among(method: Method[Any], part: Part, runtime: Runtime | None, recorder: Re
     )
 
 
-def alternating(runtime: Runtime | None) -> dict[str, Any]:
-    """A whole training of AutoTCL without draws: its losses are those of the batch of all processes."""
-    recorder, part = MemoryRecorder(), waves([24] * 6)
-    options: dict[str, Any] = {"trunk": TINY, "factor": "none", "mask": "all_true", "local_weight": 0.0}
+def alternating(runtime: Runtime | None, *, segments: int = 1) -> dict[str, Any]:
+    """A whole training of AutoTCL without draws: its losses are those of the batch of all processes. Segments: of unequal lengths."""
+    recorder, part = MemoryRecorder(), waves([24] * 6 if segments == 1 else [24, 3, 24, 9, 24, 16])
+    options: dict[str, Any] = {
+        "trunk": TINY,
+        "factor": "none",
+        "mask": "all_true",
+        "local_weight": 0.0,
+        "segments": segments,
+    }
     rates: dict[str, Any] = {"learning_rate": 0.01, "augmenter_learning_rate": 0.01, "batch_size": 6}
     result = among(method_of("autotcl", **options, **rates, iterations=6, ratio=2), part, runtime, recorder)
     return {
@@ -229,6 +235,7 @@ def main(folder: Path) -> None:
         found["batch norm"] = str(unfit)
     found["training"] = trained(runtime, folder / "checkpoints")
     found["alternating"] = alternating(runtime)
+    found["segments"] = alternating(runtime, segments=8)
     found["queued"] = queued(runtime)
     found["patients"] = of_patients(runtime)
     found["grouped"] = grouped(runtime)

@@ -111,18 +111,19 @@ def test_two_processes_train_the_weights_of_one(ranks: list[dict[str, Any]]) -> 
         torch.testing.assert_close(torch.tensor(first["weights"][name]), torch.tensor(weights), rtol=1e-3, atol=1e-4)
 
 
-def test_two_processes_take_the_turns_of_one(ranks: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize(("found_as", "segments"), [("alternating", 1), ("segments", 8)])
+def test_two_processes_take_the_turns_of_one(ranks: list[dict[str, Any]], found_as: str, segments: int) -> None:
     """Two optimisers: discrepancy and contrast are those of the windows of both processes, and so are the weights."""
-    single = alternating(None)
+    single = alternating(None, segments=segments)
     for step, loss in single["losses"]["augmenter/loss"] + single["losses"]["encoder/loss"]:
         assert loss > 0, step
-    assert list(ranks[0]["alternating"]["losses"]) == list(single["losses"])
+    assert list(ranks[0][found_as]["losses"]) == list(single["losses"])
     for name, points in single["losses"].items():
-        found = ranks[0]["alternating"]["losses"][name]
+        found = ranks[0][found_as]["losses"][name]
         torch.testing.assert_close(torch.tensor(found), torch.tensor(points), rtol=1e-4, atol=1e-5)
     for name, weight in single["weights"].items():
         for rank in ranks:
-            found = torch.tensor(rank["alternating"]["weights"][name])
+            found = torch.tensor(rank[found_as]["weights"][name])
             torch.testing.assert_close(found, torch.tensor(weight), rtol=1e-3, atol=1e-4)
 
 
