@@ -9,6 +9,9 @@ Units have columns row, at, unit, group, truth, `predicted` and `score/0`, `scor
 probes), and `level` with the groups that are themselves judged (`macro_auroc.patient`): such a group is one item with the mean of
 its scores. `averaged` is the number of classes that macro figures are divided by, where that is fixed (see `classification`); a
 resample without any group of a class says nothing of that class and leaves it out of both sides of the division.
+
+A resample in which a figure is undefined in every cell is left out, and the table does not say how many were: `macro_auroc` of two
+classes, one of which has a single group, is undefined in about a third of them, where that group is not drawn.
 """
 
 from __future__ import annotations
