@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tests.methods.toys import BATCH_NORM, TINY, method_of, model_of, trained, waves
 from tests.reference import autotcl as plain
+from tests.reference import segments as plain_segments
 from tswork.augment.base import View
 from tswork.config import configure, dump_configured
 from tswork.context import Context
@@ -160,17 +161,11 @@ def test_with_segments_the_global_loss_is_the_mean_over_resolutions(lengths: lis
     batch = method.batches(model, part, Context()).at(0, 0)
     view = method.changed(model, batch, Context(), purpose="view")
     frames = [model.encoder(x, batch.lengths).values for x in (batch.x, view.x)]
-    expected = []
+    real, expected = batch.lengths.tolist(), []
     for count in (1, 2, 4):
-        x, v = (
-            [
-                torch.stack([steps.amax(dim=0) for steps in _segments(row[: int(real)], count)])
-                for row, real in zip(values, batch.lengths, strict=True)
-                if real >= count
-            ]
-            for values in frames
-        )
-        expected.append(plain.global_info_nce(torch.cat(x)[:, None], torch.cat(v)[:, None], temperature=0.5))
+        x, v = (plain_segments.largest_of_segments(values, count, lengths=real) for values in frames)
+        takes_part = [length >= count for length in real]
+        expected.append(plain_segments.segment_info_nce(x, v, temperature=0.5, takes_part=takes_part))
     (update,) = method.updates(model, batch, Context())
     torch.testing.assert_close(update.loss, torch.stack(expected).mean(), rtol=1e-5, atol=1e-6)
 
@@ -184,7 +179,3 @@ def test_segments_finer_than_every_window_change_nothing() -> None:
         (update,) = method.updates(model, method.batches(model, part, Context()).at(0, 0), Context())
         losses.append(update.loss)
     torch.testing.assert_close(*losses)
-
-
-def _segments(row: torch.Tensor, count: int) -> list[torch.Tensor]:
-    return [row[[t for t in range(len(row)) if t * count // len(row) == s]] for s in range(count)]

@@ -8,29 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.reference import segments as plain
 from tswork.objectives.autotcl import global_info_nce
 from tswork.objectives.segments import doublings, largest_of_segments, segment_info_nce
-
-
-def cut(z: Tensor, count: int, lengths: list[int]) -> Tensor:
-    """One segment and dimension at a time."""
-    out = torch.zeros(len(z), count, z.shape[2], dtype=z.dtype)
-    for b, length in enumerate(lengths):
-        for s in range(count):
-            steps = [t for t in range(length) if t * count // length == s]
-            if steps:
-                out[b, s] = torch.stack([z[b, t] for t in steps]).max(dim=0).values
-    return out
-
-
-def contrast(x: Tensor, v: Tensor, temperature: float, takes_part: list[bool]) -> Tensor:
-    rows = [(b, s) for b in range(len(x)) for s in range(x.shape[1]) if takes_part[b]]
-    losses = []
-    for b, s in rows:
-        scores = [torch.cosine_similarity(x[b, s], v[c, r], dim=0) / temperature for c, r in rows]
-        own = torch.cosine_similarity(x[b, s], v[b, s], dim=0) / temperature
-        losses.append(torch.stack(scores).logsumexp(dim=0) - own)
-    return torch.stack(losses).mean() if losses else x.new_zeros(())
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -47,7 +27,7 @@ def test_counts_double(most: int, counts: list[int]) -> None:
 def test_segments_are_largest_values_of_equal_parts(count: int, lengths: list[int]) -> None:
     z = numbers(3, 12, 5)
     found = largest_of_segments(z, count, lengths=torch.tensor(lengths))
-    torch.testing.assert_close(found, cut(z, count, lengths))
+    torch.testing.assert_close(found, plain.largest_of_segments(z, count, lengths=lengths))
     if len(set(lengths)) == 1:
         torch.testing.assert_close(largest_of_segments(z, count), found)
 
@@ -67,7 +47,8 @@ def test_padding_is_never_read() -> None:
 def test_a_segment_picks_its_view_among_all(takes_part: list[bool], temperature: float) -> None:
     x, v = numbers(4, 3, 5), numbers(4, 3, 5, seed=1)
     found = segment_info_nce(x, v, temperature=temperature, takes_part=torch.tensor(takes_part))
-    torch.testing.assert_close(found, contrast(x, v, temperature, takes_part))
+    expected = plain.segment_info_nce(x, v, temperature=temperature, takes_part=takes_part)
+    torch.testing.assert_close(found, expected)
 
 
 def test_one_segment_is_the_global_loss() -> None:

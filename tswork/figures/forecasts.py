@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from tswork.figures.palette import COLOURS, MUTED, TEXT, plain_axes
 from tswork.wording import counted
@@ -95,10 +96,19 @@ def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: lis
     panel.margins(x=0.01)
 
 
+def spread_evenly(count: int, most: int) -> Int[np.ndarray, "chosen"]:
+    """Positions of at most so many of `count` things, from the first to the last.
+
+    >>> spread_evenly(9, 3).tolist()
+    [0, 4, 8]
+    """
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
+
+
 def _spread(origins: pd.DataFrame, history: pd.DataFrame | None, examples: int) -> list[tuple[int, int]]:
     """Evenly spread origins, of those with a history where there is one."""
     if history is not None and len(history):
         known = origins.merge(history[["sequence", "origin"]].drop_duplicates(), on=["sequence", "origin"])
         origins = known if len(known) else origins
-    places = np.unique(np.linspace(0, len(origins) - 1, min(examples, len(origins))).round().astype(int))
-    return [(int(sequence), int(origin)) for sequence, origin in origins.iloc[places].itertuples(index=False)]
+    chosen = origins.iloc[spread_evenly(len(origins), examples)]
+    return [(int(sequence), int(origin)) for sequence, origin in chosen.itertuples(index=False)]

@@ -44,7 +44,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.optim import Optimizer
 
-from tswork.augment.base import View, changed_by
+from tswork.augment.base import View, ViewSpec, changed_by
 from tswork.augment.channels import ChangedChannels
 from tswork.augment.parametric import Factor, ParametricAugmentation, ParametricView, Transform
 from tswork.augment.parametric_health import gate_health
@@ -118,7 +118,7 @@ class AutoTCLConfig(WindowContrastConfig, VariantConfig):
     consistency: Literal["near_alike", "far_alike"] = Field(
         default="near_alike", description="which steps should have like masks: neighbours, or (released) distant ones"
     )
-    views: Many[Annotated[Configured, Uses("view")]] | None = Field(
+    views: Many[ViewSpec] | None = Field(
         default=None, description="fixed changes in place of the learned view; []: no change; none: it is learned"
     )
 

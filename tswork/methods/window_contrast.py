@@ -173,8 +173,9 @@ class WindowContrast(Method[C]):
                 gather_with_gradient(largest_of_segments(one.values, count, lengths=one.lengths))
                 for one in (window, other)
             )
-            losses.append(segment_info_nce(x, v, temperature=temperature, takes_part=frames >= count))
-            used.append((frames >= count).any())
+            long_enough = frames >= count
+            losses.append(segment_info_nce(x, v, temperature=temperature, takes_part=long_enough))
+            used.append(long_enough.any())
         return torch.stack(losses).sum() / torch.stack(used).sum().clamp(min=1)
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tswork.encoders.base import valid_steps
+from tswork.objectives.cosines import cosines
 from tswork.precision import wide
 
 
@@ -69,14 +70,12 @@ def segment_info_nce(
     >>> round(segment_info_nce(z, z).item(), 6)  # log(1 + 3 / e)
     0.743668
     """
-    with torch.autocast(x.device.type, enabled=False):
-        first, second = (functional.normalize(wide(z).flatten(0, 1), dim=-1) for z in (x, v))
-        logits = first @ second.T / temperature
-        own = torch.arange(len(logits), device=logits.device)
-        if takes_part is None:
-            return functional.cross_entropy(logits, own)
-        asked = takes_part.repeat_interleave(x.shape[1])
-        # The twin stays a candidate of an anchor that takes no part: its loss is dropped, and has to be finite.
-        left_out = ~asked & (own != own[:, None])
-        losses = functional.cross_entropy(logits.masked_fill(left_out, -torch.inf), own, reduction="none")
-        return torch.where(asked, losses, 0.0).sum() / asked.sum().clamp(min=1)
+    logits = cosines(wide(x).flatten(0, 1), wide(v).flatten(0, 1)) / temperature
+    own = torch.arange(len(logits), device=logits.device)
+    if takes_part is None:
+        return functional.cross_entropy(logits, own)
+    asked = takes_part.repeat_interleave(x.shape[1])
+    # The twin stays a candidate of an anchor that takes no part: its loss is dropped, and has to be finite.
+    left_out = ~asked & (own != own[:, None])
+    losses = functional.cross_entropy(logits.masked_fill(left_out, -torch.inf), own, reduction="none")
+    return torch.where(asked, losses, 0.0).sum() / asked.sum().clamp(min=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from tswork.data.faults import refuse
 from tswork.data.places import Places
 from tswork.encoders.checkpoints import Checkpoint, changed
 from tswork.errors import DataInvalid, Location, Problem
@@ -23,8 +24,7 @@ def with_checkpoints(pipeline: Pipeline, *, verify: bool = False) -> Pipeline:
     """
     search = _Search(pipeline.places, verify)
     members = tuple(search.member(member) for member in pipeline.members)
-    if search.problems:
-        raise DataInvalid(list(search.problems))
+    refuse(search.problems)
     return replace(pipeline, members=members)
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tswork.figures.forecasts import spread_evenly
 from tswork.metrics.forecasting import Errors, errors
 from tswork.metrics.ridge import BLOCK
 from tswork.protocols.base import Heads, Result, make_rows
@@ -120,7 +121,7 @@ class Scores:
         """
         test = self._test
         rows = self._kept[self._kept < test.count(max(self._horizons))]
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), EXAMPLES)).round().astype(int))]
+        rows = rows[spread_evenly(len(rows), EXAMPLES)]
         past = test.lags(rows).reshape(len(rows), -1)
         frame = forecast_frame(test, rows, "", test.window, past).rename(columns={"prediction": "value"})
         return frame.assign(step=frame["step"] - test.window)[["sequence", "origin", "step", "target", "value"]]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tswork.data.faults import each, fault
+from tswork.data.faults import each, fault, refuse
 from tswork.errors import DataInvalid, PackageMissing, Problem
 from tswork.text.dropout import Merges
 from tswork.text.targets import MARKS
@@ -94,8 +94,7 @@ class Tokenizer:
             for row, (text, ids) in enumerate(zip(texts, encoded, strict=True))
             if UNKNOWN in ids or self.decode(ids) != " ".join(text.split())
         ]
-        if lost:
-            raise DataInvalid(list(each(lost, lambda row: self._lost(texts[row], row, names), rest="such texts")))
+        refuse(each(lost, lambda row: self._lost(texts[row], row, names), rest="such texts"))
         return encoded
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:

@@ -73,7 +73,7 @@ class Audiofolder(Layout[AudiofolderConfig]):
             return Problem(f"does not lie as {wanted}", location=Location(str(file)), remedy=remedy)
 
         every = [] if rows.rows else once(list(map(problem, wrong)), of=len(wrong), what="files")
-        refuse(every if len(every) == 1 else list(each(wrong, problem, rest="files at another depth")))
+        refuse(every if len(every) == 1 else each(wrong, problem, rest="files at another depth"))
         return rows.table(folder, columns=spec.options.columns)
 
 
