@@ -10,8 +10,9 @@ import pytest
 
 from tswork.metrics import classification
 from tswork.metrics.intervals import figure_intervals
-from tswork.metrics.score_differences import UNDEFINED, weighted_figure
+from tswork.metrics.score_differences import UNDEFINED
 from tswork.metrics.significance import TOO_FEW
+from tswork.metrics.weighted_figures import weighted_figure
 
 
 def units(right: np.ndarray, group: np.ndarray) -> pd.DataFrame:

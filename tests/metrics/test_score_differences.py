@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reference.resampled_figures import repeated_figure
 from tswork.metrics import classification
-from tswork.metrics.score_differences import ScoredMetric, compare_scores, weighted_figure
+from tswork.metrics.score_differences import ScoredMetric, compare_scores
 from tswork.metrics.significance import TOO_FEW, compare_rows
 
 
@@ -30,20 +29,6 @@ def scored(
     frame["predicted"] = scores.argmax(axis=1)
     frame["accuracy"] = (frame["predicted"] == truth).astype(float)
     return frame.assign(**{f"score/{number}": scores[:, number] for number in range(classes)})
-
-
-@pytest.mark.parametrize("figure", classification.METRICS)
-def test_weights_count_items_as_if_they_were_repeated(figure: str) -> None:
-    draw = np.random.default_rng(0)
-    truth, predicted = draw.integers(0, 3, 30), draw.integers(0, 3, 30)
-    scores = draw.integers(0, 5, (30, 4)) / 4.0  # equal scores, and a class that the truth never has
-    counts = draw.integers(0, 3, (20, 30))
-    counts[0] = 1
-    counts[1, truth != 1] = 0  # a resample of one class
-    counts[2] = 0
-    found = weighted_figure(figure, truth, predicted, scores, counts.astype(float))
-    expected = [repeated_figure(figure, truth, predicted, scores, one) for one in counts]
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_the_difference_is_that_of_the_figures_and_equal_rows_do_not_differ() -> None:

@@ -17,7 +17,6 @@ classes, one of which has a single group, is undefined in about a third of them,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +25,12 @@ from jaxtyping import Float, Int
 
 from tswork.metrics.classification import METRICS
 from tswork.metrics.significance import MIN_PAIRS, RESAMPLES, TOO_FEW, Difference, others_than, table_of
+from tswork.metrics.weighted_figures import weighted_figure
 from tswork.random import derive
 
 CELL = ("seed", "split", "at")
 """What tells apart the judgements that a row's figure is averaged over."""
 UNDEFINED = "not defined in a test part of one class"
-AT_ONCE = 2_000_000
-"""Weights of items that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def compare_scores(
     chosen = units[units["at"] == at] if at in set(units["at"]) or at else units
     rows = _cells_of_rows(chosen, named)
     others = others_than(candidate, rows)
-    resampled = resampled_rows(chosen, named, seed=seed, resamples=resamples)
+    resampled = _resampled_rows(rows, named, seed=seed, resamples=resamples)
     return table_of({row: _difference(resampled[candidate], resampled[row], rows[candidate]) for row in others})
 
 
@@ -87,7 +85,12 @@ def resampled_rows(
     units: pd.DataFrame, named: ScoredMetric, *, seed: int, resamples: int
 ) -> dict[str, dict[tuple[object, ...], Resampled]]:
     """For every row the figure of each of its cells, as it is and in resamples of the groups, the same ones for all rows."""
-    rows = _cells_of_rows(units, named)
+    return _resampled_rows(_cells_of_rows(units, named), named, seed=seed, resamples=resamples)
+
+
+def _resampled_rows(
+    rows: dict[str, dict[tuple[object, ...], _Cell]], named: ScoredMetric, *, seed: int, resamples: int
+) -> dict[str, dict[tuple[object, ...], Resampled]]:
     generator = np.random.default_rng(derive(seed, "bootstrap"))
     names = sorted({name for cells in rows.values() for cell in cells.values() for name in cell.group})
     counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples).astype(float)
@@ -143,14 +146,12 @@ def _cell(frame: pd.DataFrame, named: ScoredMetric) -> _Cell:
 def _resampled(cell: _Cell, named: ScoredMetric, drawn: dict[str, np.ndarray]) -> Resampled:
     """The figure of a cell, and of each resample; NaN where a resample leaves it undefined."""
     names, of = np.unique(cell.group, return_inverse=True)
-    counts = np.stack([drawn[name] for name in names], axis=1)
-    size = max(1, AT_ONCE // len(of))
-
-    def figure(weights: np.ndarray) -> np.ndarray:
-        return weighted_figure(named.figure, cell.truth, cell.predicted, cell.scores, weights, averaged=cell.averaged)
-
-    found = [figure(part[:, of]) for part in _parts(counts, size)]
-    return Resampled(float(figure(np.ones((1, len(of))))[0]), np.concatenate(found))
+    once = np.ones((1, len(names)))
+    counts = np.concatenate([once, np.stack([drawn[name] for name in names], axis=1)])
+    figures = weighted_figure(
+        named.figure, cell.truth, cell.predicted, cell.scores, counts, group=of, averaged=cell.averaged
+    )
+    return Resampled(float(figures[0]), figures[1:])
 
 
 def _difference(
@@ -174,82 +175,3 @@ def _difference(
     means = np.where(defined, differences, 0.0).sum(axis=0)[usable] / defined.sum(axis=0)[usable]
     error = math.sqrt(float(np.var(means, ddof=1)) * groups / (groups - 1))
     return Difference(mean, error, float(groups))
-
-
-def weighted_figure(
-    figure: str,
-    truth: Int[np.ndarray, "item"],
-    predicted: Int[np.ndarray, "item"],
-    scores: Float[np.ndarray, "item class"],
-    weights: Float[np.ndarray, "resample item"],
-    *,
-    averaged: int | None = None,
-) -> Float[np.ndarray, "resample"]:
-    """A figure of `classification.METRICS` where item i counts `weights[r, i]` times, for all resamples r at once."""
-    if figure in ("macro_auroc", "macro_auprc"):
-        curve = _weighted_auroc if figure == "macro_auroc" else _weighted_auprc
-        columns = np.stack(
-            [curve(truth == number, scores[:, number], weights) for number in range(scores.shape[1])], axis=1
-        )
-        return _mean_of_defined(columns)
-    return _weighted_counts(figure, truth, predicted, scores.shape[1], weights, averaged)
-
-
-def _weighted_counts(
-    figure: str, truth: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray, averaged: int | None
-) -> np.ndarray:
-    cells = np.zeros((len(truth), classes * classes))
-    cells[np.arange(len(truth)), truth * classes + predicted] = 1.0
-    counts = (weights @ cells).reshape(len(weights), classes, classes)
-    hits = np.diagonal(counts, axis1=1, axis2=2)
-    support, chosen = counts.sum(axis=2), counts.sum(axis=1)
-    if figure == "accuracy":
-        return _mean_of_defined(_over(hits.sum(axis=1), support.sum(axis=1))[:, None])
-    if figure == "balanced_accuracy":
-        return _mean_of_defined(_over(hits, support))
-    of = {"macro_precision": chosen, "macro_recall": support, "macro_f1": (support + chosen) / 2}[figure]
-    share = hits / np.where(of > 0, of, 1.0)
-    if averaged is None:
-        return _mean_of_defined(np.where(support + chosen > 0, share, np.nan))
-    seen = (support > 0).sum(axis=1) / len(np.unique(truth))
-    return _over(share.sum(axis=1), averaged * seen)
-
-
-def _weighted_auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Share of pairs of a positive and a negative in which the positive has the higher score; equal ones count half."""
-    order = np.argsort(score, kind="stable")
-    first = _first_of_equal(score[order])
-    ones, others = weights[:, order] * positive[order], weights[:, order] * ~positive[order]
-    negatives = np.add.reduceat(others, first, axis=1)
-    below = negatives.cumsum(axis=1) - negatives / 2
-    won = (np.add.reduceat(ones, first, axis=1) * below).sum(axis=1)
-    return _over(won, ones.sum(axis=1) * others.sum(axis=1))
-
-
-def _weighted_auprc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average precision: precision at each threshold, times the share of the positives that it adds."""
-    order = np.argsort(-score, kind="stable")
-    first = _first_of_equal(score[order])
-    hits = np.add.reduceat(weights[:, order] * positive[order], first, axis=1)
-    chosen = np.add.reduceat(weights[:, order], first, axis=1).cumsum(axis=1)
-    precision = hits.cumsum(axis=1) / np.where(chosen > 0, chosen, 1.0)
-    return _over((precision * hits).sum(axis=1), hits.sum(axis=1))
-
-
-def _first_of_equal(ordered: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-
-
-def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The quotient, NaN where nothing is divided by."""
-    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), np.nan)
-
-
-def _mean_of_defined(columns: Float[np.ndarray, "resample column"]) -> Float[np.ndarray, "resample"]:
-    defined = ~np.isnan(columns)
-    return _over(np.where(defined, columns, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
-
-
-def _parts(counts: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(counts), size):
-        yield counts[start : start + size]

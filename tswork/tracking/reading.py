@@ -130,7 +130,7 @@ def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterat
         if about["key"] in known:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            files = _download(tracking, run.info.run_id, stage, folder)
+            files = _download(f"{run.info.artifact_uri}/{stage}", folder, tracking_uri=tracking.uri)
             if not {MADE, ROWS} <= set(files):
                 continue  # a method stage
             units = pd.read_parquet(files[UNITS]) if UNITS in files else None
@@ -148,11 +148,13 @@ def stages_of(run: Run) -> dict[str, dict[str, str]]:
     }
 
 
-def _download(tracking: Tracking, run_id: str, stage: str, folder: str) -> dict[str, Path]:
-    """The files of a protocol stage that a comparison needs, by name."""
-    there = {Path(one.path).name: one.path for one in tracking.client.list_artifacts(run_id, stage)}
+def _download(where: str, folder: str, *, tracking_uri: str) -> dict[str, Path]:
+    """The files of a protocol stage that a comparison needs, by name. Asked for by address: by run every file would read the run."""
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    there = {Path(one.path).name for one in list_artifacts(artifact_uri=where, tracking_uri=tracking_uri)}
     return {
-        name: Path(tracking.client.download_artifacts(run_id, there[name], folder))
+        name: Path(download_artifacts(artifact_uri=f"{where}/{name}", dst_path=folder, tracking_uri=tracking_uri))
         for name in (MADE, ROWS, UNITS)
         if name in there
     }
