@@ -120,8 +120,23 @@ def test_a_single_point_of_a_curve_is_seen() -> None:
 
 def test_what_the_two_lines_of_a_curve_are_is_said_where_there_are_two() -> None:
     points = [(step, 1.0) for step in range(100)]
-    notes = [training_curves({"loss": points[:count]}).axes[0].get_title(loc="right") for count in (3, 100)]
-    assert notes == ["", "thin: as recorded; thick: running median"]
+    notes = [training_curves({"loss": points[:count]}).axes[0].get_xlabel() for count in (3, 100)]
+    assert notes == ["step", "step; thin: as recorded; thick: running median"]
+
+
+def test_the_running_median_of_a_falling_curve_begins_and_ends_where_the_curve_does() -> None:
+    points = [(step, 1 / (step + 1)) for step in range(400)]
+    _, smooth = training_curves({"loss": points}).axes[0].lines
+    height = np.asarray(smooth.get_ydata())
+    np.testing.assert_allclose(height, [value for _, value in points])  # the median of what falls is its middle
+    assert (np.diff(height) < 0).all()
+
+
+def test_new_tasks_are_marked_on_the_curves() -> None:
+    figure = training_curves({"loss": [(step, 1.0) for step in range(30)]}, borders=(10, 20))
+    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() != "-"]
+    assert places == [10, 20]
+    assert figure.axes[0].get_xlabel().endswith("dotted: a new task")
 
 
 def test_forecasts_of_times_say_when_they_start_and_of_many_targets_that_there_are_more() -> None:

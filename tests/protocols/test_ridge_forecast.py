@@ -20,7 +20,7 @@ from tests.reference.ridge import choose_by_blocks, forecast_errors
 from tswork.config import keyed
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
-from tswork.errors import DataInvalid, ModelUnfit
+from tswork.errors import DataInvalid, ModelUnfit, TsworkWarning
 from tswork.methods.model import Model
 from tswork.protocols.base import Result
 from tswork.protocols.forecast_folds import BLOCKS
@@ -318,7 +318,9 @@ def test_a_forecast_from_a_single_step_knows_no_times() -> None:
     heads = judge(split, ours=model).heads
     for length in (1, 2):
         part = Part.whole(toy_series(lengths=(length,)).train.collection)
-        found = RidgeForecast(SMALL).predict({"ours": [model]}, heads, part, Context(), horizon=2)
+        told = f"1 of 1 forecast knows fewer steps than the window of 9 \\(the shortest {length}\\)"
+        with pytest.warns(TsworkWarning, match=told):
+            found = RidgeForecast(SMALL).predict({"ours": [model]}, heads, part, Context(), horizon=2)
         assert found["prediction"].notna().all()
         hours = (found["time"] - pd.Timestamp(0)) / pd.Timedelta(hours=1)
         assert hours.isna().all() if length == 1 else (hours == 1 + found["step"]).all()

@@ -118,7 +118,7 @@ def test_a_continual_method_goes_on_inside_its_second_task_with_its_teacher_and_
     resumed = run(method, folder=tmp_path)
     assert resumed.resumed_from == 14
     assert bits(resumed) == bits(run(method))
-    assert resumed.stopped_because == ("budget", "budget")
+    assert (resumed.stopped_because, resumed.ends) == (("budget", "budget"), (10, 20))
 
 
 def test_best_weights_and_patience_survive(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def compute_method(folder: Path, stage: StageSpec, member: Member, around: Surro
         save_model(folder / f"model-{task}", model, stage.component)
     losses = _losses(recorder)
     if losses:
-        context.recorder.figure("loss", training_curves(losses, title=f"Training of {stage.name}"))
+        context.recorder.figure(
+            "loss", training_curves(losses, borders=trained.ends[:-1], title=f"Training of {stage.name}")
+        )
     recorder.write(folder)
     (folder / "stage.json").write_text(json.dumps({"steps": trained.steps, "tasks": len(trained.models)}))
 

@@ -33,6 +33,7 @@ horizons; a window that begins before its sequence is handled by the encoder as 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -48,7 +49,7 @@ from tswork.config import ADDED_LATER, Config, Many
 from tswork.context import Context
 from tswork.data.collection import Collection, Part, Split
 from tswork.data.faults import refuse
-from tswork.errors import DataInvalid, ModelUnfit, Problem
+from tswork.errors import DataInvalid, ModelUnfit, Problem, TsworkWarning
 from tswork.figures.forecasts import example_forecasts
 from tswork.methods.model import Model
 from tswork.metrics.forecasting import Errors, persistence_steps, seasonal_period, seasonal_steps
@@ -168,7 +169,8 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
 
         `horizon` (default: the longest) may be any number of steps up to the longest fitted horizon; the head of the
         next longer horizon is used. Columns: row, sequence, origin (last known step), step, time (where the data have
-        times), target, prediction. Raises `DataInvalid` for a longer horizon or other channels.
+        times), target, prediction. Warns of sequences that are shorter than the window. Raises `DataInvalid` for a longer
+        horizon or other channels.
         """
         models = {name: models[-1] for name, models in candidates.items()}
         fitted = sorted({int(key.rpartition("@h")[2]) for key in heads}) or list(self.horizons)
@@ -185,6 +187,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         chosen = next(length for length in fitted if length >= steps)
         refuse(_missing_problems(data.collection))
         origins = Origins.at_the_end(data)
+        _warn_of_short_histories(origins, self.config.window)
         rows = [row for row in self.ridge_rows(models) if f"{row.name}@h{chosen}" in heads]
         needed = {row.model: models[row.model] for row in rows if row.model is not None}
         sample = self._encoded(needed, data.collection, [origins], context)[0]
@@ -279,6 +282,18 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                         name,
                         remedy="Shorten `horizons`, or give this part more steps.",
                     )
+
+
+def _warn_of_short_histories(origins: Origins, window: int) -> None:
+    """Say how many forecasts know less than heads were fitted on."""
+    steps = origins.position + 1
+    short = int((steps < window).sum())
+    if short:
+        text = (
+            f"{short} of {counted(len(origins), 'forecast')} {'knows' if short == 1 else 'know'} fewer steps than the window of {window}"
+            f" (the shortest {int(steps.min())}); past values repeat the first, and an encoder takes what is before as missing"
+        )
+        warnings.warn(text, TsworkWarning, stacklevel=3)
 
 
 def _naive_forecasters(period: int | None) -> dict[str, Forecaster]:

@@ -44,7 +44,8 @@ def _section(spec: SectionSpec, material: Material) -> Iterator[str]:
     yield spec.text.strip()
     judged = of_stage(material.judged, spec)
     yield from variant_tables(spec, judged) if spec.variants else _tables(spec, material, judged)
-    took = f"the runs of this table took {material.hours:.1f} hours by the clock"
+    hours = f"{material.hours:.1f} hours" if material.hours >= 0.05 else "less than 0.1 hours"
+    took = f"the runs of this table took {hours} by the clock"
     yield f"{counted(len(judged), 'result')}; {took}, stages that were found in the store apart."
 
 

@@ -53,6 +53,8 @@ class Trained:
     """Time of this process."""
     stopped_because: tuple[Stop, ...]
     """For each task whether its budget or its patience ended it."""
+    ends: tuple[int, ...] = ()
+    """For each task the steps made when it was over; of a checkpoint by an earlier version only for those after it."""
     resumed_from: int | None = None
     """The step it went on from; None: it began anew."""
     bit_identical: bool = True
@@ -129,6 +131,7 @@ class _Training:
         self.costs = Costs(context.recorder)
         self.models: list[Model] = []
         self.stops: list[Stop] = []
+        self.ends: list[int] = []
         self.saved_at, self.saved_step = time.perf_counter(), 0
 
     def run(self) -> Trained:
@@ -150,7 +153,8 @@ class _Training:
         self.panel.report_histograms()
         resumed_from = found.step if found.snapshot is not None else None
         models = tuple(model.eval() for model in self.models)
-        return Trained(models, steps, 0.0, tuple(self.stops), resumed_from, found.bit_identical)
+        ends = tuple(self.ends)
+        return Trained(models, steps, 0.0, tuple(self.stops), ends, resumed_from, found.bit_identical)
 
     # Tasks
 
@@ -181,6 +185,7 @@ class _Training:
         last = task.index == len(self.parts) - 1
         self.models.append(self.model if last else copy.deepcopy(self.model))
         self.stops.append("patience" if task.done < task.total else "budget")
+        self.ends.append(task.position)
         if not last:
             self._save(task.position, None)
         return task.position
@@ -312,6 +317,7 @@ class _Training:
                 "identity": self.identity,
                 "machine": machine(self.runtime.device),
                 "stops": list(self.stops),
+                "ends": list(self.ends),
                 "task": task.state_dict() if task is not None else None,
                 "method": self.method.state_dict(),
                 "precision": self.runtime.state_dict(),
@@ -324,7 +330,7 @@ class _Training:
     def _resume(self, snapshot: Snapshot) -> Task | None:
         """Bring model and method to where a checkpoint was written; gives the task it was in, if it was within one."""
         state = snapshot.state
-        self.stops = list(state["stops"])
+        self.stops, self.ends = list(state["stops"]), list(state.get("ends", ()))
         self.panel.load_state_dict(state["panel"])
         if "costs" in state:  # checkpoints of earlier versions tell no costs
             self.costs.load_state_dict(state["costs"])
