@@ -116,7 +116,7 @@ def distinct(count: int, length: int = 20) -> list[Any]:
         (collection(distinct(22), k=["a"] * 20 + ["b"] * 2, label="k"), ("classes", "the largest class has 20 sequences, the smallest 2; look at balanced accuracy", False)),
         (collection(distinct(8), k=list("aaaabbbb"), g=list("ppqqrrss"), label="k", groups=("g",)), ("confounding", "every 'g' has one label only: split by 'g', or the model may learn it instead", False)),
         (collection(distinct(4), k=list("aabb"), g=list("ppqq"), label="k", groups=("g",)), ("confounding", "there is one 'g' a class, so no split by 'g' can judge the label", True)),
-        (collection([[1, 2, 3, 4, 5]]).replaced(times=torch.tensor([0, 1, 2, 4, 5]) * 10**9), ("time", "1 of 4 time steps differs from the usual 1 s", False)),
+        (collection([[1, 2, 3, 4, 5]]).replaced(times=torch.tensor([0, 1, 2, 4, 5]) * 10**9), ("time", "1 of 4 time steps differs from the usual 1 s, in s0; windows and horizons count rows", False)),
     ],
 )  # fmt: skip
 def test_what_may_mislead_is_found(data: Collection, finding: tuple[str, str, bool]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.data.opening import faults, read
 from tswork.data.collection import Collection
 from tswork.data.missing import interpolated
+from tswork.errors import TsworkWarning
 
 NAN = float("nan")
 
@@ -35,7 +36,8 @@ def test_interpolation_is_linear_inside_and_nearest_at_the_ends_and_stays_in_its
 
 def test_interpolation_goes_by_time_stamps_where_there_are_any(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("t,x\n2024-01-01,0\n2024-01-02,\n2024-01-05,4\n")
-    found = read(tmp_path, reader="series_csv", path="x.csv", time="t", missing="interpolate")
+    with pytest.warns(TsworkWarning, match="1 of 2 time steps differs"):
+        found = read(tmp_path, reader="series_csv", path="x.csv", time="t", missing="interpolate")
     assert found.values.flatten().tolist() == [0, 1, 4]
 
 

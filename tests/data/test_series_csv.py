@@ -151,7 +151,7 @@ def test_columns_that_are_not_there_are_told_before_values_are_read(
 def test_long_gathers_the_rows_of_each_series_in_the_order_of_the_file(tmp_path: Path) -> None:
     write(
         tmp_path,
-        "id,stamp,x,who\nB,2024-01-01,1,u\nA,2024-01-01,10,v\nB,2024-01-02,2,u\nA,2024-01-03,20,v\nB,2024-01-05,3,u\n",
+        "id,stamp,x,who\nB,2024-01-01,1,u\nA,2024-01-01,10,v\nB,2024-01-02,2,u\nA,2024-01-03,20,v\nB,2024-01-03,3,u\n",
     )
     found = read(tmp_path, **LONG, time="stamp", groups=["who"])
     assert found.table.to_dict("list") == {"id": ["B", "A"], "who": ["u", "v"]}

@@ -28,9 +28,10 @@ from tswork.data.readers.recordings import table_alone
 from tswork.data.reading import read_collection
 from tswork.data.spec import DataSpec
 from tswork.data.split_spec import SplitSpec
+from tswork.data.time_steps import told_steps
 from tswork.errors import InvalidInput, TsworkWarning
 from tswork.store import file_digest
-from tswork.wording import counted, worded
+from tswork.wording import counted
 
 SHOWN = 5
 
@@ -184,16 +185,6 @@ def _duplicates(collection: Collection) -> Iterator[Finding]:
 
 
 def _times(collection: Collection) -> Iterator[Finding]:
-    if collection.times is None or len(collection.times) < 3:
-        return
-    steps = collection.times.diff()
-    inside = torch.ones(len(steps), dtype=torch.bool)
-    inside[collection.offsets[1:-1] - 1] = False
-    steps = steps[inside]
-    usual = int(steps.mode().values)
-    odd = int((steps != usual).sum())
-    if odd:
-        yield Finding(
-            "time",
-            f"{odd} of {counted(len(steps), 'time step')} {worded(odd, 'differs', 'differ')} from the usual {usual / 1e9:g} s",
-        )
+    told = told_steps(collection)
+    if told:
+        yield Finding("time", told)

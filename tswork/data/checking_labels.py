@@ -18,6 +18,7 @@ from tswork.data.selecting import empty_groups
 from tswork.data.spec import DataSpec
 from tswork.data.split_spec import SplitSpec
 from tswork.data.splits import kept_apart, make_splits
+from tswork.data.time_steps import told_steps
 from tswork.errors import InvalidInput, TsworkWarning
 from tswork.wording import counted, worded
 
@@ -45,8 +46,8 @@ def check_table(collection: Collection, split: SplitSpec | None = None) -> list[
 
 def check_splits(collection: Collection, spec: DataSpec) -> Iterator[Finding]:
     """What preparations left out, what the split would be refused for, and how classes and groups lie in its parts."""
-    for note in collection.notes:
-        yield Finding("prepare", note, fact=True)
+    told = told_steps(collection)
+    yield from (Finding("prepare", note, fact=True) for note in collection.notes if note != told)
     if spec.split is None:
         return
     try:

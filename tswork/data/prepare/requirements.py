@@ -9,6 +9,7 @@ from torch import Tensor
 from tswork.data.collection import Collection
 from tswork.data.faults import refuse
 from tswork.data.locating import named
+from tswork.data.time_steps import SECOND, odd_steps, sequences_at
 from tswork.errors import DataInvalid, Problem
 from tswork.wording import counted, worded
 
@@ -20,23 +21,16 @@ def rate_of(collection: Collection, step: str) -> float:
     if collection.times is None or len(collection.times) < 2:
         text = f"{step!r} needs to know how many samples a second there are"
         raise DataInvalid([Problem(text, "data.rate", remedy="Give `rate:`, or name time stamps with `time:`.")])
-    return 1e9 / spacing_of(collection, step)
+    return SECOND / spacing_of(collection, step)
 
 
 def spacing_of(collection: Collection, step: str) -> int:
     """Nanoseconds between time stamps. Raises `DataInvalid` when they are not regular, with the sequences' names."""
-    assert collection.times is not None
-    spacing = collection.times.diff()
-    inside = torch.ones(len(spacing), dtype=torch.bool)
-    borders = collection.offsets[1:-1]
-    inside[borders[(borders > 0) & (borders < len(collection.times))] - 1] = False
-    usual = int(spacing[inside].mode().values) if bool(inside.any()) else 10**9
-    odd = torch.nonzero(inside & (spacing != usual)).flatten()
+    usual, odd = odd_steps(collection)
     if len(odd):
-        rows = torch.unique(torch.searchsorted(collection.offsets, odd, right=True) - 1).tolist()
-        differ = f"{counted(len(odd), 'step differs', 'steps differ')} from the usual {usual / 1e9:g} s"
-        text = f"{step!r} needs regular time stamps; {differ}, in {named(collection, rows)}"
-        raise DataInvalid([Problem(text, "data.time")])
+        differ = f"{counted(len(odd), 'step differs', 'steps differ')} from the usual {usual / SECOND:g} s"
+        where = named(collection, sequences_at(collection, odd))
+        raise DataInvalid([Problem(f"{step!r} needs regular time stamps; {differ}, in {where}", "data.time")])
     return usual
 
 
@@ -46,8 +40,8 @@ def complete(collection: Collection, step: str) -> None:
         return
     steps = torch.nonzero(torch.isnan(collection.values).any(1)).flatten()
     if len(steps):
-        rows = torch.unique(torch.searchsorted(collection.offsets, steps, right=True) - 1).tolist()
-        text = f"{step!r} cannot go over missing values; there are some in {named(collection, rows)}"
+        where = named(collection, sequences_at(collection, steps))
+        text = f"{step!r} cannot go over missing values; there are some in {where}"
         raise DataInvalid([Problem(text, "data.missing", remedy="Give `missing: interpolate`.")])
 
 

@@ -30,6 +30,7 @@ from tswork.data.places import Places
 from tswork.data.readers.base import Reader
 from tswork.data.spec import DataOptions, DataSpec
 from tswork.data.tables import Form, Table, read_header, read_table
+from tswork.data.time_steps import with_told_steps
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.registry import register
 
@@ -72,9 +73,9 @@ class SeriesCsv(Reader[SeriesCsvConfig]):
         if roles.problems:
             raise DataInvalid(roles.problems)
         if self.config.layout == "wide":
-            return self._wide(tables[0], roles, options)
+            return with_told_steps(self._wide(tables[0], roles, options))
         if self.config.layout == "long":
-            return self._long(tables[0], roles, options)
+            return with_told_steps(self._long(tables[0], roles, options))
         return self._rows(tables, roles, options)
 
     @property
