@@ -39,8 +39,13 @@ class Context:
         """A generator on the context's device that depends on (seed, purpose, epoch, step) alone."""
         return random.generator(self.seed, purpose, self.epoch, self.step, device=self.device)
 
+    def own_generator(self, purpose: str) -> torch.Generator:
+        """The same, but each process its own: for what is drawn for the sequences of its batch."""
+        return self.generator(f"{purpose}/{self.rank}" if self.rank else purpose)
+
     def host_generator(self, purpose: str) -> torch.Generator:
-        """The same on the host, for numbers that Python itself needs (sizes of crops), without waiting for the device."""
+        """The one that all processes share on the host, for numbers that Python itself needs (sizes of crops), without waiting
+        for the device."""
         return random.generator(self.seed, purpose, self.epoch, self.step)
 
     def kept(

@@ -38,7 +38,6 @@ from tswork.methods.base import Update, shared_batch_size
 from tswork.methods.model import Model
 from tswork.methods.remembering import MemoryConfig, Remembering
 from tswork.methods.sequence_contrast import changed_view
-from tswork.methods.window_contrast import draws
 from tswork.precision import wide
 from tswork.registry import register
 from tswork.training.distributed import average
@@ -89,7 +88,7 @@ class Agem(Remembering[AgemConfig]):
             return
         remembered = self._remembered.at(context.epoch, context.step)
         self.answer.step(context)
-        view = changed_view(remembered, self._views, draws(context, "views of the memory"))
+        view = changed_view(remembered, self._views, context.own_generator("views of the memory"))
         loss = self.answer.loss(self.answer.heard(model, remembered, view))
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         reference = torch.autograd.grad(loss, trained, allow_unused=True)

@@ -58,7 +58,7 @@ from tswork.errors import ModelUnfit
 from tswork.figures.learned_view import learned_view
 from tswork.methods.base import Update, build_encoder, parameter_groups
 from tswork.methods.model import Model, evaluating, frozen
-from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
+from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig
 from tswork.objectives.autotcl import global_info_nce, kernel_mmd, sparsity, temporal_consistency
 from tswork.recorder import NullRecorder
 from tswork.registry import register
@@ -175,7 +175,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         augmenter = _augmenter(model)
         if augmenter is not None and self._made % self.config.ratio == 0:
-            view = augmenter(batch.x, batch.unequal_lengths, generator=draws(context, "augmenter"))
+            view = augmenter(batch.x, batch.unequal_lengths, generator=context.own_generator("augmenter"))
             yield Update("augmenter", self._asked(model, batch, view, context))
         self._made += 1
         view = self.changed(model, batch, context, purpose="view")
@@ -183,7 +183,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
 
     @torch.no_grad()
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
-        augmenter, generator = _augmenter(model), draws(context, purpose)
+        augmenter, generator = _augmenter(model), context.own_generator(purpose)
         given = View(batch.x, batch.lengths)
         if augmenter is not None:
             return View(augmenter(batch.x, batch.unequal_lengths, generator=generator).x, batch.lengths)
@@ -209,7 +209,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
             terms["consistency"] = config.consistency_weight * temporal_consistency(
                 view.keep,
                 variant="paper" if config.consistency == "near_alike" else "reference",
-                generator=draws(context, "consistency"),
+                generator=context.own_generator("consistency"),
                 lengths=lengths,
             )
         return terms
@@ -227,7 +227,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
         augmenter = _augmenter(model)
         if augmenter is None:
             return {}
-        view = augmenter(batch.x, batch.unequal_lengths, generator=draws(context, "panel"))
+        view = augmenter(batch.x, batch.unequal_lengths, generator=context.own_generator("panel"))
         return gate_health(augmenter, view, batch.lengths, model.info)
 
     def finish(self, model: Model, task: int, part: Part, context: Context) -> None:
@@ -237,7 +237,7 @@ class AutoTCL(WindowContrast[AutoTCLConfig]):
             return
         batch = self.batches(model, part, context).at(0, 0)
         with evaluating(model):
-            view = augmenter(batch.x, batch.unequal_lengths, generator=draws(context, "example"))
+            view = augmenter(batch.x, batch.unequal_lengths, generator=context.own_generator("example"))
         length, chosen = int(batch.lengths[0]), list(augmenter.gated_channels)
         x, v, h, g = (one[0, :length, chosen].float().cpu().numpy() for one in (batch.x, view.x, view.h, view.g))
         names = [model.info.channels[index] for index in chosen]

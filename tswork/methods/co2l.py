@@ -40,7 +40,6 @@ from tswork.methods.model import Model, label_column
 from tswork.methods.nearest_mean import ByMeans, ByMeansConfig
 from tswork.methods.sequence_contrast import changed_view, projection
 from tswork.methods.teacher import looked_up
-from tswork.methods.window_contrast import draws
 from tswork.objectives.co2l import asymmetric_contrast, relation_distillation
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -86,7 +85,7 @@ class Co2l(ByMeans[Co2lConfig]):
 
     def terms(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Float[Tensor, ""]]:
         config, count = self.config, self.config.views_per_item
-        views = [changed_view(batch, self._views, draws(context, f"view {one}")) for one in range(count)]
+        views = [changed_view(batch, self._views, context.own_generator(f"view {one}")) for one in range(count)]
         z = gather_with_gradient(_projected(model, batch, views))
         labels, is_memory = (
             gather_with_gradient(one.repeat(count))

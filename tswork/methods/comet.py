@@ -64,7 +64,6 @@ from tswork.methods.model import Model
 from tswork.methods.patients_and_trials import Groups, check_batches, group_faults, groups_of, pair_codes
 from tswork.methods.values import value_faults
 from tswork.methods.view_pairs import Pair, Views
-from tswork.methods.window_contrast import draws
 from tswork.objectives.comet import (
     Similarity,
     contrast_groups,
@@ -282,7 +281,7 @@ class COMET(Method[COMETConfig]):
             mask = self.config.mask(level)
             name = mask if self.config.share_views else level
             if name not in shared:
-                shared[name] = views.pair(mask, generator=draws(context, f"{purpose}/{name}"))
+                shared[name] = views.pair(mask, generator=context.own_generator(f"{purpose}/{name}"))
             pairs[level] = shared[name]
         return pairs
 

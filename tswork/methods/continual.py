@@ -33,7 +33,6 @@ from tswork.methods.answers import Answer, AnswerKind, ClassAnswer, Heard, TextA
 from tswork.methods.base import Method, MethodConfig, Update, build_encoder, need_classes, sequence_batches
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import changed_view
-from tswork.methods.window_contrast import draws
 from tswork.text.decoder import TextDecoderConfig
 from tswork.training.schedules import Schedule, schedules
 
@@ -196,7 +195,7 @@ class ContinualMethod(Method[C]):
 
     def view(self, batch: Batch, context: Context) -> View:
         """A batch after the `views`."""
-        return changed_view(batch, self._views, draws(context, "views"))
+        return changed_view(batch, self._views, context.own_generator("views"))
 
 
 def label_of(part: Part) -> str:

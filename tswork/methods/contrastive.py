@@ -30,7 +30,6 @@ from tswork.methods.base import Method, MethodConfig, Update, build_encoder, che
 from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.methods.sequence_contrast import projection
-from tswork.methods.window_contrast import draws
 from tswork.objectives.base import Objective
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -138,7 +137,7 @@ class Contrastive(Method[ContrastiveConfig]):
         follower, queue = _head(model, "momentum", Follower), _head(model, "queue", Queue)
         if follower is not None:
             follower.follow(_trained(model))
-        first, second = self._embedded(model, batch, draws(context, "views"))
+        first, second = self._embedded(model, batch, context.own_generator("views"))
         z1, z2, labels = first.values, second.values, next(iter(batch.codes.values()), None)
         if self._objective.level == "sequence":
             z1, z2 = gather_with_gradient(z1), gather_with_gradient(z2)
@@ -152,7 +151,7 @@ class Contrastive(Method[ContrastiveConfig]):
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor] | None:
         if self._objective.level != "sequence":
             return None
-        first, second = self._embedded(model, batch, draws(context, "panel"))
+        first, second = self._embedded(model, batch, context.own_generator("panel"))
         return first.values, second.values
 
     def _embedded(self, model: Model, batch: Batch, generator: torch.Generator) -> tuple[Embedded, Embedded]:

@@ -64,7 +64,6 @@ from tswork.methods.model import Model
 from tswork.methods.queue import Follower, Queue
 from tswork.methods.sequence_contrast import projection
 from tswork.methods.values import check_values
-from tswork.methods.window_contrast import draws
 from tswork.objectives.cost import seasonal_contrast, trend_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -152,7 +151,7 @@ class Cost(Method[CostConfig]):
         assert isinstance(follower, Follower)
         assert isinstance(queue, Queue)
         follower.follow(trained)
-        generator = draws(context, "views")
+        generator = context.own_generator("views")
         first, second = self._view(batch, generator), self._view(batch, generator)
         place = torch.rand((), generator=context.generator("step"), device=context.device)
         lengths, window = batch.unequal_lengths, self._window(model)
@@ -168,7 +167,7 @@ class Cost(Method[CostConfig]):
         queue.write(twins)
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
-        generator, lengths = draws(context, "panel"), batch.unequal_lengths
+        generator, lengths = context.own_generator("panel"), batch.unequal_lengths
         first, second = (self._view(batch, generator) for _ in range(2))
         return (
             pooled(model.encoder, first.x, lengths, pooling=model.pooling, keep=first.keep),

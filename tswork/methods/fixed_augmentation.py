@@ -24,7 +24,7 @@ from tswork.context import Context
 from tswork.data.batches import Batch
 from tswork.data.collection import DataInfo
 from tswork.methods.model import Model
-from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
+from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig
 from tswork.registry import register
 
 USUAL: tuple[dict[str, Any], ...] = (
@@ -67,7 +67,7 @@ class FixedAugmentation(WindowContrast[FixedAugmentationConfig]):
 
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
         given = View(batch.x, batch.lengths)
-        changed = changed_by(self._chosen(context, purpose), given, generator=draws(context, purpose))
+        changed = changed_by(self._chosen(context, purpose), given, generator=context.own_generator(purpose))
         restored: View = model.heads["changed_channels"](changed, given)
         return restored
 

@@ -52,7 +52,7 @@ from tswork.encoders.pooling import pool
 from tswork.errors import ModelUnfit
 from tswork.methods.base import Update, parameter_groups
 from tswork.methods.model import Model, frozen
-from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig, draws
+from tswork.methods.window_contrast import WindowContrast, WindowContrastConfig
 from tswork.objectives.autotcl import FEWEST_BLOCKS, global_info_nce
 from tswork.objectives.infots import leave_one_out
 from tswork.registry import register
@@ -138,7 +138,7 @@ class InfoTS(WindowContrast[InfoTSConfig]):
     def judged(self, model: Model, batch: Batch, context: Context) -> dict[str, Float[Tensor, ""]]:
         """The terms that the weights of the mixture minimise; no gradient reaches the encoder."""
         config = self.config
-        view = self._mixed(model, batch, draws(context, "meta"))
+        view = self._mixed(model, batch, context.own_generator("meta"))
         with frozen(model.encoder):
             z_x, z_v = (
                 gather_with_gradient(pool(model.encoder(one.x, batch.unequal_lengths, keep=one.keep), "max"))
@@ -151,7 +151,7 @@ class InfoTS(WindowContrast[InfoTSConfig]):
 
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
         with torch.no_grad():
-            return self._mixed(model, batch, draws(context, purpose))
+            return self._mixed(model, batch, context.own_generator(purpose))
 
     def health(self, model: Model, batch: Batch, context: Context) -> Mapping[str, Tensor]:
         """The weight of each augmentation in the mixture."""

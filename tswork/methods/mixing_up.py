@@ -37,7 +37,6 @@ from tswork.encoders.pooling import pooled, pooled_dim
 from tswork.methods.base import Update, build_encoder
 from tswork.methods.model import Model
 from tswork.methods.sequence_contrast import SequenceContrast, SequenceContrastConfig, projection
-from tswork.methods.window_contrast import draws
 from tswork.objectives.mixing_up import mixture_contrast
 from tswork.registry import register
 from tswork.training.distributed import gather_with_gradient
@@ -74,7 +73,7 @@ class MixingUp(SequenceContrast[MixingUpConfig]):
         return Model(encoder, info, heads={"project": head}, pooling=self.config.pooling)
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
-        mixture = self.mixed(batch, draws(context, "mixture"))
+        mixture = self.mixed(batch, context.own_generator("mixture"))
         mixed, z = self._vectors(model, batch, mixture)
         partner = mixture.partner + context.rank * len(batch)  # its place when the rows of all processes are together
         mixed, z, partner, share = map(gather_with_gradient, (mixed, z, partner, mixture.share))
@@ -82,7 +81,7 @@ class MixingUp(SequenceContrast[MixingUpConfig]):
         yield Update("model", {"loss": loss})
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
-        return self._vectors(model, batch, self.mixed(batch, draws(context, "panel")))
+        return self._vectors(model, batch, self.mixed(batch, context.own_generator("panel")))
 
     def mixed(self, batch: Batch, generator: torch.Generator) -> Mixture:
         """The mixtures of a batch."""

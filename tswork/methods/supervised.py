@@ -46,7 +46,6 @@ from tswork.methods.labelled_batches import check_labelled, labelled_batches
 from tswork.methods.model import Model, evaluating, label_column
 from tswork.methods.sequence_contrast import changed_view, padding_of, projection
 from tswork.methods.supervised_config import Stage, SupervisedConfig
-from tswork.methods.window_contrast import draws
 from tswork.metrics import classification
 from tswork.objectives.base import LabelledLoss, LabelledObjective
 from tswork.registry import register
@@ -142,7 +141,7 @@ class Supervised(Method[SupervisedConfig]):
     # Steps
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
-        vectors = self._seen(model, batch, draws(context, "views"))
+        vectors = self._seen(model, batch, context.own_generator("views"))
         labels = batch.codes[label_column(model)].repeat(len(vectors))
         embedded, labels = torch.cat(vectors) if len(vectors) > 1 else vectors[0], gather_with_gradient(labels)
         if self._stage == "contrast":
@@ -168,7 +167,7 @@ class Supervised(Method[SupervisedConfig]):
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor] | None:
         if not self.config.contrasts or self.config.views_per_item == 1:
             return None
-        first, second = self._seen(model, batch, draws(context, "panel"))
+        first, second = self._seen(model, batch, context.own_generator("panel"))
         return _projected(model, first), _projected(model, second)
 
     def _seen(self, model: Model, batch: Batch, generator: torch.Generator) -> list[Float[Tensor, "batch dim"]]:

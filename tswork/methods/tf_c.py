@@ -56,7 +56,6 @@ from tswork.methods.sequence_contrast import (
     padding_of,
     projection,
 )
-from tswork.methods.window_contrast import draws
 from tswork.objectives.info_nce import info_nce
 from tswork.objectives.tf_c import consistency
 from tswork.registry import register
@@ -144,7 +143,7 @@ class TFC(SequenceContrast[TFCConfig]):
 
     def updates(self, model: Model, batch: Batch, context: Context) -> Iterator[Update]:
         options = self.config
-        pairs = self._pairs(model, batch, draws(context, "views"))
+        pairs = self._pairs(model, batch, context.own_generator("views"))
         given, changed = (Pair(*map(gather_with_gradient, pair)) for pair in pairs)
         terms = {
             "time": options.contrast_weight * self._nt_xent(given.time, changed.time),
@@ -157,7 +156,7 @@ class TFC(SequenceContrast[TFCConfig]):
         yield Update("model", {**terms, "consistency": options.consistency_weight * close})
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
-        given, changed = self._pairs(model, batch, draws(context, "panel"))
+        given, changed = self._pairs(model, batch, context.own_generator("panel"))
         return torch.cat([given.time, given.frequency], dim=1), torch.cat([changed.time, changed.frequency], dim=1)
 
     def _nt_xent(self, a: Tensor, b: Tensor) -> Float[Tensor, ""]:

@@ -50,7 +50,6 @@ from tswork.methods.base import (
     steps_by_size,
 )
 from tswork.methods.model import Model
-from tswork.methods.window_contrast import draws
 from tswork.objectives.ts2vec import hierarchical_contrast
 from tswork.registry import register
 from tswork.wording import counted
@@ -125,7 +124,7 @@ class TS2Vec(Method[TS2VecConfig]):
             generator=context.host_generator(purpose),
             shortest=2 ** (self.config.temporal_unit + 1),
         )
-        masks = draws(context, f"{purpose}/masks")
+        masks = context.own_generator(f"{purpose}/masks")
         first, second = (crops.of(self._encode(model, crop, masks), crop) for crop in (crops.first, crops.second))
         return first, second, crops.overlap
 

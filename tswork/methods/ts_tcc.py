@@ -62,7 +62,6 @@ from tswork.methods.sequence_contrast import (
     padding_of,
     projection,
 )
-from tswork.methods.window_contrast import draws
 from tswork.objectives.info_nce import info_nce
 from tswork.objectives.ts_tcc import Rivals, future_contrast
 from tswork.registry import register
@@ -225,7 +224,7 @@ class TSTCC(SequenceContrast[TSTCCConfig]):
 
     def _frames(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> tuple[Frames, Frames]:
         """Frames of the weak and of the strong view, as they are predicted."""
-        generator, made = draws(context, purpose), []
+        generator, made = context.own_generator(purpose), []
         for changes in (self._weak, self._strong):
             view = changed_view(batch, changes, generator)
             frames = max_pooled(

@@ -97,7 +97,7 @@ class WindowContrast(Method[C]):
 
     @abstractmethod
     def changed(self, model: Model, batch: Batch, context: Context, *, purpose: str) -> View:
-        """The view of a batch; no gradient flows into it. Draws come from `draws(context, purpose)`."""
+        """The view of a batch; no gradient flows into it. Draws come from `context.own_generator(purpose)`."""
 
     def build(self, info: DataInfo, *, generator: torch.Generator) -> Model:
         encoder = build_encoder(self.config.encoder, info, generator=generator)
@@ -149,14 +149,14 @@ class WindowContrast(Method[C]):
     def contrast(self, model: Model, batch: Batch, view: View, context: Context) -> dict[str, Float[Tensor, ""]]:
         """The terms of the encoder's loss for a batch and its view."""
         config = self.config
-        window, other = self._pair(model, batch, view, draws(context, "masks"))
+        window, other = self._pair(model, batch, view, context.own_generator("masks"))
         terms = {"global": self._global(window, other)}
         if config.local_weight:
             terms["local"] = config.local_weight * local_info_nce(
                 window.values,
                 blocks=config.blocks,
                 variant="reference" if config.local_windows == "first" else "paper",
-                generator=draws(context, "local"),
+                generator=context.own_generator("local"),
                 lengths=None if batch.unequal_lengths is None else window.lengths,
             )
         return terms
@@ -180,7 +180,7 @@ class WindowContrast(Method[C]):
 
     def views(self, model: Model, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
         view = self.changed(model, batch, context, purpose="panel")
-        window, other = self._pair(model, batch, view, draws(context, "panel/masks"))
+        window, other = self._pair(model, batch, view, context.own_generator("panel/masks"))
         return pool(window, "max"), pool(other, "max")
 
     def _pair(self, model: Model, batch: Batch, view: View, masks: torch.Generator) -> tuple[Frames, Frames]:
@@ -217,8 +217,3 @@ def _all_kept(view: View) -> Bool[Tensor, "batch time"]:
 def _compares_rows(module: nn.Module) -> bool:
     """Whether what becomes of a row depends on the others of its batch."""
     return any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in module.modules())
-
-
-def draws(context: Context, purpose: str) -> torch.Generator:
-    """A generator for what is drawn for the windows of a batch; every process has its own."""
-    return context.generator(f"{purpose}/{context.rank}" if context.rank else purpose)
