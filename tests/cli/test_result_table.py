@@ -9,6 +9,7 @@ from tswork.cli.console import result_table
 from tswork.pipeline.outcome import outcome
 from tswork.protocols.base import make_rows
 from tswork.protocols.continual import Continual
+from tswork.protocols.finetune_fraction import FinetuneFraction
 from tswork.protocols.probe_classify import ProbeClassify
 from tswork.protocols.ridge_forecast import RidgeForecast
 
@@ -52,6 +53,23 @@ def test_as_markdown_the_best_row_is_bold_whichever_way_is_better() -> None:
         "| far | 1.0000 |",
         "| undefined | - |",
     ]
+
+
+def test_a_share_that_has_figures_stands_for_a_mean_that_is_not_defined_and_without_any_there_is_no_best_row() -> None:
+    nan = float("nan")
+    rows = make_rows(
+        [
+            (row, role, "macro_f1", at, value)
+            for row, role, half in (("random", "control", 0.5), ("ours", "candidate", 0.6))
+            for at, value in (("", nan), ("100%", nan), ("50%", half), ("1%", nan))
+        ]
+    )
+    table = outcome("tune", rows, FinetuneFraction).markdown().splitlines()
+    assert table[0] == "**tune, 50%** (macro_f1: greater is better)"
+    assert table[-2:] == ["| random | 0.5000 |", "| **ours** | 0.6000 |"]
+    nothing = outcome("tune", rows.assign(value=nan), FinetuneFraction)
+    assert (nothing.title, nothing.best) == ("tune", None)
+    assert nothing.markdown().splitlines()[-1] == "| ours | - |"
 
 
 def test_what_a_protocol_shows_it_has() -> None:

@@ -32,10 +32,10 @@ class Outcome:
 
     @property
     def best(self) -> str | None:
-        """The row with the best headline."""
-        if self.headline not in self.figures:
+        """The row with the best headline; None where no row has one."""
+        headline = self.figures.get(self.headline, pd.Series(dtype=float)).dropna()
+        if headline.empty:
             return None
-        headline = self.figures[self.headline]
         return str(headline.idxmax() if self.greater_is_better else headline.idxmin())
 
     def markdown(self) -> str:
@@ -54,8 +54,16 @@ def shown(figure: float) -> str:
 
 
 def outcome(title: str, rows: pd.DataFrame, protocol: type[Protocol[Any]]) -> Outcome:
-    """The table of a result's rows, repeated rows averaged; a protocol may name the metrics that are shown."""
-    whole = rows[(rows["at"] == "") & ~rows["metric"].str.contains(".", regex=False)]  # the first head's metrics
+    """The table of a result's rows, repeated rows averaged; a protocol may name the metrics that are shown.
+
+    Where the whole has no headline (a mean over shares of the labels of which one was too small), the first place that has one stands
+    for it, and the title names it.
+    """
+    first_head = rows[~rows["metric"].str.contains(".", regex=False)]
+    known = first_head.loc[(first_head["metric"] == protocol.headline) & first_head["value"].notna(), "at"]
+    place = "" if known.empty or (known == "").any() else str(known.iloc[0])
+    whole = first_head[first_head["at"] == place]
+    title = f"{title}, {place}" if place else title
     metrics = [one for one in dict.fromkeys(whole["metric"]) if not protocol.summary or one in protocol.summary]
     figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False, dropna=False)
     roles = dict(zip(whole["row"].astype(str), whole["role"].astype(str), strict=True))
