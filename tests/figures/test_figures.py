@@ -39,7 +39,7 @@ def predictions(
 
 def test_forecasts_are_shown_from_evenly_spread_origins() -> None:
     figure = example_forecasts(predictions(), examples=3)
-    assert [text.get_text() for panel in figure.axes for text in panel.texts] == [
+    assert [panel.get_title(loc="right") for panel in figure.axes] == [
         "from step 0",
         "from step 20",
         "from step 40",
@@ -47,6 +47,16 @@ def test_forecasts_are_shown_from_evenly_spread_origins() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "persistence", "ours"]
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert np.asarray(lines["ours"].get_ydata()).tolist() == [1, 2, 3, 4]
+
+
+def test_a_control_beside_persistence_is_grey_as_that_is_and_dotted() -> None:
+    table = predictions()
+    best = table[table["row"] == "persistence"].assign(row="ridge")
+    figure = example_forecasts(pd.concat([table, best]), control="ridge")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "persistence", "ridge", "ours"]
+    looks = {line.get_label(): line for line in figure.axes[0].lines}
+    assert looks["ridge"].get_color() == looks["persistence"].get_color() != looks["ours"].get_color()
+    assert [looks[row].is_dashed() for row in ("ridge", "persistence", "ours")] == [True, True, False]
 
 
 def test_history_stands_before_the_forecast() -> None:
@@ -134,7 +144,7 @@ def test_the_running_median_of_a_falling_curve_begins_and_ends_where_the_curve_d
 
 def test_new_tasks_are_marked_on_the_curves() -> None:
     figure = training_curves({"loss": [(step, 1.0) for step in range(30)]}, borders=(10, 20))
-    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() != "-"]
+    places = [np.asarray(line.get_xdata())[0] for line in figure.axes[0].lines if line.get_linestyle() != "-"]
     assert places == [10, 20]
     assert figure.axes[0].get_xlabel().endswith("dotted: a new task")
 
@@ -144,5 +154,5 @@ def test_forecasts_of_times_say_when_they_start_and_of_many_targets_that_there_a
     table["time"] = pd.Timestamp("2024-05-01 06:00") + pd.to_timedelta(table["step"], unit="h")
     figure = example_forecasts(table)
     assert [panel.get_title() for panel in figure.axes] == ["a", "b", "c"]
-    assert figure.axes[0].texts[0].get_text() == "from 2024-05-01 07:00"
+    assert figure.axes[0].get_title(loc="right") == "from 2024-05-01 07:00"
     assert figure.legends[0].get_title().get_text() == "Forecasts of 4 steps, 3 of 4 targets"

@@ -481,13 +481,26 @@ def test_a_figure_of_forecasts_is_recorded() -> None:
     assert set(recorder.figures) == {"forecasts"}
 
 
+def test_the_figure_has_the_best_control_on_past_values_and_the_predictions_do_not() -> None:
+    split, recorder = toy_series(lengths=(400,)), MemoryRecorder()
+    result = RidgeForecast(SMALL).evaluate({"ours": [toy_model(split.train)]}, split, Context(recorder=recorder))
+    assert result.predictions is not None
+    assert set(result.predictions["row"]) == {"persistence", "ours"}
+    whole = result.rows[(result.rows["metric"] == "mse") & (result.rows["at"] == "")].set_index("row")["value"]
+    best = whole[["persistence", "seasonal_naive", "ridge_lags", "ridge_relative_lags"]].idxmin()
+    assert best != "persistence", "otherwise this tells nothing"
+    figure = recorder.figures["forecasts"]
+    assert not isinstance(figure, Path)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "persistence", best, "ours"]
+
+
 def test_the_figure_shows_the_whole_test_part_and_not_its_beginning_alone() -> None:
     split, recorder = toy_series(lengths=(800,)), MemoryRecorder()
     config = SMALL.model_copy(update={"keep_every": 4})
     RidgeForecast(config).evaluate({"ours": [toy_model(split.train)]}, split, Context(recorder=recorder))
     figure = recorder.figures["forecasts"]
     assert not isinstance(figure, Path)
-    starts = [panel.texts[0].get_text() for panel in figure.axes[::2]]
+    starts = [panel.get_title(loc="right") for panel in figure.axes[::2]]
     hours = [pd.Timestamp(text.removeprefix("from ")).value // 3_600_000_000_000 for text in starts]
     assert len(hours) == 3
     assert hours[0] < 620, "the test part is from step 600 to 800"

@@ -20,6 +20,7 @@ def example_forecasts(
     predictions: pd.DataFrame,
     history: pd.DataFrame | None = None,
     *,
+    control: str = "",
     horizon: int | None = None,
     examples: int = 3,
     targets: int = 3,
@@ -28,7 +29,7 @@ def example_forecasts(
 
     `predictions` has columns row, horizon, sequence, origin, step, target, truth, prediction, and time where the data have times;
     `history` has sequence, origin, step (0 is the origin), target, value. `horizon` defaults to the middle one. The row
-    `persistence` is drawn dashed and grey. Raises `ValueError` when the horizon has no forecasts.
+    `persistence` is drawn dashed and grey, and so, dotted, is another `control`. Raises `ValueError` when the horizon has no forecasts.
     """
     from matplotlib.figure import Figure
 
@@ -40,7 +41,8 @@ def example_forecasts(
     origins = _spread(shown[["sequence", "origin"]].drop_duplicates(), history, examples)
     every = list(shown["target"].unique())
     names = every[:targets]
-    rows = sorted(shown["row"].unique(), key=lambda row: (row != "persistence", list(shown["row"].unique()).index(row)))
+    found = list(shown["row"].unique())
+    rows = sorted(found, key=lambda row: (row != "persistence", row != control, found.index(row)))
     figure = Figure(figsize=(3.4 + 3.8 * len(names), 0.9 + 1.75 * len(origins)), layout="constrained")
     panels = figure.subplots(len(origins), len(names), squeeze=False, sharex=True)
     for line, (sequence, origin) in enumerate(origins):
@@ -51,13 +53,13 @@ def example_forecasts(
                 past = history[(history["sequence"] == sequence) & (history["origin"] == origin)]
                 past = past[past["target"] == target]
             panel = panels[line, column]
-            _draw(panel, shown[mask], past, rows, reach=int(chosen))
+            _draw(panel, shown[mask], past, rows, control=control, reach=int(chosen))
             panel.set_ylabel(str(target) if len(names) == 1 else "" if column else "original unit", color=TEXT)
             if line == 0 and len(names) > 1:
                 panel.set_title(str(target), fontsize=10, color=TEXT)
             where = _start(shown[mask], origin)
             where = where if predictions["sequence"].nunique() == 1 else f"{sequence}, {where}"
-            panel.text(0.01, 0.96, where, transform=panel.transAxes, fontsize=8, color=MUTED, va="top")
+            panel.set_title(where, fontsize=8, color=MUTED, loc="right", pad=2)
     for panel in panels[-1]:
         panel.set_xlabel("steps after the last known one", color=TEXT)
     of = f", {len(names)} of {counted(len(every), 'target')}" if len(names) < len(every) else ""
@@ -77,7 +79,9 @@ def _start(forecast: pd.DataFrame, origin: int) -> str:
     return f"from {first:%Y-%m-%d}" if first == first.normalize() else f"from {first:%Y-%m-%d %H:%M}"
 
 
-def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: list[str], *, reach: int) -> None:
+def _draw(
+    panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: list[str], *, control: str, reach: int
+) -> None:
     plain_axes(panel)
     truth = shown[shown["row"] == rows[0]]
     step, value = truth["step"].to_numpy(), truth["truth"].to_numpy()
@@ -88,10 +92,10 @@ def _draw(panel: Axes, shown: pd.DataFrame, past: pd.DataFrame | None, rows: lis
     panel.ticklabel_format(axis="y", useOffset=False)
     panel.axvline(0, color=MUTED, linewidth=0.8)
     panel.plot(step, value, color=TEXT, linewidth=1.1, label="truth")
-    colours = iter(COLOURS)
+    colours, dashes = iter(COLOURS), {control: (0, (1, 1)), "persistence": (0, (4, 2))}
     for row in rows:
         of_row = shown[shown["row"] == row]
-        style = {"color": MUTED, "linestyle": (0, (4, 2))} if row == "persistence" else {"color": next(colours)}
+        style = {"color": MUTED, "linestyle": dashes[row]} if row in dashes else {"color": next(colours)}
         panel.plot(of_row["step"], of_row["prediction"], linewidth=1.6, label=row, **style)
     panel.margins(x=0.01)
 

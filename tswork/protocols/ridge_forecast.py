@@ -133,7 +133,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         return self.config.window
 
     def evaluate(self, candidates: Mapping[str, Sequence[Model]], split: Split, context: Context) -> Result:
-        """Judge the last model of each candidate; figures go to the recorder.
+        """Judge the last model of each candidate; a figure of examples, with the best control on past values, goes to the recorder.
 
         Units are forecast starts (`unit`: step inside the sequence `group`). Predictions are those of the candidates and
         of persistence, every `keep_every` steps of the test part.
@@ -146,15 +146,19 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         period, warnings = self._season(test)
         for name, forecaster in _naive_forecasters(period).items():
             for horizon in self.horizons:
-                scores.add(name, "control", horizon, forecaster, keep=name == "persistence")
+                scores.add(name, "control", horizon, forecaster, keep=True)
         encoded = Represented(models, samples, context)
         for row in self.ridge_rows(models):
             scores.take(kept_row(row.name, partial(self._judged, row, encoded), context))
         result = scores.result()
-        if result.predictions is not None and len(result.predictions):
-            context.recorder.figure("forecasts", example_forecasts(result.predictions, scores.history()))
+        kept = result.predictions
+        if kept is not None and len(kept):
+            best = self._best_control(result.rows, set(kept["row"]))
+            pictured = _only(kept, result.rows, {"persistence", best})
+            context.recorder.figure("forecasts", example_forecasts(pictured, scores.history(), control=best))
+        predictions = None if kept is None else _only(kept, result.rows, {"persistence"})
         beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
-        return replace(result, warnings=(*warnings, *beaten))
+        return replace(result, predictions=predictions, warnings=(*warnings, *beaten))
 
     def predict(
         self,
@@ -210,11 +214,17 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         train, validation, test = encoded.by(row.model)
         scores = self._scores(test)
         for horizon, head in fit_horizons(row, train, validation, self.horizons, select=self.config.select):
-            scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=row.role == "candidate")
+            keep = row.role == "candidate" or row.model is None
+            scores.add(row.name, row.role, horizon, fitted_forecaster(row, head), keep=keep)
             scores.penalty(row.name, horizon, head.penalty, head.scale)
             if row.role == "candidate" or self.config.keep_heads == "all":
                 scores.keep_head(row.name, horizon, {"weights": head.weights, "intercept": head.intercept})
         return scores.judged()
+
+    def _best_control(self, rows: pd.DataFrame, kept: set[str]) -> str:
+        """The control with the best headline of those whose forecasts were kept."""
+        whole = rows[(rows["metric"] == self.headline) & (rows["at"] == "") & (rows["role"] == "control")]
+        return str(whole[whole["row"].isin(kept)].set_index("row")["value"].idxmin())
 
     def _scores(self, test: Sample) -> Scores:
         return Scores(test, self.horizons, keep_every=self.config.keep_every or max(self.horizons))
@@ -294,6 +304,12 @@ def _warn_of_short_histories(origins: Origins, window: int) -> None:
             f" (the shortest {int(steps.min())}); past values repeat the first, and an encoder takes what is before as missing"
         )
         warnings.warn(text, TsworkWarning, stacklevel=3)
+
+
+def _only(forecasts: pd.DataFrame, rows: pd.DataFrame, controls: set[str]) -> pd.DataFrame:
+    """The forecasts of the candidates and of some controls."""
+    candidates = rows.loc[rows["role"] == "candidate", "row"]
+    return forecasts[forecasts["row"].isin({*controls, *candidates})].reset_index(drop=True)
 
 
 def _naive_forecasters(period: int | None) -> dict[str, Forecaster]:
