@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
@@ -42,7 +44,8 @@ def told_steps(collection: Collection) -> str:
     if collection.times is None or len(collection.times) < 3:
         return ""
     usual, odd = odd_steps(collection)
-    rows = [row for row in sequences_at(collection, odd) if not _of_a_calendar(collection, row)]
+    of_calendar = lru_cache(_of_a_calendar)  # series of one table mostly share their stamps
+    rows = [row for row in sequences_at(collection, odd) if not of_calendar(_stamps(collection, row))]
     if not rows:
         return ""
     steps = len(collection.times) - int((collection.lengths > 0).sum())
@@ -59,8 +62,13 @@ def with_told_steps(collection: Collection) -> Collection:
     return collection.replaced(notes=(*collection.notes, told))
 
 
-def _of_a_calendar(collection: Collection, row: int) -> bool:
-    """Whether a sequence by itself has even steps, or those of months or working days; one step is even."""
+def _stamps(collection: Collection, row: int) -> bytes:
     assert collection.times is not None
     first, last = (int(bound) for bound in collection.offsets[row : row + 2])
-    return last - first < 3 or pd.infer_freq(pd.DatetimeIndex(collection.times[first:last].numpy())) is not None
+    return collection.times[first:last].numpy().tobytes()
+
+
+def _of_a_calendar(stamps: bytes) -> bool:
+    """Whether a sequence by itself has even steps, or those of months or working days; one step is even."""
+    times = np.frombuffer(stamps, np.int64)
+    return len(times) < 3 or pd.infer_freq(pd.DatetimeIndex(times)) is not None
