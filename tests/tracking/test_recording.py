@@ -15,6 +15,7 @@ from tests.tracking.projects import Recorded, artifacts, run
 from tswork.data.places import Places
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
+from tswork.tracking.reporter import over_members
 
 SWEEP = PIPELINE + "description: waves of two classes\ntags: {team: 'a?b', 'odd key!': x}\nsweep: {seed: [1, 2]}\n"
 
@@ -51,6 +52,16 @@ def test_parameters_are_the_resolved_options_flat_with_dots(recorded: Recorded) 
     assert params["stages.probe.needs"] == "['ts2vec']"
     assert params["data.split.by"] == "official"
     assert "None" not in params.values()
+
+
+def test_a_figure_is_averaged_over_the_members_in_which_it_is_defined() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert over_members("tune/macro_f1", [0.5, nan, 1.0, inf]) == {
+        "tune/macro_f1": 0.75,
+        "tune/macro_f1.std": pytest.approx(0.5 / 2**0.5),
+    }
+    assert over_members("tune/macro_f1", [0.5, nan]) == {"tune/macro_f1": 0.5}
+    assert over_members("tune/macro_f1", [nan, nan]) == {}
 
 
 def test_the_parent_shows_what_its_members_share_and_what_was_swept(recorded: Recorded) -> None:

@@ -165,10 +165,10 @@ def _difference(
         raise ValueError("the two rows share no units; they were judged on different data")
     mean = float(np.mean([one[key].value - other[key].value for key in shared]))
     groups = len({name for key in shared for name in cells[key].group})
-    if groups < MIN_PAIRS:
-        return Difference(mean, math.nan, float(groups), TOO_FEW)
     if math.isnan(mean):
         return Difference(mean, math.nan, float(groups), UNDEFINED)
+    if groups < MIN_PAIRS:
+        return Difference(mean, math.nan, float(groups), TOO_FEW)
     differences = np.stack([one[key].values - other[key].values for key in shared])
     defined = ~np.isnan(differences)
     usable = defined.any(axis=0)
