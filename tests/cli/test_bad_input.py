@@ -372,3 +372,29 @@ def test_a_bug_is_shown_with_its_traceback_and_where_to_report_it(
     assert "this is a bug of tswork; please report it" in done.err
     assert "Traceback" in done.err
     assert json.loads(done.out)
+
+
+@pytest.mark.parametrize("name", ["a_file/x.csv", "folder"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "p.yaml", "waves.npz"),
+        ("embed", "p.yaml", "waves.npz"),
+        ("schema",),
+        ("init", "quickstart"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_any_work(
+    folder: Path, arguments: tuple[str, ...], name: str
+) -> None:
+    (folder / "a_file").touch()
+    (folder / "folder").mkdir()
+    done = tswork(folder, *arguments, "--out", name)
+    assert done.code == 2
+    assert done.err.startswith(name)
+    assert "Traceback" not in done.err
+
+
+def test_the_folder_of_a_file_to_write_is_made(folder: Path) -> None:
+    assert tswork(folder, "init", "quickstart", "--out", "new folder/Übung/q.yaml").code == 0
+    assert (folder / "new folder" / "Übung" / "q.yaml").read_text(encoding="utf-8").startswith("#")
