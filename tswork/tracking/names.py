@@ -72,4 +72,9 @@ def first_line(error: BaseException) -> str:
         return cause[1].strip()
     if "timed out" in text:
         return "it did not answer in time"
+    refused = re.search(
+        r"^\([\w.]+Error\) (.+)$", text, re.MULTILINE
+    )  # of a database, behind what its library says of itself
+    if refused is not None:
+        return refused[1][:300]
     return (text.partition("\n")[0] or type(error).__name__)[:300]
