@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tswork.disk import make_folder
 from tswork.errors import InvalidInput, Location, Problem
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     with _told(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         if out.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if not os.access(out if out.exists() else out.parent, os.W_OK):
