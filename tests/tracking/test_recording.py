@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 
+import tswork
 from tests.pipeline.waves import PIPELINE
 from tests.tracking.projects import Recorded, artifacts, run
 from tswork.data.places import Places
@@ -212,3 +213,22 @@ def test_a_pipeline_without_a_sweep_has_a_parent_and_one_child(tmp_path: Path) -
         for name, value in child.data.metrics.items()
         if name.startswith("probe/") and name.endswith("/accuracy")
     }
+
+
+def test_new_data_are_predicted_by_the_id_of_a_run_and_its_beginning(recorded: Recorded) -> None:
+    project = Path(recorded.parent.data.tags["mlflow.source.name"]).parent
+    by_file = tswork.predict(project / "waves.yaml", project / "waves.npz", root=project, member="seed=2")
+    parent, child = recorded.parent.info.run_id, recorded.children[1].info.run_id
+    for run_id, member in ((child, None), (child[:12], None), (parent, "seed=2")):
+        by_id = tswork.predict(run_id, project / "waves.npz", root=project, member=member)
+        pd.testing.assert_frame_equal(by_id, by_file)
+
+
+def test_a_run_knows_where_the_files_of_its_card_are(tmp_path: Path) -> None:
+    cards = tmp_path / "data_cards"
+    cards.mkdir()
+    (cards / "w.yaml").write_text("reader: arrays\npath: ../waves.npz\nsplit: {by: official}\n")
+    block = PIPELINE[PIPELINE.index("data:") : PIPELINE.index("encoder:")]
+    done = run(tmp_path, PIPELINE.replace(block, "data: {card: w}\n"))
+    by_id = tswork.predict(done.children[0].info.run_id, tmp_path / "waves.npz", root=tmp_path)
+    pd.testing.assert_frame_equal(by_id, tswork.predict(tmp_path / "waves.yaml", tmp_path / "waves.npz", root=tmp_path))

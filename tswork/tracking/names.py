@@ -8,6 +8,8 @@ import re
 PIPELINE = "tswork.pipeline"
 MEMBER = "tswork.member"
 AXES = "tswork.axes"
+BESIDE = "tswork.beside"
+"""Keys of the data that another file than the pipeline gave (a card), and the folders of these files."""
 STAGE = "tswork.stage."
 """Followed by a stage's name: its component, its key, and what became of it."""
 STAGE_KEY = "tswork.stage_key"

@@ -209,6 +209,7 @@ class MlflowMember:
             names.LEVEL: "member",
             names.MEMBER: self._member.name,
             names.AXES: json.dumps(self._member.axes),
+            names.BESIDE: json.dumps(_given_elsewhere(self._plan, self._member)),
             names.SEED: str(header.seed),
         }
         for stage in self._planned.stages:
@@ -254,6 +255,12 @@ def _headlines(member: Member) -> set[tuple[str, str]]:
 def _identity(plan: Plan, member: Member) -> str:
     """What a run of a member is about: where it is recorded, and every option of its pipeline."""
     return key_of([plan.pipeline.experiment, plan.pipeline.name, member.name, resolved_yaml(member)])
+
+
+def _given_elsewhere(plan: Plan, member: Member) -> dict[str, str]:
+    """The folder of each key of the data that does not stand beside the pipeline; its paths are sought there."""
+    own = Path(plan.pipeline.path).absolute().parent
+    return {key: str(folder) for key, folder in member.data.beside.items() if folder != own}
 
 
 def _origin(plan: Plan) -> dict[str, str]:
