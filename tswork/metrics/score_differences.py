@@ -48,7 +48,8 @@ class ScoredMetric:
         probe = f".{rest.pop(0)}" if rest and f"predicted.{rest[0]}" in units else ""
         of_groups = bool(rest) and "level" in units
         known = figure in METRICS and {"truth", f"predicted{probe}", f"score{probe}/0"} <= set(units)
-        return ScoredMetric(figure, probe, of_groups) if known and len(rest) == of_groups else None
+        # What is left is the name of the groups, which may hold dots itself.
+        return ScoredMetric(figure, probe, of_groups) if known and bool(rest) == of_groups else None
 
     @staticmethod
     def required(metric: str, units: pd.DataFrame) -> ScoredMetric:

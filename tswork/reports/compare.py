@@ -133,7 +133,10 @@ def _absent(judged: Sequence[Judgement], metric: str | None, at: str) -> str:
     if metric is not None and metric not in metrics:
         return f"there is no metric {metric!r}. {did_you_mean(metric, metrics)}"
     places = {str(place) for one in judged for place in one.rows["at"]} - {""}
-    return f"there is nothing at {at!r}. {did_you_mean(at, places)}"
+    remedy = (
+        did_you_mean(at, places) if places else "These results have figures of the whole alone; leave the place out."
+    )
+    return f"there is nothing at {at!r}. {remedy}"
 
 
 def _figures(group: Sequence[Judgement], metric: str, at: str) -> list[_Figure]:
