@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.cli.commands import Done, tswork
 from tests.pipeline.waves import PIPELINE, write_pipeline
 from tests.tracking.projects import add_database
+from tswork.cli.writing import write_frame
 from tswork.store import Store
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -439,3 +441,11 @@ def test_gc_does_not_count_what_could_not_be_removed(folder: Path, monkeypatch: 
 def test_the_folder_of_a_file_to_write_is_made(folder: Path) -> None:
     assert tswork(folder, "init", "quickstart", "--out", "new folder/Übung/q.yaml").code == 0
     assert (folder / "new folder" / "Übung" / "q.yaml").read_text(encoding="utf-8").startswith("#")
+
+
+def test_numbers_beside_words_can_be_written_as_parquet(tmp_path: Path) -> None:
+    write_frame(pd.DataFrame({"age": [12, "unknown", None], "e0": [0.5, 1.0, 2.0]}), tmp_path / "e.parquet")
+    back = pd.read_parquet(tmp_path / "e.parquet")
+    assert back["age"].tolist()[:2] == ["12", "unknown"]
+    assert back["age"].isna().tolist() == [False, False, True]
+    assert back["e0"].tolist() == [0.5, 1.0, 2.0]

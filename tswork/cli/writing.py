@@ -36,9 +36,11 @@ def write_text(text: str, out: Path) -> None:
 
 def write_frame(frame: pd.DataFrame, out: Path, *, digits: str | None = None) -> None:
     """A table, as Parquet where the file is called so, else as CSV. Raises `InvalidInput` when the disk refuses."""
+    from tswork.data.stored import plain_columns
+
     with _told(out):
         if out.suffix == ".parquet":
-            frame.to_parquet(out, index=False)
+            plain_columns(frame).to_parquet(out, index=False)
         else:
             frame.to_csv(out, index=False, float_format=digits)
 
