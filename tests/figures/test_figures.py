@@ -136,7 +136,7 @@ def test_the_running_median_of_a_falling_curve_begins_and_ends_where_the_curve_d
 
 def test_new_tasks_are_marked_on_the_curves() -> None:
     figure = training_curves({"loss": [(step, 1.0) for step in range(30)]}, borders=(10, 20))
-    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() != "-"]
+    places = [np.asarray(line.get_xdata())[0] for line in figure.axes[0].lines if line.get_linestyle() != "-"]
     assert places == [10, 20]
     assert figure.axes[0].get_xlabel().endswith("dotted: a new task")
 

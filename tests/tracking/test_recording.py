@@ -14,8 +14,10 @@ import tswork
 from tests.pipeline.waves import PIPELINE
 from tests.tracking.projects import Recorded, artifacts, run
 from tswork.data.places import Places
+from tswork.errors import TsworkWarning
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
+from tswork.tracking.reading import judgements
 from tswork.tracking.reporter import over_members
 
 SWEEP = PIPELINE + "description: waves of two classes\ntags: {team: 'a?b', 'odd key!': x}\nsweep: {seed: [1, 2]}\n"
@@ -232,3 +234,13 @@ def test_a_run_knows_where_the_files_of_its_card_are(tmp_path: Path) -> None:
     done = run(tmp_path, PIPELINE.replace(block, "data: {card: w}\n"))
     by_id = tswork.predict(done.children[0].info.run_id, tmp_path / "waves.npz", root=tmp_path)
     pd.testing.assert_frame_equal(by_id, tswork.predict(tmp_path / "waves.yaml", tmp_path / "waves.npz", root=tmp_path))
+
+
+def test_results_whose_files_are_gone_are_named(tmp_path: Path) -> None:
+    done = run(tmp_path, PIPELINE)
+    child = done.children[0].info.run_id
+    assert [one.stage for one in judgements(done.tracking, ["waves"])] == ["probe"]
+    (gone,) = (tmp_path / ".tswork").rglob(f"{child}/artifacts/probe/rows.parquet")
+    gone.unlink()
+    with pytest.warns(TsworkWarning, match=f"without probe of run {child[:8]}, whose results are not among the files"):
+        assert judgements(done.tracking, ["waves"]) == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tswork.cli.options import Root
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def gc(
