@@ -26,6 +26,14 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
+def make_folder(folder: Path) -> None:
+    """A folder and those above it. Raises `NotADirectoryError` where a file stands in its place, or in that of one above."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from error
+
+
 def flush(path: Path) -> None:
     """Wait until a file, or what a folder lists, lies on the disk and not in the system's memory alone."""
     descriptor = os.open(path, os.O_RDONLY)

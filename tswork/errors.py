@@ -170,8 +170,8 @@ class StoreUnwritable(TsworkError):
 
     def __str__(self) -> str:
         return (
-            f"could not write to the store at {self.path}: {self.reason}. Free space (`tswork gc`) or choose another --root,"
-            " then run again; finished stages are kept."
+            f"could not write to the store at {self.path}: {self.reason}. Mend its permissions, free space (`tswork gc`) or choose"
+            " another --root, then run again; finished stages are kept."
         )
 
 

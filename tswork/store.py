@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tswork.disk import flush
+from tswork.disk import flush, make_folder
 from tswork.errors import ResultAltered, StoreUnwritable
 
 DONE = "done.json"
 PIECES = "pieces"
 """In a workspace: the store of the pieces that are finished already."""
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
+"""What a disk says that cannot take a result; ENOTDIR where a folder of the store's path is a file."""
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
@@ -140,7 +142,7 @@ class Store:
         """A folder for unfinished work under a key; it outlives the process and goes when the entry is finished."""
         folder = self._beside(key, "work")
         with self._guarded(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         return folder
 
     def has_work(self, key: str, name: str) -> bool:
@@ -157,7 +159,7 @@ class Store:
         """Hold the key against other processes; waits while a living process holds it."""
         path = self._beside(key, "lock")
         with self._guarded(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             token = _acquire(path)
         stop = threading.Event()
         beat = threading.Thread(target=_heartbeat, args=(path, stop), daemon=True, name=f"lock {key[:8]}")
@@ -242,7 +244,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG):
+            if error.errno in REFUSALS:
                 raise StoreUnwritable(str(path), error.strerror or str(error)) from error
             raise
 

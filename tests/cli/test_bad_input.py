@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.cli.commands import Done, tswork
 from tests.pipeline.waves import PIPELINE, write_pipeline
 from tests.tracking.projects import add_database
+from tswork.cli.writing import write_frame
+from tswork.store import Store
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
@@ -359,6 +362,37 @@ def test_wrong_arguments_are_told_with_the_usage_and_as_json(folder: Path, argum
     assert done.err.startswith("Usage: tswork ")
 
 
+def test_an_interruption_anywhere_is_one_sentence_and_one_document(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tswork.pipeline.plan.make_plan", interrupted)
+    done = tswork(folder, "plan", "waves.yaml", "--json")
+    assert done.code == 130
+    told = "interrupted; finished stages are kept, and `tswork run` goes on from the last checkpoint"
+    assert done.err.strip() == told
+    assert done.document["error"] == {"kind": "KeyboardInterrupt", "message": told, "exit_code": 130}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "waves.yaml", "--root", "a_file"),
+        ("data", "add", "mine", "waves.npz", "--root", "a_file"),
+        ("data", "make", "synthetic_varieties", "a_file/set"),
+    ],
+)
+def test_a_folder_that_is_a_file_is_no_bug_of_ours(folder: Path, arguments: tuple[str, ...]) -> None:
+    (folder / "a_file").touch()
+    done = tswork(folder, *arguments)
+    assert done.code == 1
+    assert "a_file" in done.err
+    assert "Not a directory" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_a_bug_is_shown_with_its_traceback_and_where_to_report_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,3 +406,46 @@ def test_a_bug_is_shown_with_its_traceback_and_where_to_report_it(
     assert "this is a bug of tswork; please report it" in done.err
     assert "Traceback" in done.err
     assert json.loads(done.out)
+
+
+@pytest.mark.parametrize("name", ["a_file/x.csv", "folder"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "p.yaml", "waves.npz"),
+        ("embed", "p.yaml", "waves.npz"),
+        ("schema",),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_any_work(
+    folder: Path, arguments: tuple[str, ...], name: str
+) -> None:
+    (folder / "a_file").touch()
+    (folder / "folder").mkdir()
+    done = tswork(folder, *arguments, "--out", name)
+    assert done.code == 2
+    assert done.err.startswith(f"{name}  cannot be written: {'Not a directory' if '/' in name else 'it is a folder'}")
+    assert "Traceback" not in done.err
+
+
+def test_gc_does_not_count_what_could_not_be_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(folder / ".tswork" / "store").compute("a" * 64, lambda entry: (entry / "x").write_text("12345"))
+    assert tswork(folder, "gc", "--older-than", "0", "--dry-run").out == "would remove 1, 5 B; the store holds 5 B\n"
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as a folder that may not be written
+    done = tswork(folder, "gc", "--older-than", "0")
+    assert done.code == 1
+    assert done.out == "removed 0, 0 B; the store holds 5 B\n"
+    assert "1 of 1 could not be removed" in done.err
+
+
+def test_the_folder_of_a_file_to_write_is_made(folder: Path) -> None:
+    assert tswork(folder, "init", "quickstart", "--out", "new folder/Übung/q.yaml").code == 0
+    assert (folder / "new folder" / "Übung" / "q.yaml").read_text(encoding="utf-8").startswith("#")
+
+
+def test_numbers_beside_words_can_be_written_as_parquet(tmp_path: Path) -> None:
+    write_frame(pd.DataFrame({"age": [12, "unknown", None], "e0": [0.5, 1.0, 2.0]}), tmp_path / "e.parquet")
+    back = pd.read_parquet(tmp_path / "e.parquet")
+    assert back["age"].tolist()[:2] == ["12", "unknown"]
+    assert back["age"].isna().tolist() == [False, False, True]
+    assert back["e0"].tolist() == [0.5, 1.0, 2.0]

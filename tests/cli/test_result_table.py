@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 from rich.console import Console
 
+from tests.pipeline.waves import write_pipeline
 from tswork.cli.console import result_table
-from tswork.pipeline.outcome import outcome
-from tswork.protocols.base import make_rows
+from tswork.data.places import Places
+from tswork.pipeline.loading import load_pipeline
+from tswork.pipeline.outcome import outcome, outcomes
+from tswork.pipeline.runner import MemberReport
+from tswork.protocols.base import Result, make_rows
 from tswork.protocols.continual import Continual
 from tswork.protocols.finetune_fraction import FinetuneFraction
 from tswork.protocols.probe_classify import ProbeClassify
@@ -70,6 +76,23 @@ def test_a_share_that_has_figures_stands_for_a_mean_that_is_not_defined_and_with
     nothing = outcome("tune", rows.assign(value=nan), FinetuneFraction)
     assert (nothing.title, nothing.best) == ("tune", None)
     assert nothing.markdown().splitlines()[-1] == "| ours | - |"
+
+
+def test_the_title_tells_how_many_of_the_seeds_have_a_figure(tmp_path: Path) -> None:
+    write_pipeline(tmp_path)
+    stages = load_pipeline(tmp_path / "waves.yaml", places=Places.here(tmp_path)).members[0].stages
+    values = (0.5, float("nan"), 0.75)
+    members = [
+        MemberReport(
+            f"seed={seed}",
+            {"seed": seed},
+            None,
+            results={"probe": Result(make_rows([("ts2vec", "candidate", "accuracy", "", value)]))},
+        )
+        for seed, value in enumerate(values)
+    ]
+    assert [one.title for one in outcomes(stages, members)] == ["probe (mean of 2 of 3 seeds)"]
+    assert [one.title for one in outcomes(stages, members[:1] * 2)] == ["probe (mean of 2 seeds)"]
 
 
 def test_what_a_protocol_shows_it_has() -> None:

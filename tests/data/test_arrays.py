@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,9 @@ from tests.data.opening import faults, inspect, read
 from tswork.data.opening import open_splits
 from tswork.data.places import Places
 from tswork.data.readers.arrays import Layout
+from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import DataSpec
+from tswork.errors import DataInvalid
 
 BLOCK: dict[str, Any] = {"reader": "arrays", "path": "x.npz"}
 
@@ -261,6 +264,15 @@ def test_truncated_files_and_pickles_are_refused(tmp_path: Path) -> None:
         assert "x.npz  is not a whole npy or npz file without pickles" in faults(tmp_path, **BLOCK)[0]
     np.savez(tmp_path / "x.npz", x=np.array([[["a", None]]], dtype=object))
     assert "is not a whole npy or npz file without pickles" in faults(tmp_path, **BLOCK)[0]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:  # root may read everything, so the refusal is played
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataInvalid, match=r"x.npz  cannot be read: Permission denied$"), numpy_file(tmp_path / "x.npz"):
+        pass
 
 
 def test_labels_of_another_number_than_cases_are_refused(tmp_path: Path) -> None:

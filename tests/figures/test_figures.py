@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from tswork.figures.accuracy_matrix import accuracy_map
 from tswork.figures.confusion import confusion_matrix
 from tswork.figures.curves import training_curves
+from tswork.figures.files import write_figure
 from tswork.figures.forecasts import example_forecasts
 from tswork.figures.learned_view import learned_view
 
@@ -156,3 +158,9 @@ def test_forecasts_of_times_say_when_they_start_and_of_many_targets_that_there_a
     assert [panel.get_title() for panel in figure.axes] == ["a", "b", "c"]
     assert figure.axes[0].get_title(loc="right") == "from 2024-05-01 07:00"
     assert figure.legends[0].get_title().get_text() == "Forecasts of 4 steps, 3 of 4 targets"
+
+
+def test_a_class_called_by_a_sign_that_the_font_lacks_is_drawn_without_a_remark(tmp_path: Path) -> None:
+    pairs = pd.DataFrame({"truth": ["\N{PARTY POPPER}"], "predicted": ["\N{PARTY POPPER}"], "count": [1]})
+    write_figure(confusion_matrix(pairs, title="ours"), tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 0

@@ -55,6 +55,15 @@ def test_accuracy_is_tested_as_the_mean_over_units_is() -> None:
     assert one["high"] - one["low"] == pytest.approx(mean["high"] - mean["low"], rel=0.05)
 
 
+def test_the_name_of_groups_may_hold_a_dot() -> None:
+    frames = pd.concat([scored(seed=1), scored(seed=2, strength=0.5, row="other")])
+    found, plain = (
+        compare_scores(frames, f"macro_auroc.{name}", candidate="ours", resamples=50)
+        for name in ("patient.id", "patient")
+    )
+    pd.testing.assert_frame_equal(found, plain)
+
+
 def test_a_patient_is_one_item_with_its_mean_scores() -> None:
     frames = pd.concat([scored(seed=1), scored(seed=2, strength=0.5, row="other")])
     found = compare_scores(frames, "macro_auroc.patient", candidate="ours", resamples=50).iloc[0]

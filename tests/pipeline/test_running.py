@@ -150,6 +150,15 @@ def test_a_diverging_training_fails_by_name_and_keeps_what_was_finished(tmp_path
     ] == ["cached", "cached"]
 
 
+def test_a_failure_in_a_sweep_names_its_member_and_what_became_of_the_others(tmp_path: Path) -> None:
+    sweep = "sweep: {stages.ts2vec.learning_rate: [0.001, 1.0e+30, 0.002, 0.003]}\n"
+    with pytest.raises(TrainingDiverged) as failed:
+        run(tmp_path, PIPELINE + sweep)
+    assert failed.value.__notes__ == [
+        "This was stages.ts2vec.learning_rate=1e+30, member 2 of 4; 1 member before it is kept and 2 members after it were not begun."
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.1, 0.9])
 def test_after_kill_9_the_weights_are_those_of_an_uninterrupted_run(tmp_path: Path, after: float) -> None:

@@ -265,8 +265,9 @@ def test_one_class_in_the_test_part_is_said_and_undefined_figures_are_nan() -> N
     first = Part(split.test.collection, split.test.spans[split.test.codes("diagnosis") == 0])
     result = judge(replace(split, test=first), {"ours": encoder(split)}, fractions=(1.0,), epochs=(1,))
     assert result.warnings[0] == (
-        "the test part has one class only (d0), so macro_auroc is not defined and stands as NaN"
+        "the test part has one class only (d0), so macro_auroc is not defined and stands as NaN, and macro_auprc is 1 whatever is said"
     )
+    assert set(result.rows.loc[result.rows["metric"] == "macro_auprc", "value"]) == {1.0}
     assert np.isnan(result.value("ours", "macro_auroc"))
     assert 0 <= result.value("ours", "accuracy") <= 1
 

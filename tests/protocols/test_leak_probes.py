@@ -13,7 +13,7 @@ from tests.protocols.varieties import RATE, Planted, toy_varieties
 from tswork.data.collection import Collection, Part, Split
 from tswork.protocols import recording_features
 from tswork.protocols.leak_probes import Leak, LeakProbes
-from tswork.protocols.space_geometry import nearness, nearness_warnings
+from tswork.protocols.space_geometry import nearness, nearness_warnings, undefined_nearness
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, VarietyAnalysisConfig
 
@@ -164,3 +164,18 @@ def test_few_groups_cannot_ring() -> None:
     assert not replace(leak, groups=40, balanced_accuracy=0.55).alarm
     assert replace(leak, groups=2, balanced_accuracy=1.0, chance=0.1).alarm
     assert not replace(leak, groups=1, balanced_accuracy=1.0, chance=0.1).alarm
+
+
+def test_columns_by_which_nothing_can_be_near_are_named() -> None:
+    nan = float("nan")
+    lines = [
+        (row, "candidate", "silhouette", column, value, 0.0)
+        for row, values in (("random", (nan, 0.1, nan)), ("ours", (nan, nan, nan)))
+        for column, value in zip(("region", "speaker", "place"), values, strict=True)
+    ]
+    table = pd.DataFrame(lines, columns=["row", "role", "measure", "column", "value", "by_chance"])
+    assert list(undefined_nearness(table)) == [
+        "silhouettes by region, place are not defined and stand as NaN: the test items have one value there, or each of them has one"
+        " of its own"
+    ]
+    assert list(undefined_nearness(table[table["column"] == "speaker"])) == []

@@ -110,6 +110,18 @@ def test_patients_are_judged_by_the_mean_of_their_scores() -> None:
     assert sorted(result.tables["groups"]["patient"].unique()) == ["p14", "p15", "p16", "p17"]
 
 
+@pytest.mark.parametrize("name", ["at", "row", "predicted", "accuracy"])
+def test_groups_may_be_called_as_a_column_of_results(name: str) -> None:
+    split = toy_patients()
+    collection = split.train.collection
+    table = collection.table.rename(columns={"patient": name})
+    renamed = on(split, collection.replaced(table=table, groups=(name,)))
+    result = judge(renamed, ProbeClassifyConfig(heads=("knn",)), ours=toy_model(split.train))
+    assert sorted(result.tables["groups"][f"{name}_"].unique()) == ["p14", "p15", "p16", "p17"]
+    assert {"row", "truth", "predicted", "items", "accuracy", "score"} <= set(result.tables["groups"])
+    assert result.value("ours", f"accuracy.{name}") >= 0
+
+
 def test_folds_of_groups_choose_the_cost_by_patients_who_were_not_fitted() -> None:
     split = toy_patients(patients=22, parts=(18, 18), noise=0.8)
     model = toy_model(split.train)

@@ -398,7 +398,7 @@ def test_horizons_that_do_not_fit_are_refused_all_at_once() -> None:
         RidgeForecast(RidgeForecastConfig(horizons=(4, 24), window=9, drop=8)).check(split)
     assert [str(problem) for problem in refused.value.problems] == [
         "train: horizon 24 needs a span of at least 33 steps (the first 8 are left out); the longest has 30."
-        " Shorten `horizons`, or give this part more steps.",
+        " Shorten `horizons`, lower `drop`, or give this part more steps.",
         "validation: horizon 24 needs a span of at least 25 steps; the longest has 15."
         " Shorten `horizons`, or give this part more steps.",
         "test: horizon 24 needs a span of at least 25 steps; the longest has 15."

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reports.judged import forecasts, judgement
+from tests.reports.judged import finetuned, forecasts, judgement
 from tswork.metrics.significance import compare_rows
 from tswork.reports.compare import Comparison, NothingToCompare, compare
 from tswork.reports.naming import differences, names_of
+from tswork.tracking.reading import Judgement
 
 FIGURES = {"majority": 0.5, "random": 0.75, "ts2vec": 0.875}
 
@@ -215,3 +216,32 @@ def test_where_horizons_have_other_starts_it_is_told_what_differences_are_over(
     assert (note in one.notes) == told
     (at,) = compare([replace(judged, rows=pd.concat(places, ignore_index=True))], metric="mse", at="h24")
     assert note not in at.notes
+
+
+def lacking(judged: Judgement, at: str) -> Judgement:
+    """The same where nothing was trained on a share of the labels: its figures and the mean over shares are not defined."""
+    assert judged.units is not None
+    rows = judged.rows.assign(value=judged.rows["value"].mask(judged.rows["at"].isin(["", at])))
+    return replace(judged, rows=rows, units=judged.units[judged.units["at"] != at])
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "accuracy"])
+@pytest.mark.parametrize("at", ["", "10%"])
+def test_figures_that_no_result_has_are_not_tested_and_it_is_said_where_there_are_some(metric: str, at: str) -> None:
+    (one,) = compare([lacking(finetuned({"random": 0.0, "comet": 2.0}), "10%")], metric=metric, at=at)
+    assert one.scores["mean"].isna().all()
+    assert one.scores["seeds"].tolist() == [0, 0]
+    assert one.tests.empty
+    place = f" at {at}" if at else ""
+    told = f"eeg: {metric}{place} is not defined in 2 of 2 figures (random, comet), which take no part; it is at 100%"
+    assert one.notes == (told,)
+
+
+def test_a_seed_without_a_figure_counts_neither_in_the_mean_nor_in_the_test() -> None:
+    rows = {"random": 0.0, "comet": 2.0}
+    whole = [finetuned(rows, seed=seed) for seed in (1, 2)]
+    (expected,) = compare(whole)
+    (found,) = compare([*whole, lacking(finetuned(rows, seed=3), "10%")])
+    pd.testing.assert_frame_equal(found.scores, expected.scores)
+    pd.testing.assert_frame_equal(found.tests, expected.tests)
+    assert found.notes[0].startswith("eeg: macro_f1 is not defined in 2 of 6 figures (random, comet)")

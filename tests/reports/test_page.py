@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,21 @@ def test_several_data_sets_can_share_one_table_with_the_rank_test() -> None:
     assert table["row"][:4] == ["row", "mean of 6", "wins / ties / losses", "p (Holm)"]
     assert table["random"][1:3] == ["0.7500", "6 / 0 / 0"]
     assert table["ts2vec"][2] == ""
+
+
+def test_a_figure_that_is_not_defined_is_a_dash_and_no_row_is_the_best_for_it() -> None:
+    section = SectionSpec(title="Waves", runs=("waves",))
+    text = written(section, judgement({**FIGURES, "majority": math.nan}))
+    assert "nan" not in text
+    assert rows(text)["majority"][1:] == ["-", "0", "", ""] or rows(text)["majority"][1:3] == ["-", "0"]
+    assert "| **ts2vec** | 0.8750 " in text
+    nothing = written(section, judgement(dict.fromkeys(FIGURES, math.nan)))
+    assert "nan" not in nothing
+    assert "**" not in nothing
+    sets = [judgement(FIGURES), judgement({**FIGURES, "random": math.nan}, data="calm", content="c" * 64)]
+    table = rows(written(SectionSpec(title="Sets", runs=("waves",), over_sets=True), *sets))
+    assert table["row"] == ["row", "mean of 1", "wins / ties / losses", "p (Holm)", "calm", "waves"]
+    assert table["random"] == ["random", "0.7500", "", "", "-", "0.750"]
 
 
 def of_dim(dim: int, figures: dict[str, float], **options: Any) -> Judgement:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
 
-from tswork.tracking.names import MAX_NAME, artifact_name, folder_name, slug
+from tswork.tracking.names import MAX_NAME, artifact_name, first_line, folder_name, slug
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,9 @@ def test_an_artifact_stays_inside_or_is_refused(name: str) -> None:
 def test_any_text_is_one_folder(name: str) -> None:
     assert folder_name(name) not in ("", ".", "..")
     assert "/" not in folder_name(name)
+
+
+def test_of_a_database_what_it_refused_is_told_and_not_what_its_library_says_of_itself() -> None:
+    text = "(raised as a result of autoflush; consider another)\n(sqlite3.OperationalError) attempt to write a readonly database\n[SQL: INSERT]"
+    assert first_line(RuntimeError(text)) == "attempt to write a readonly database"
+    assert first_line(RuntimeError("no such host\nmore")) == "no such host"

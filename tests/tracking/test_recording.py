@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 
+import tswork
 from tests.pipeline.waves import PIPELINE
 from tests.tracking.projects import Recorded, artifacts, run
 from tswork.data.places import Places
+from tswork.errors import TsworkWarning
 from tswork.pipeline.loading import load_pipeline
 from tswork.pipeline.plan import make_plan
+from tswork.tracking.reading import judgements
+from tswork.tracking.reporter import over_members
 
 SWEEP = PIPELINE + "description: waves of two classes\ntags: {team: 'a?b', 'odd key!': x}\nsweep: {seed: [1, 2]}\n"
 
@@ -51,6 +55,16 @@ def test_parameters_are_the_resolved_options_flat_with_dots(recorded: Recorded) 
     assert params["stages.probe.needs"] == "['ts2vec']"
     assert params["data.split.by"] == "official"
     assert "None" not in params.values()
+
+
+def test_a_figure_is_averaged_over_the_members_in_which_it_is_defined() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert over_members("tune/macro_f1", [0.5, nan, 1.0, inf]) == {
+        "tune/macro_f1": 0.75,
+        "tune/macro_f1.std": pytest.approx(0.5 / 2**0.5),
+    }
+    assert over_members("tune/macro_f1", [0.5, nan]) == {"tune/macro_f1": 0.5}
+    assert over_members("tune/macro_f1", [nan, nan]) == {}
 
 
 def test_the_parent_shows_what_its_members_share_and_what_was_swept(recorded: Recorded) -> None:
@@ -201,3 +215,32 @@ def test_a_pipeline_without_a_sweep_has_a_parent_and_one_child(tmp_path: Path) -
         for name, value in child.data.metrics.items()
         if name.startswith("probe/") and name.endswith("/accuracy")
     }
+
+
+def test_new_data_are_predicted_by_the_id_of_a_run_and_its_beginning(recorded: Recorded) -> None:
+    project = Path(recorded.parent.data.tags["mlflow.source.name"]).parent
+    by_file = tswork.predict(project / "waves.yaml", project / "waves.npz", root=project, member="seed=2")
+    parent, child = recorded.parent.info.run_id, recorded.children[1].info.run_id
+    for run_id, member in ((child, None), (child[:12], None), (parent, "seed=2")):
+        by_id = tswork.predict(run_id, project / "waves.npz", root=project, member=member)
+        pd.testing.assert_frame_equal(by_id, by_file)
+
+
+def test_a_run_knows_where_the_files_of_its_card_are(tmp_path: Path) -> None:
+    cards = tmp_path / "data_cards"
+    cards.mkdir()
+    (cards / "w.yaml").write_text("reader: arrays\npath: ../waves.npz\nsplit: {by: official}\n")
+    block = PIPELINE[PIPELINE.index("data:") : PIPELINE.index("encoder:")]
+    done = run(tmp_path, PIPELINE.replace(block, "data: {card: w}\n"))
+    by_id = tswork.predict(done.children[0].info.run_id, tmp_path / "waves.npz", root=tmp_path)
+    pd.testing.assert_frame_equal(by_id, tswork.predict(tmp_path / "waves.yaml", tmp_path / "waves.npz", root=tmp_path))
+
+
+def test_results_whose_files_are_gone_are_named(tmp_path: Path) -> None:
+    done = run(tmp_path, PIPELINE)
+    child = done.children[0].info.run_id
+    assert [one.stage for one in judgements(done.tracking, ["waves"])] == ["probe"]
+    (gone,) = (tmp_path / ".tswork").rglob(f"{child}/artifacts/probe/rows.parquet")
+    gone.unlink()
+    with pytest.warns(TsworkWarning, match=f"without probe of run {child[:8]}, whose results are not among the files"):
+        assert judgements(done.tracking, ["waves"]) == []

@@ -91,6 +91,8 @@ def _scores(one: Comparison, title: str, width: int) -> list[Table]:
 
 
 def _spread(line: dict[Hashable, Any]) -> str:
+    if line["mean"] != line["mean"]:
+        return "-"
     text = f"{line['mean']:.4f}"
     return text if line["seeds"] < 2 else f"{text} ± {line['std']:.4f} ({line['seeds']:.0f})"
 

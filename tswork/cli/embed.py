@@ -26,12 +26,11 @@ def embed(
 ) -> None:
     """Write the embeddings of new data beside the ids of their sequences."""
     from tswork import door
+    from tswork.cli.writing import check_out, write_frame
 
+    check_out(out)
     frame = door.embed_new(
         run, data, stage=stage, member=member, overrides=overrides or (), root=root, data_root=data_root
     )
-    if out.suffix == ".parquet":
-        frame.to_parquet(out, index=False)
-    else:
-        frame.to_csv(out, index=False)
+    write_frame(frame, out)
     typer.echo(f"wrote {counted(len(frame), 'embedding')} to {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from typing import Any
 
@@ -10,14 +11,28 @@ import typer
 from tswork.cli.options import print_json
 from tswork.errors import InvalidInput, Problem, TsworkError
 
+INTERRUPTED = 130
+SURROUNDINGS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOTDIR,
+)
+"""What only the disk and its owner can mend, whoever asked: a file that may not be written or read, and no room."""
 ISSUES = "https://github.com/tswork/tswork/issues"
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
     """Tell what went wrong; gives the exit code. A traceback is shown for what can only be a bug of ours."""
-    code, text = _code(error), str(error)
+    code, text = _code(error), "\n".join([str(error), *getattr(error, "__notes__", ())])
     if isinstance(error, typer.Abort | KeyboardInterrupt):
-        text = "interrupted; `tswork run` continues from the last checkpoint"
+        text = "interrupted; finished stages are kept, and `tswork run` goes on from the last checkpoint"
+    if isinstance(error, OSError) and code is not None:
+        text = f"{error.filename or 'the disk'}: {error.strerror}. Mend its permissions or free space, or name another place."
     if hasattr(error, "show") and hasattr(error, "format_message"):  # wrong arguments, told by typer with the usage
         error.show()
         text = error.format_message()
@@ -54,7 +69,9 @@ def _problem(problem: Problem) -> dict[str, object]:
 def _code(error: Any) -> int | None:
     """None for a bug."""
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return 130
+        return INTERRUPTED
     if isinstance(error, TsworkError) or hasattr(error, "show"):
         return int(error.exit_code)
+    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+        return 1
     return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tswork.cli.options import Root
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def gc(
@@ -22,12 +25,13 @@ def gc(
 
     from tswork.cli.console import readable_bytes
     from tswork.data.places import Places
+    from tswork.errors import StoreUnwritable
     from tswork.store import Store
 
     store = Store(Places.here(root).store)
-    removed = freed = 0
+    chosen: list[tuple[Path, int]] = []
     for path, size in list(store.leftovers(unfinished=unfinished)):
-        removed, freed = removed + 1, freed + size
+        chosen.append((path, size))
         if not dry_run:
             store.discard(path)
     entries = list(store.entries())
@@ -35,10 +39,12 @@ def gc(
     needed = {key for entry in entries if entry.finished >= oldest for key in entry.about.get("needs", ())}
     for entry in entries:
         if entry.finished < oldest and entry.key not in needed:
-            removed, freed = removed + 1, freed + entry.bytes
+            chosen.append((entry.path, entry.bytes))
             if not dry_run:
                 store.remove(entry.key)
     kept = sum(entry.bytes for entry in store.entries())
-    typer.echo(
-        f"{'would remove' if dry_run else 'removed'} {removed}, {readable_bytes(freed)}; the store holds {readable_bytes(kept)}"
-    )
+    gone = [size for path, size in chosen if dry_run or not path.exists()]
+    done = f"{'would remove' if dry_run else 'removed'} {len(gone)}, {readable_bytes(sum(gone))}"
+    typer.echo(f"{done}; the store holds {readable_bytes(kept)}")
+    if len(gone) < len(chosen):
+        raise StoreUnwritable(str(store.path), f"{len(chosen) - len(gone)} of {len(chosen)} could not be removed")

@@ -17,6 +17,7 @@ def init(
     ] = None,
 ) -> None:
     """Copy a shipped pipeline into the working directory, or list the shipped ones."""
+    from tswork.cli.writing import check_out, write_text
     from tswork.data.places import shipped
     from tswork.errors import ComponentUnknown, InvalidInput, Location, Problem
 
@@ -36,5 +37,6 @@ def init(
                 )
             ]
         )
-    target.write_text(templates[template].read_text())
+    check_out(target)
+    write_text(templates[template].read_text(encoding="utf-8"), target)
     typer.echo(f"wrote {target}; run it with: tswork run {target}")

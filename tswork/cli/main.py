@@ -17,7 +17,7 @@ from tswork.cli.compare import compare
 from tswork.cli.data import data
 from tswork.cli.doctor import doctor
 from tswork.cli.embed import embed
-from tswork.cli.failing import report
+from tswork.cli.failing import INTERRUPTED, report
 from tswork.cli.gc import gc
 from tswork.cli.init import init
 from tswork.cli.listing import list_components
@@ -90,7 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _plain_warnings(), closing(LongWork()) as work, telling(work):
-            sys.exit(app(given, prog_name="tswork", standalone_mode=False))
+            code = app(given, prog_name="tswork", standalone_mode=False)
+            if code == INTERRUPTED:  # typer turns an interruption into its exit code, without a word
+                raise KeyboardInterrupt
+            sys.exit(code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

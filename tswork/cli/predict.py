@@ -42,7 +42,9 @@ def predict(
 ) -> None:
     """Predict new data with the heads and models of a finished pipeline, in original units."""
     from tswork import door
+    from tswork.cli.writing import check_out, write_frame
 
+    check_out(out)
     frame = door.predict(
         run,
         data,
@@ -56,7 +58,5 @@ def predict(
     )
     if out is None:
         typer.echo(frame.to_csv(index=False, float_format=DIGITS), nl=False)
-    elif out.suffix == ".parquet":
-        frame.to_parquet(out, index=False)
     else:
-        frame.to_csv(out, index=False, float_format=DIGITS)
+        write_frame(frame, out, digits=DIGITS)

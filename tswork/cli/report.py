@@ -25,16 +25,17 @@ def report_page(
     root: Root = None,
 ) -> None:
     """Write a page of tables from finished runs, with controls, published figures and the test of a difference."""
+    from tswork.cli.writing import check_out, write_text
     from tswork.data.places import Places
     from tswork.reports.gathering import gather
     from tswork.reports.page import write_page
     from tswork.reports.page_spec import read_page
 
     spec = read_page(page)
+    check_out(out)
     gathered = gather(spec, page, Places.here(root), more=records or (), keep=keep)
     text = write_page(spec, gathered.materials, command=f"tswork report {page}")
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
+        write_text(text, out)

@@ -18,10 +18,11 @@ def schema(
     root: Root = None,
 ) -> None:
     """Write the JSON schema of pipeline files, so that an editor completes and checks them."""
+    from tswork.cli.writing import check_out, write_text
     from tswork.data.places import Places
     from tswork.pipeline.schema import pipeline_schema
 
     path = out or Places.here(root).root / ".tswork" / "schema.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(pipeline_schema(), indent=1))
+    check_out(path)
+    write_text(json.dumps(pipeline_schema(), indent=1), path)
     typer.echo(str(path))

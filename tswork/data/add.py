@@ -24,6 +24,7 @@ from tswork.data.readers.manifest import JSON
 from tswork.data.readers.numpy_files import numpy_file
 from tswork.data.spec import read_spec
 from tswork.data.tables import SEPARATORS, Form, Table, read_header, read_json_lines, read_table
+from tswork.disk import make_folder
 from tswork.errors import DataInvalid, Location, Problem, did_you_mean
 from tswork.source import Source
 
@@ -80,7 +81,7 @@ def write_card(
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(card, text)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     target.write_text(text.getvalue(), encoding="utf-8")
     return target
 

@@ -19,6 +19,7 @@ from tswork.data.archives import unpack
 from tswork.data.faults import refuse
 from tswork.data.places import Places
 from tswork.data.spec import DataFile, DataSpec
+from tswork.disk import make_folder
 from tswork.errors import DataInvalid, Location, Problem
 from tswork.store import file_digest
 
@@ -66,7 +67,7 @@ def _fetch(file: DataFile, folder: Path, archives: dict[str, Path], progress: Pr
         raise DataInvalid(
             [Problem("has no address to be fetched from", file.name, remedy="Get it from the card's source.")]
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = _draft(path)
     try:
         if file.member is None:

@@ -14,6 +14,7 @@ from tswork.data.readers.cutting import PIECES
 from tswork.data.readers.layouts import Layout
 from tswork.data.readers.listing import PATH
 from tswork.data.spec import DataSpec
+from tswork.disk import make_folder
 from tswork.errors import Location, Problem, did_you_mean
 from tswork.registry import components
 
@@ -56,7 +57,7 @@ def write_manifest(layout: str, path: Path, out: Path, *, options: Mapping[str, 
     folder = out.absolute().parent
     frame = table.frame.assign(**{PATH: [_shown(file, folder) for file in files]}).dropna(axis="columns", how="all")
     columns = [*(name for name in FIRST if name in frame), *(name for name in frame.columns if name not in FIRST)]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     frame[columns].to_csv(out, index=False)
     unit = reader.cut_unit(table)
     told = unit is None or (unit == "seconds" and set(columns) >= PIECES)  # what a manifest takes for seconds by itself

@@ -33,7 +33,7 @@ def save_collection(folder: Path, collection: Collection, *, store: Store | None
     for name, tensor in arrays.items():
         if tensor is not None:
             np.save(folder / f"{name}.npy", tensor.cpu().numpy())
-    _plain(collection.table).to_parquet(folder / "table.parquet", index=False)
+    plain_columns(collection.table).to_parquet(folder / "table.parquet", index=False)
     about = {
         "channels": collection.channels,
         "rate": collection.rate,
@@ -94,7 +94,7 @@ def _array(path: Path, *, mapped: bool = False) -> Tensor | None:
     return open_mapped(path) if mapped else torch.from_numpy(np.load(path))
 
 
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
+def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of mixed types become text, which Parquet can hold; missing entries stay missing."""
     mixed = {
         name: table[name].map(str, na_action="ignore")

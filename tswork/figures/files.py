@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,4 +17,7 @@ def write_figure(figure: Figure | Path, path: Path) -> None:
     if isinstance(figure, Path):
         path.write_bytes(figure.read_bytes())
     else:
-        figure.savefig(path, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+        with warnings.catch_warnings():
+            # A class called by a sign that the font lacks (an emoji) stands as a box, which the picture itself shows.
+            warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+            figure.savefig(path, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})

@@ -48,7 +48,8 @@ class ScoredMetric:
         probe = f".{rest.pop(0)}" if rest and f"predicted.{rest[0]}" in units else ""
         of_groups = bool(rest) and "level" in units
         known = figure in METRICS and {"truth", f"predicted{probe}", f"score{probe}/0"} <= set(units)
-        return ScoredMetric(figure, probe, of_groups) if known and len(rest) == of_groups else None
+        # What is left is the name of the groups, which may hold dots itself.
+        return ScoredMetric(figure, probe, of_groups) if known and bool(rest) == of_groups else None
 
     @staticmethod
     def required(metric: str, units: pd.DataFrame) -> ScoredMetric:
@@ -165,10 +166,10 @@ def _difference(
         raise ValueError("the two rows share no units; they were judged on different data")
     mean = float(np.mean([one[key].value - other[key].value for key in shared]))
     groups = len({name for key in shared for name in cells[key].group})
-    if groups < MIN_PAIRS:
-        return Difference(mean, math.nan, float(groups), TOO_FEW)
     if math.isnan(mean):
         return Difference(mean, math.nan, float(groups), UNDEFINED)
+    if groups < MIN_PAIRS:
+        return Difference(mean, math.nan, float(groups), TOO_FEW)
     differences = np.stack([one[key].values - other[key].values for key in shared])
     defined = ~np.isnan(differences)
     usable = defined.any(axis=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,6 +25,8 @@ class Outcome:
     """One table: a line a row of the protocol, a column a metric of the whole."""
 
     title: str
+    at: str
+    """The place of the figures in the result (a share of the labels, a horizon); empty: the whole."""
     figures: pd.DataFrame
     roles: Mapping[str, str]
     headline: str
@@ -67,7 +69,7 @@ def outcome(title: str, rows: pd.DataFrame, protocol: type[Protocol[Any]]) -> Ou
     metrics = [one for one in dict.fromkeys(whole["metric"]) if not protocol.summary or one in protocol.summary]
     figures = whole.pivot_table(index="row", columns="metric", values="value", aggfunc="mean", sort=False, dropna=False)
     roles = dict(zip(whole["row"].astype(str), whole["role"].astype(str), strict=True))
-    return Outcome(title, figures.reindex(columns=metrics), roles, protocol.headline, protocol.greater_is_better)
+    return Outcome(title, place, figures.reindex(columns=metrics), roles, protocol.headline, protocol.greater_is_better)
 
 
 def outcomes(stages: Sequence[StageSpec], members: Sequence[MemberReport]) -> Iterator[Outcome]:
@@ -81,8 +83,18 @@ def outcomes(stages: Sequence[StageSpec], members: Sequence[MemberReport]) -> It
             rest = member_name({axis: value for axis, value in member.axes.items() if axis not in REPEATED})
             groups.setdefault(rest, []).append(member.results[stage.name].rows)
         for rest, frames in groups.items():
-            of = f" (mean of {len(frames)} {repeated})" if len(frames) > 1 else ""
-            yield outcome(f"{stage.name} {rest}".strip() + of, pd.concat(frames, ignore_index=True), stage.protocol)
+            found = outcome(f"{stage.name} {rest}".strip(), pd.concat(frames, ignore_index=True), stage.protocol)
+            if len(frames) > 1:
+                count = sum(_has_headline(frame, found) for frame in frames)
+                few = f"{count} of " if 0 < count < len(frames) else ""
+                found = replace(found, title=f"{found.title} (mean of {few}{len(frames)} {repeated})")
+            yield found
+
+
+def _has_headline(rows: pd.DataFrame, table: Outcome) -> bool:
+    """Whether one of the results that a table is the mean of has its headline at all."""
+    headlines = rows[(rows["metric"] == table.headline) & (rows["at"] == table.at)]
+    return bool(headlines["value"].notna().any())
 
 
 def remarks(results: Mapping[str, Result]) -> list[str]:

@@ -100,7 +100,7 @@ def run_plan(
         for number, planned in enumerate(plan.members, start=1):
             observer.member_started(planned.member, number, len(plan.members))
             member_reporter = reporter.member(planned.member, planned.source_digest)
-            with _ending(member_reporter):
+            with _naming(planned.member.name, number, len(plan.members)), _ending(member_reporter):
                 work = _MemberRun(planned, plan, member_reporter, observer, chosen, checkpoint_seconds, runtime)
                 report.members.append(work.run())
         reporter.summary(report.members)
@@ -247,6 +247,22 @@ def _shared_runtime(plan: Plan, device: torch.device) -> AbstractContextManager[
     if process_count() == 1:
         return nullcontext()
     return open_runtime(device, precision=plan.members[0].member.header.precision)  # `check_plan` saw that all agree
+
+
+@contextmanager
+def _naming(member: str, number: int, members: int) -> Iterator[None]:
+    """Note at a failure which member of a sweep it was, and what became of the others."""
+    try:
+        yield
+    except TsworkError as error:
+        if members > 1:
+            before, after = number - 1, members - number
+            others = [
+                *([f"{counted(before, 'member')} before it {worded(before, 'is', 'are')} kept"] if before else []),
+                *([f"{counted(after, 'member')} after it {worded(after, 'was', 'were')} not begun"] if after else []),
+            ]
+            error.add_note(f"This was {member}, member {number} of {members}; {' and '.join(others)}.")
+        raise
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from jaxtyping import Float, Int
 
 from tswork.data.collection import Part
 
+COLUMNS = ("row", "at", "truth", "predicted", "items", "accuracy", "score")
+"""Of the table of groups, with those that tell whose it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class GroupLevel:
@@ -46,12 +49,15 @@ class GroupLevel:
         scores: Float[np.ndarray, "item class"],
         classes: tuple[str, ...],
     ) -> pd.DataFrame:
-        """Each group, the worst first: its truth, what it is taken for, its items, and the share of them that is right."""
+        """Each group, the worst first: its truth, what it is taken for, its items, and the share of them that is right.
+
+        The first column is called as the groups are, with `_` behind where a table of results has a column of that name.
+        """
         names, mean = np.array(classes, dtype=object), self.scores(scores)
         right = (predicted == self.truth[self.of]).astype(float)
         frame = pd.DataFrame(
             {
-                self.name: self.names,
+                f"{self.name}_" if self.name in COLUMNS else self.name: self.names,
                 "truth": names[self.truth],
                 "predicted": names[mean.argmax(axis=1)],
                 "items": np.bincount(self.of, minlength=len(self.names)),

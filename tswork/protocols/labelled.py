@@ -63,12 +63,13 @@ def left_out(split: Split) -> tuple[str, ...]:
 
 
 def one_class_in_test(test: Part) -> tuple[str, ...]:
-    """A sentence where the test part has one class only, so that some figures are not defined."""
+    """A sentence where the test part has one class only, so that some figures are not defined or say nothing."""
     found = sorted(set(test.codes(test.label).tolist()))
     if len(found) > 1:
         return ()
     name = test.collection.classes[found[0]]
-    return (f"the test part has one class only ({name}), so macro_auroc is not defined and stands as NaN",)
+    undefined = "macro_auroc is not defined and stands as NaN, and macro_auprc is 1 whatever is said"
+    return (f"the test part has one class only ({name}), so {undefined}",)
 
 
 def without_group(test: Part) -> tuple[str, ...]:

@@ -290,7 +290,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
                     yield Problem(
                         f"horizon {horizon} needs a span of at least {counted(needed, 'step')}{dropped}; the longest has {longest}",
                         name,
-                        remedy="Shorten `horizons`, or give this part more steps.",
+                        remedy=f"Shorten `horizons`,{' lower `drop`,' if drop else ''} or give this part more steps.",
                     )
 
 

@@ -102,6 +102,17 @@ def nearness_warnings(table: pd.DataFrame, columns: Columns) -> Iterator[str]:
                 )
 
 
+def undefined_nearness(table: pd.DataFrame) -> Iterator[str]:
+    """A sentence for the columns by which no silhouette is defined, whatever the space."""
+    lines = table[table["measure"] == "silhouette"]
+    without = [str(column) for column, values in lines.groupby("column", sort=False)["value"] if values.isna().all()]
+    if without:
+        yield (
+            f"silhouettes by {', '.join(without)} are not defined and stand as NaN: the test items have one value there, or each of"
+            " them has one of its own"
+        )
+
+
 def similarity_table(centroids: Centroids) -> pd.DataFrame:
     """Cosines of centroids about the mean of the training items: columns one, other, cosine, all ordered pairs."""
     count = len(centroids.names)

@@ -15,7 +15,14 @@ from tswork.protocols.base import make_rows, role_of
 from tswork.protocols.geography import mantel_line, places_table
 from tswork.protocols.labelled import capped
 from tswork.protocols.leak_probes import LeakProbes
-from tswork.protocols.space_geometry import Centroids, Tree, nearness, nearness_warnings, similarity_table
+from tswork.protocols.space_geometry import (
+    Centroids,
+    Tree,
+    nearness,
+    nearness_warnings,
+    similarity_table,
+    undefined_nearness,
+)
 from tswork.protocols.spaces import Space
 from tswork.protocols.variety_config import Columns, VarietyAnalysisConfig
 
@@ -68,7 +75,7 @@ class SpaceTables:
             "nearness": near,
             **{name: pd.concat(found, ignore_index=True) for name, found in self._tables.items()},
         }
-        told = list(nearness_warnings(near, self._columns))
+        told = [*undefined_nearness(near), *nearness_warnings(near, self._columns)]
         if self._mantel:
             tables["mantel"] = pd.DataFrame(self._mantel)
         if self._config.leaks:

@@ -22,8 +22,8 @@ def shown(spec: SectionSpec, scores: dict[str, dict[Any, Any]]) -> list[str]:
 
 
 def best(spec: SectionSpec, scores: dict[str, dict[Any, Any]], *, greater: bool) -> str | None:
-    """The row with the best mean."""
-    rows = shown(spec, scores)
+    """The row with the best mean; None where no row has one."""
+    rows = [row for row in shown(spec, scores) if not math.isnan(scores[row]["mean"])]
     return (max if greater else min)(rows, key=lambda row: float(scores[row]["mean"])) if rows else None
 
 
@@ -32,9 +32,14 @@ def label(spec: SectionSpec, row: str) -> str:
     return (spec.rows or {}).get(row, row).replace("|", "\\|")
 
 
+def cell(figure: float | None, digits: int = 4) -> str:
+    """A figure; a dash where there is none."""
+    return "-" if figure is None or math.isnan(figure) else f"{figure:.{digits}f}"
+
+
 def spread(line: dict[Any, Any] | None) -> str:
-    """Mean and standard deviation over seeds."""
-    if line is None:
+    """Mean and standard deviation over seeds; a dash where no seed has a figure."""
+    if line is None or math.isnan(line["mean"]):
         return "-"
     return f"{line['mean']:.4f}" if line["seeds"] < 2 else f"{line['mean']:.4f} ± {line['std']:.4f}"
 

@@ -4,17 +4,20 @@ For one protocol and metric: mean and spread over seeds of every row on every da
 one candidate against the other rows, and over six or more splits the same over splits; over six or more data sets Wilcoxon's
 signed-rank test. Results that were made
 with other options are other rows, other data are other columns, and another definition of a protocol is another table:
-nothing is averaged but seeds and the splits of one seed.
+nothing is averaged but seeds and the splits of one seed. A figure that is not defined (a share of the labels that was too small) is
+neither averaged nor tested, and a note says so.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tswork.data.faults import some
 from tswork.errors import UserError, did_you_mean
 from tswork.metrics.clusters import KEYS, clusters, metrics_of
 from tswork.metrics.score_differences import ScoredMetric, compare_scores
@@ -43,7 +46,7 @@ class NothingToCompare(UserError):
 class Comparison:
     """One protocol's table.
 
-    `scores`: columns row, role, data, mean, std, seeds. `tests`: per data set the candidate against each other row
+    `scores`: columns row, role, data, mean, std, seeds (that have a figure). `tests`: per data set the candidate against each other row
     (difference is candidate minus row). `over_splits`: the same paired over splits, for data sets with at least six.
     `over_sets`: over data sets, None with fewer than six. `notes` say what could not be tested, and why. `at` is the place of
     the figures in their results (a horizon, a share of the labels; empty: the whole).
@@ -130,7 +133,10 @@ def _absent(judged: Sequence[Judgement], metric: str | None, at: str) -> str:
     if metric is not None and metric not in metrics:
         return f"there is no metric {metric!r}. {did_you_mean(metric, metrics)}"
     places = {str(place) for one in judged for place in one.rows["at"]} - {""}
-    return f"there is nothing at {at!r}. {did_you_mean(at, places)}"
+    remedy = (
+        did_you_mean(at, places) if places else "These results have figures of the whole alone; leave the place out."
+    )
+    return f"there is nothing at {at!r}. {remedy}"
 
 
 def _figures(group: Sequence[Judgement], metric: str, at: str) -> list[_Figure]:
@@ -190,7 +196,7 @@ def _comparison(title: str, figures: Sequence[_Figure], metric: str, candidate: 
     columns = ["row", "role", "data", "seed", "split", "value"]
     table = pd.DataFrame([[getattr(one, name) for name in columns] for one in figures], columns=columns)
     per_seed = table.groupby(["row", "role", "data", "seed"], sort=False)["value"].mean().reset_index()
-    scores = per_seed.groupby(["row", "role", "data"], sort=False)["value"].agg(mean="mean", std="std", seeds="size")
+    scores = per_seed.groupby(["row", "role", "data"], sort=False)["value"].agg(mean="mean", std="std", seeds="count")
     sets = sorted(set(table["data"]))
     notes: list[str] = []
     tests = [_test(figures, data, metric, candidate, protocol.unit_kind, notes) for data in sets]
@@ -218,6 +224,11 @@ def _test(
 ) -> pd.DataFrame | None:
     """The candidate against the other rows on one data set; units of several seeds are averaged by the test itself."""
     there = [one for one in figures if one.data == data]
+    if any(math.isnan(one.value) for one in there):
+        notes.append(_undefined(there, metric))
+        there = [one for one in there if not math.isnan(one.value)]
+        if not there:
+            return None
     if candidate not in {one.row for one in there} or len({one.row for one in there}) < 2:
         notes.append(f"{data}: there are no two rows to test, {candidate} and another")
         return None
@@ -235,6 +246,18 @@ def _test(
             )
         return compare_rows(table, metric, candidate=candidate, kind=kind).assign(data=data)
     return compare_scores(table, metric, candidate=candidate, at=at).assign(data=data)
+
+
+def _undefined(there: Sequence[_Figure], metric: str) -> str:
+    """Which figures of a data set are not defined, and where else in the same results there are some."""
+    missing = [one for one in there if math.isnan(one.value)]
+    rows = some(list(dict.fromkeys(one.row for one in missing)))
+    at, data = there[0].at, there[0].data
+    found = pd.concat([one.judged.rows for one in missing], ignore_index=True)
+    known = found.loc[(found["metric"] == metric) & found["value"].notna() & ~found["at"].isin(["", at]), "at"]
+    elsewhere = f"; it is at {some(list(dict.fromkeys(known)))}" if len(known) else ""
+    text = f"{data}: {metric}{f' at {at}' if at else ''} is not defined in {len(missing)} of {counted(len(there), 'figure')} ({rows})"
+    return f"{text}, which take no part{elsewhere}"
 
 
 def _horizons(one: Judgement, metric: str) -> int:
@@ -257,6 +280,8 @@ def _units(one: _Figure, metric: str, kind: Kind) -> pd.DataFrame | None:
         # Groups keep their names over splits, so that a patient is resampled as one; the items of a split are its own.
         unit, group = own["unit"] + one.split * SPLIT_DISTANCE, own["group"].astype(str)
         return own.assign(unit=unit, group=group, row=one.row, seed=one.seed)
+    if one.at:
+        own = own[own["at"] == one.at]
     if metric in own or own.empty or ScoredMetric.named(metric, own) is None:
         return None
     return own.assign(group=own["group"].astype(str), row=one.row, seed=one.seed, split=one.split)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tswork.protocols.base import starts_of
-from tswork.reports.cells import best, by_row, interval, label, remarks, shown, spread, tested
+from tswork.reports.cells import best, by_row, cell, interval, label, remarks, shown, spread, tested
 from tswork.reports.compare import Comparison, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
 from tswork.reports.section import compared, of_stage
@@ -96,7 +96,7 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
     """Rows down, data sets across, with the mean over those that every row has, and the rank test over sets."""
     cells = {(str(line["row"]), str(line["data"])): float(line["mean"]) for line in one.scores.to_dict("records")}
     rows = shown(spec, by_row(one.scores))
-    shared = [name for name in sets if all((row, name) in cells for row in rows)]
+    shared = [name for name in sets if all(not math.isnan(cells.get((row, name), math.nan)) for row in rows)]
     tests = by_row(one.over_sets) if one.over_sets is not None and len(one.over_sets) else {}
     heads = ["row", f"mean of {len(shared)}", "wins / ties / losses", "p (Holm)", *sets]
     lines = []
@@ -105,8 +105,8 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
         test = tests.get(row)
         ranks = "" if test is None else f"{test['wins']} / {test['ties']} / {test['losses']}"
         p = "" if test is None or math.isnan(test["p_holm"]) else f"{test['p_holm']:.3g}"
-        figures = [f"{cells[row, name]:.3f}" if (row, name) in cells else "-" for name in sets]
-        lines.append([label(spec, row), f"{mean:.4f}", ranks, p, *figures])
+        figures = [cell(cells.get((row, name)), 3) for name in sets]
+        lines.append([label(spec, row), cell(mean), ranks, p, *figures])
     told = f"Wins, ties and losses are those of {label(spec, one.candidate)} against the row, over data sets."
     return f"{markdown_table(heads, lines)}\n\n{told}"
 

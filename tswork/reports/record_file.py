@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tswork.config import Config
+from tswork.disk import make_folder
 from tswork.errors import InvalidInput, Location, Problem
 from tswork.reports.records import Records, ResultRecord
 from tswork.source import Source
@@ -43,7 +44,7 @@ def write_records(path: Path, records: Records) -> None:
     content = "".join(f"{line}\n" for line in [_json(header), *lines]).encode()
     if path.suffix == ".gz":
         content = gzip.compress(content, 9, mtime=0)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.new")
     beside.write_bytes(content)
     os.replace(beside, path)

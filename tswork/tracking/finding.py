@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from dataclasses import replace
@@ -85,6 +86,9 @@ def _recorded(tracking: Tracking, run: Run, places: Places) -> FinishedMember:
             )
             raise RunNotFound(run.info.run_id, reason) from error
     found = loaded.members[0]
+    # Paths stand as they were written, and mean the folders of the files that gave them, not that of the copy that was read here.
+    folders = {key: Path(folder) for key, folder in json.loads(run.data.tags.get(names.BESIDE, "{}")).items()}
+    found = replace(found, data=replace(found.data, beside=folders))
     beside = replace(loaded.places, beside=source.parent)
     keys = {spec.name: stages[spec.name]["key"] for spec in found.stages}
     return finished_member(found, keys, beside, name=run.info.run_id, command=f"tswork run {source}")

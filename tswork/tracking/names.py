@@ -8,6 +8,8 @@ import re
 PIPELINE = "tswork.pipeline"
 MEMBER = "tswork.member"
 AXES = "tswork.axes"
+BESIDE = "tswork.beside"
+"""Keys of the data that another file than the pipeline gave (a card), and the folders of these files."""
 STAGE = "tswork.stage."
 """Followed by a stage's name: its component, its key, and what became of it."""
 STAGE_KEY = "tswork.stage_key"
@@ -72,4 +74,9 @@ def first_line(error: BaseException) -> str:
         return cause[1].strip()
     if "timed out" in text:
         return "it did not answer in time"
+    refused = re.search(
+        r"^\([\w.]+Error\) (.+)$", text, re.MULTILINE
+    )  # of a database, behind what its library says of itself
+    if refused is not None:
+        return refused[1][:300]
     return (text.partition("\n")[0] or type(error).__name__)[:300]

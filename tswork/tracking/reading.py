@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import Field
 
+from tswork import registry
 from tswork.config import Config
-from tswork.errors import ComponentUnknown
+from tswork.data.faults import some
+from tswork.errors import ComponentUnknown, TsworkWarning
 from tswork.tracking import names
 from tswork.tracking.client import Tracking
 from tswork.tracking.made import MADE
@@ -70,12 +73,18 @@ def experiments(tracking: Tracking) -> dict[str, str]:
 def judgements(tracking: Tracking, chosen: Sequence[str]) -> list[Judgement]:
     """All protocol stages of the finished members of some experiments, newest first, each stage key once.
 
-    Raises `ComponentUnknown` for an experiment that is not there.
+    Warns of those whose files are gone or were never recorded. Raises `ComponentUnknown` for an experiment that is not there.
     """
     found: dict[str, Judgement] = {}
+    lost: dict[str, str] = {}
     for run in _members(tracking, _ids(tracking, chosen), finished=True):
-        for judgement in _of_run(tracking, run, found):
+        for judgement in _of_run(tracking, run, found, lost):
             found[judgement.key] = judgement
+    without = [text for key, text in lost.items() if key not in found]
+    if without:
+        text = f"without {some(without)}, whose results are not among the files of the run"
+        remedy = "Run the pipeline again: what is in the store is recorded anew, the rest computed."
+        warnings.warn(f"{text}. {remedy}", TsworkWarning, stacklevel=2)
     return list(found.values())
 
 
@@ -125,18 +134,29 @@ def _members(tracking: Tracking, ids: list[str], *, finished: bool) -> Iterator[
             return
 
 
-def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement]) -> Iterator[Judgement]:
+def _of_run(tracking: Tracking, run: Run, known: dict[str, Judgement], lost: dict[str, str]) -> Iterator[Judgement]:
+    """The protocol stages of a run that are not known yet; of those without files the names, by their keys, go to `lost`."""
     for stage, about in stages_of(run).items():
         if about["key"] in known:
             continue
         with tempfile.TemporaryDirectory() as folder:
             files = _download(f"{run.info.artifact_uri}/{stage}", folder, tracking_uri=tracking.uri)
             if not {MADE, ROWS} <= set(files):
-                continue  # a method stage
+                if _is_protocol(about["uses"]):
+                    lost[about["key"]] = f"{stage} of run {run.info.run_id[:8]}"
+                continue
             units = pd.read_parquet(files[UNITS]) if UNITS in files else None
             made, rows = json.loads(files[MADE].read_text()), pd.read_parquet(files[ROWS])
         data = run.data.tags.get(names.DATA_NAME, "data")
         yield Judgement(run.info.run_id, stage, data, about["key"], made, rows, units)
+
+
+def _is_protocol(name: str) -> bool:
+    try:
+        registry.find("protocol", name)
+    except ComponentUnknown:
+        return False
+    return True
 
 
 def stages_of(run: Run) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +82,7 @@ class MlflowReporter:
         )
 
     def summary(self, members: Sequence[MemberReport]) -> None:
-        """On the parent: the tables of results, and mean and standard deviation of every row's headline over members."""
+        """On the parent: the tables of results, and mean and standard deviation of every row's headline over members that have one."""
         assert self._outbox is not None
         stages = [stage.spec for stage in self._plan.members[0].stages]
         text = described(self._plan.pipeline.header.description, stages, members)
@@ -93,11 +94,7 @@ class MlflowReporter:
         headlines = _headlines(self._plan.members[0].member)
         shared = [name for name in metrics[0] if all(name in one for one in metrics)] if metrics else []
         for name in (name for name in shared if (name.partition("/")[0], name.rpartition("/")[2]) in headlines):
-            values = [one[name] for one in metrics]
-            found = {name: statistics.fmean(values)}
-            if len(values) > 1:
-                found[f"{name}.std"] = statistics.stdev(values)
-            self._outbox.points(self._to, found, step=0)
+            self._outbox.points(self._to, over_members(name, [one[name] for one in metrics]), step=0)
 
     def finish(self, status: Ending, reason: str = "") -> None:
         if self._outbox is not None:
@@ -212,6 +209,7 @@ class MlflowMember:
             names.LEVEL: "member",
             names.MEMBER: self._member.name,
             names.AXES: json.dumps(self._member.axes),
+            names.BESIDE: json.dumps(_given_elsewhere(self._plan, self._member)),
             names.SEED: str(header.seed),
         }
         for stage in self._planned.stages:
@@ -227,6 +225,13 @@ class MlflowMember:
 
     def _uploading(self, file: Path, folder: str) -> Callable[[str], object]:
         return lambda run: self._tracking.client.log_artifact(run, str(file), artifact_path=folder)
+
+
+def over_members(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Mean and standard deviation of a figure under their names, over the members in which it is defined."""
+    finite = [value for value in values if math.isfinite(value)]
+    mean = {name: statistics.fmean(finite)} if finite else {}
+    return {**mean, f"{name}.std": statistics.stdev(finite)} if len(finite) > 1 else mean
 
 
 def _end(outbox: Outbox, tracking: Tracking, to: Recipient, status: Ending, reason: str) -> None:
@@ -250,6 +255,12 @@ def _headlines(member: Member) -> set[tuple[str, str]]:
 def _identity(plan: Plan, member: Member) -> str:
     """What a run of a member is about: where it is recorded, and every option of its pipeline."""
     return key_of([plan.pipeline.experiment, plan.pipeline.name, member.name, resolved_yaml(member)])
+
+
+def _given_elsewhere(plan: Plan, member: Member) -> dict[str, str]:
+    """The folder of each key of the data that does not stand beside the pipeline; its paths are sought there."""
+    own = Path(plan.pipeline.path).absolute().parent
+    return {key: str(folder) for key, folder in member.data.beside.items() if folder != own}
 
 
 def _origin(plan: Plan) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tswork.config import Configured, dump_configured
 from tswork.data.collection import Collection
 from tswork.data.faults import fault
 from tswork.data.making.base import Made
+from tswork.disk import make_folder
 from tswork.store import file_digest
 
 Format = Literal["flac", "wav"]
@@ -36,7 +37,7 @@ def make_set(maker: Configured, folder: Path, *, form: Format = "flac") -> tuple
         if _made_by(folder) != made_by:
             raise fault(folder, "holds other files", "Name a new folder, or remove this one.")
         return folder / MANIFEST, None
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
         made: Made = maker.build().make()

@@ -20,6 +20,8 @@ def numpy_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             yield file
+    except PermissionError as error:
+        raise fault(path, f"cannot be read: {error.strerror}") from error
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         text = f"is not a whole npy or npz file without pickles: {error}"
         raise fault(path, text, "Get the file again.") from error
