@@ -71,12 +71,9 @@ def _counts(
 
 def _auroc(positive: np.ndarray, score: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Share of pairs of a positive and a negative in which the positive has the higher score; equal ones count half."""
-    few = weights.shape[1] ** 2 <= len(score)
-    return (
-        _auroc_of_groups(positive, score, group, weights)
-        if few
-        else _by_item(_auroc_of_items, positive, score, group, weights)
-    )
+    if weights.shape[1] ** 2 <= len(score):
+        return _auroc_of_groups(positive, score, group, weights)
+    return _by_item(_auroc_of_items, positive, score, group, weights)
 
 
 def _auroc_of_groups(positive: np.ndarray, score: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:

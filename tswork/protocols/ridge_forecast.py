@@ -60,7 +60,7 @@ from tswork.protocols.forecast_samples import Origins, Rows, Sample, Series
 from tswork.protocols.forecast_scores import Forecaster, Judged, Scores, forecast_frame
 from tswork.protocols.kept_forecasts import kept_row
 from tswork.registry import register
-from tswork.wording import counted
+from tswork.wording import counted, worded
 
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 RELATIVE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
@@ -143,7 +143,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
         samples = self.samples({}, split, context)
         test = samples[-1]
         scores = self._scores(test)
-        period, warnings = self._season(test)
+        period, told = self._season(test)
         for name, forecaster in _naive_forecasters(period).items():
             for horizon in self.horizons:
                 scores.add(name, "control", horizon, forecaster, keep=True)
@@ -158,7 +158,7 @@ class RidgeForecast(Protocol[RidgeForecastConfig]):
             context.recorder.figure("forecasts", example_forecasts(pictured, scores.history(), control=best))
         predictions = None if kept is None else _only(kept, result.rows, {"persistence"})
         beaten = not_beaten(result.rows, self.headline, greater_is_better=self.greater_is_better)
-        return replace(result, predictions=predictions, warnings=(*warnings, *beaten))
+        return replace(result, predictions=predictions, warnings=(*told, *beaten))
 
     def predict(
         self,
@@ -300,7 +300,7 @@ def _warn_of_short_histories(origins: Origins, window: int) -> None:
     short = int((steps < window).sum())
     if short:
         text = (
-            f"{short} of {counted(len(origins), 'forecast')} {'knows' if short == 1 else 'know'} fewer steps than the window of {window}"
+            f"{short} of {counted(len(origins), 'forecast')} {worded(short, 'knows', 'know')} fewer steps than the window of {window}"
             f" (the shortest {int(steps.min())}); past values repeat the first, and an encoder takes what is before as missing"
         )
         warnings.warn(text, TsworkWarning, stacklevel=3)
