@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
+"""What a disk says that cannot take a file; ENOTDIR where a folder on the way is a file."""
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:

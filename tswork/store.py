@@ -7,7 +7,6 @@ a lock whose holder is dead or silent is taken over. Unfinished work (checkpoint
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,14 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tswork.disk import flush, make_folder
+from tswork.disk import REFUSALS, flush, make_folder
 from tswork.errors import ResultAltered, StoreUnwritable
 
 DONE = "done.json"
 PIECES = "pieces"
 """In a workspace: the store of the pieces that are finished already."""
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
-"""What a disk says that cannot take a result; ENOTDIR where a folder of the store's path is a file."""
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 

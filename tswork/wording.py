@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from operator import index
 from typing import SupportsIndex
@@ -23,6 +24,15 @@ def counted(count: SupportsIndex, one: str, many: str = "") -> str:
     ('1 note', '2 notes', '2 classes are')
     """
     return f"{index(count)} {worded(count, one, many)}"
+
+
+def decimals(figure: float | None, digits: int = 4) -> str:
+    """A figure with so many decimals; one that is not there or not defined is a dash.
+
+    >>> decimals(0.5), decimals(float("nan"), 3), decimals(None)
+    ('0.5000', '-', '-')
+    """
+    return "-" if figure is None or math.isnan(figure) else f"{figure:.{digits}f}"
 
 
 def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

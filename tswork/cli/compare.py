@@ -91,10 +91,9 @@ def _scores(one: Comparison, title: str, width: int) -> list[Table]:
 
 
 def _spread(line: dict[Hashable, Any]) -> str:
-    if line["mean"] != line["mean"]:
-        return "-"
-    text = f"{line['mean']:.4f}"
-    return text if line["seeds"] < 2 else f"{text} ± {line['std']:.4f} ({line['seeds']:.0f})"
+    from tswork.reports.cells import spread
+
+    return spread(line) if line["seeds"] < 2 else f"{spread(line)} ({line['seeds']:.0f})"
 
 
 def _tests(frame: pd.DataFrame, title: str, width: int) -> list[Table]:

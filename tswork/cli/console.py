@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tswork.pipeline.outcome import shown
+from tswork.wording import decimals
 
 if TYPE_CHECKING:
     from tswork.pipeline.outcome import Outcome
@@ -122,7 +122,7 @@ def result_table(found: Outcome) -> Table:
     table = Table(escape(found.title), *map(str, found.figures.columns), box=None, header_style="bold", pad_edge=False)
     for row, line in found.figures.iterrows():
         name = f"[dim]{row}[/dim]" if found.roles[str(row)] == "control" else str(row)
-        table.add_row(name, *map(shown, line), style="bold" if row == found.best else "")
+        table.add_row(name, *map(decimals, line), style="bold" if row == found.best else "")
     return table
 
 

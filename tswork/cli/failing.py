@@ -9,19 +9,11 @@ from typing import Any
 import typer
 
 from tswork.cli.options import print_json
+from tswork.disk import REFUSALS
 from tswork.errors import InvalidInput, Problem, TsworkError
 
 INTERRUPTED = 130
-SURROUNDINGS = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENOTDIR,
-)
+SURROUNDINGS = (*REFUSALS, errno.EIO)
 """What only the disk and its owner can mend, whoever asked: a file that may not be written or read, and no room."""
 ISSUES = "https://github.com/tswork/tswork/issues"
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tswork.pipeline.loading import member_name
 from tswork.pipeline.spec import StageSpec
-from tswork.wording import markdown_table
+from tswork.wording import decimals, markdown_table
 
 if TYPE_CHECKING:
     from tswork.pipeline.runner import MemberReport
@@ -44,15 +44,11 @@ class Outcome:
         """The table as Markdown, its best row in bold."""
         better = "greater" if self.greater_is_better else "smaller"
         lines = [
-            [f"**{row}**" if row == self.best else str(row), *map(shown, line)] for row, line in self.figures.iterrows()
+            [f"**{row}**" if row == self.best else str(row), *map(decimals, line)]
+            for row, line in self.figures.iterrows()
         ]
         table = markdown_table(["row", *self.figures.columns], lines)
         return f"**{self.title}** ({self.headline}: {better} is better)\n\n{table}"
-
-
-def shown(figure: float) -> str:
-    """A figure with four decimals; one that is not defined is a dash."""
-    return "-" if pd.isna(figure) else f"{figure:.4f}"
 
 
 def outcome(title: str, rows: pd.DataFrame, protocol: type[Protocol[Any]]) -> Outcome:

@@ -32,11 +32,6 @@ def label(spec: SectionSpec, row: str) -> str:
     return (spec.rows or {}).get(row, row).replace("|", "\\|")
 
 
-def cell(figure: float | None, digits: int = 4) -> str:
-    """A figure; a dash where there is none."""
-    return "-" if figure is None or math.isnan(figure) else f"{figure:.{digits}f}"
-
-
 def spread(line: dict[Any, Any] | None) -> str:
     """Mean and standard deviation over seeds; a dash where no seed has a figure."""
     if line is None or math.isnan(line["mean"]):

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tswork.protocols.base import starts_of
-from tswork.reports.cells import best, by_row, cell, interval, label, remarks, shown, spread, tested
+from tswork.reports.cells import best, by_row, interval, label, remarks, shown, spread, tested
 from tswork.reports.compare import Comparison, compare
 from tswork.reports.page_spec import PageSpec, SectionSpec
 from tswork.reports.section import compared, of_stage
 from tswork.reports.variant_table import variant_tables
-from tswork.wording import counted, markdown_table
+from tswork.wording import counted, decimals, markdown_table
 
 if TYPE_CHECKING:
     from tswork.tracking.reading import Judgement
@@ -105,8 +105,8 @@ def _over_sets(spec: SectionSpec, one: Comparison, sets: Sequence[str]) -> str:
         test = tests.get(row)
         ranks = "" if test is None else f"{test['wins']} / {test['ties']} / {test['losses']}"
         p = "" if test is None or math.isnan(test["p_holm"]) else f"{test['p_holm']:.3g}"
-        figures = [cell(cells.get((row, name)), 3) for name in sets]
-        lines.append([label(spec, row), cell(mean), ranks, p, *figures])
+        figures = [decimals(cells.get((row, name)), 3) for name in sets]
+        lines.append([label(spec, row), decimals(mean), ranks, p, *figures])
     told = f"Wins, ties and losses are those of {label(spec, one.candidate)} against the row, over data sets."
     return f"{markdown_table(heads, lines)}\n\n{told}"
 
